@@ -1,0 +1,92 @@
+# Every target sets up what it needs: Python >= 3.11 and make are enough. `make` alone lists the targets.
+# Works with the make of macOS (3.81); the recipes name no absolute path, so a folder with spaces is fine.
+
+PYTHON ?= python3
+UV := $(shell command -v uv 2>/dev/null)
+BIN := .venv/bin
+TORCH := torch==2.13.0
+
+# A .venv knows the folder that it was made in; one that was moved or copied along is made anew.
+HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
+
+PYTEST := $(BIN)/pytest
+WORKERS := -n auto --maxprocesses 4
+
+.PHONY: help demo test quick lint types oracle bench docs lock clean
+.DEFAULT_GOAL := help
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+
+demo: .venv/$(HERE).runtime  ## train a GPT in pure Python, invent ten names, sweep an ablation (about two minutes)
+	$(BIN)/nanochat train --preset microgpt --data builtin:names --steps 300 --out results/runs/demo --force
+	$(BIN)/nanochat sample --run results/runs/demo --n-samples 10
+	$(BIN)/nanochat ablate --steps 200 --seeds 2 --out results/ablations/demo --force
+	@echo "The report of the sweep: results/ablations/demo/report.md"
+	@echo "The report of the run:   results/runs/demo/report.md"
+
+test: .venv/$(HERE).dev  ## run every test; fails under 85 % line coverage of the package
+	$(PYTEST) $(WORKERS) -m "not oracle" --cov --cov-fail-under=85
+
+quick: .venv/$(HERE).dev  ## run the fast tests and stop at the first failure
+	$(PYTEST) -q -x -m "not slow and not oracle"
+
+lint: .venv/$(HERE).dev  ## check style and format with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# Through a link, because mypy takes the name of a package from its folder, and a checkout may have any name.
+types: .venv/$(HERE).dev  ## check types with mypy, strictly in the package
+	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/nanochat
+	MYPYPATH=.venv/src $(BIN)/mypy -p nanochat
+
+oracle: .venv/$(HERE).oracle  ## compare with torch and scipy
+	$(PYTEST) $(WORKERS) -m oracle
+
+bench: .venv/$(HERE).runtime  ## measure against the plain formulation and print both
+	$(BIN)/python benchmarks/scalar.py
+
+docs: .venv/$(HERE).dev  ## check the links and run the examples of README, docs/ and docstrings
+	$(PYTEST) -q tests/test_links.py tests/test_docstrings.py $(wildcard tests/docs)
+
+lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
+	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
+	$(COMPILE) pyproject.toml --group build --group test --group lint -o requirements/dev.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt -o requirements/runtime.txt
+	$(COMPILE) pyproject.toml -c requirements/dev.txt --group build --group test -o requirements/test.txt
+	$(COMPILE) -c requirements/dev.txt --group pyproject.toml:build -o requirements/build.txt
+	$(COMPILE) -c requirements/dev.txt --group pyproject.toml:oracle -o requirements/oracle.txt
+
+# No header, no annotation, no index: a lock must not name a machine, a path or a host.
+COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
+	--no-header --no-annotate --no-emit-index-url --no-emit-find-links
+
+clean:  ## remove .venv, builds and caches; results/ stays
+	rm -rf .venv build dist nanochat.egg-info .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache
+
+# **** the environment: one .venv, filled in layers, each from a lock with hashes
+
+INSTALL := $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install -qq --disable-pip-version-check)
+
+.venv/$(HERE):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	  "nanochat needs Python 3.11 or later, '$(PYTHON)' is missing or older: try 'make $(MAKECMDGOALS) PYTHON=python3.12'" >&2; exit 1; }
+	@echo "Setting up .venv (once) ..."
+	@rm -rf .venv
+	@$(if $(UV),"$(UV)" venv --quiet --python "$$($(PYTHON) -c 'import sys; print(sys.executable)')" .venv,$(PYTHON) -m venv .venv) || { rm -rf .venv; echo \
+	  "could not make .venv: install the venv module of Python (Debian: python3-venv) or uv" >&2; exit 1; }
+	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@touch $@
+
+# The package itself: editable, without its dependencies (they are there) and with the locked setuptools.
+.venv/$(HERE).%: .venv/$(HERE) requirements/%.txt pyproject.toml
+	@echo "Installing requirements/$*.txt ..."
+	@$(INSTALL) --require-hashes -r requirements/$*.txt
+	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/$(HERE).oracle: .venv/$(HERE).dev requirements/oracle.txt
+	@echo "Installing requirements/oracle.txt and $(TORCH) ..."
+	@$(INSTALL) --require-hashes -r requirements/oracle.txt
+	@$(BIN)/python -m pip install -qq --disable-pip-version-check $(TORCH)
+	@touch $@

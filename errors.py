@@ -1,0 +1,59 @@
+"""What can go wrong for a user: one class a kind, each with the exit code that the command line returns for it.
+
+This is the ground under the floors: it imports nothing, and every floor may raise from it. A message is one
+sentence: what was wrong (the value), where (file, line, field, flag), how to mend it.
+"""
+
+
+class NanochatError(Exception):
+    """Anything that the user can mend; shown as one sentence, never as a traceback."""
+
+    exit_code = 3
+
+
+class UsageError(NanochatError):
+    """The command line itself is wrong: an unknown flag, a negative count, a temperature that is not a number."""
+
+    exit_code = 2
+
+
+class ConfigError(NanochatError, ValueError):
+    """A setting, or two settings together, make no sense."""
+
+
+class DataError(NanochatError, ValueError):
+    """A corpus cannot be read or is too small to train on."""
+
+
+class TokenizerError(NanochatError, ValueError):
+    """Text that a vocabulary cannot spell, or a tokenizer file that does not parse."""
+
+
+class CheckpointError(NanochatError):
+    """A checkpoint or results file is missing, corrupt, or made for another model."""
+
+    exit_code = 4
+
+
+class GuardError(NanochatError):
+    """A guard refused: not enough memory, memory that drifts, a prompt too long, a folder already in use."""
+
+    exit_code = 5
+
+
+class DivergedError(NanochatError):
+    """Training produced a loss, gradient or weight that is not finite."""
+
+    exit_code = 6
+
+
+class SweepError(NanochatError):
+    """Some cells of a sweep failed; the others are on disk."""
+
+    exit_code = 7
+
+
+class WriteError(NanochatError):
+    """A result could not be written: disk full, no permission, a file where a folder should be."""
+
+    exit_code = 8
