@@ -110,7 +110,7 @@ class Value:
 
     def __rpow__(self, base: float) -> Value:
         y = _power(base, self.data)
-        return Value(y, (self,), (y * _log(base),), f"{base:g}**")
+        return Value(y, (self,), (y * _log(base) if y else 0.0,), f"{base:g}**")
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -145,7 +145,8 @@ class Value:
         """x/2 (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3)))       Hendrycks and Gimpel 2016, arXiv:1606.08415"""
         x = self.data
         t = math.tanh(_SQRT_2_OVER_PI * (x + _GELU_CUBIC * x * x * x))
-        slope = 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x)
+        bend = 1 - t * t  # 0 where the curve has become a line, however large x is
+        slope = 0.5 * (1 + t) + (0.5 * x * bend * _SQRT_2_OVER_PI * (1 + 3 * _GELU_CUBIC * x * x) if bend else 0.0)
         return Value(0.5 * x * (1 + t), (self,), (slope,), "gelu")
 
     def __abs__(self) -> Value:
@@ -157,11 +158,13 @@ class Value:
         return abs(self)
 
     def max(self, other: Value | float) -> Value:
-        """The larger of the two; where they are equal the slope goes to self."""
+        """The larger of the two, nan if either is; where they are equal the slope goes to self."""
+        x, y = self.data, float(other)
+        takes_self = x >= y or x != x
+        largest = x if takes_self else y
         if isinstance(other, Value):
-            takes_self = self.data >= other.data
-            return Value(max(self.data, other.data), (self, other), (float(takes_self), float(not takes_self)), "max")
-        return Value(max(self.data, other), (self,), (float(self.data >= other),), "max")
+            return Value(largest, (self, other), (float(takes_self), float(not takes_self)), "max")
+        return Value(largest, (self,), (float(takes_self),), "max")
 
     def __float__(self) -> float:
         return float(self.data)
@@ -191,9 +194,8 @@ def _divide(a: float, b: float) -> float:
 
 def _power(base: float, exponent: float) -> float:
     try:
-        y = base**exponent
+        return math.pow(base, exponent)
     except OverflowError:
-        return math.inf
-    except ZeroDivisionError:
-        return math.inf
-    return math.nan if isinstance(y, complex) else y
+        return -math.inf if base < 0 and exponent % 2 == 1 else math.inf
+    except ValueError:  # a negative base to a broken power, or 0 to a negative one
+        return math.nan if base else math.copysign(math.inf, base) if exponent % 2 == 1 else math.inf

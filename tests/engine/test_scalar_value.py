@@ -292,3 +292,24 @@ def test_python_sum_adds_values() -> None:
 def test_a_value_prints_and_converts_as_its_number() -> None:
     assert repr(Value(2.5)) == "Value(data=2.5, grad=0)"
     assert float(Value(2.5)) == 2.5
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Value(1.0).max(math.nan), math.nan),
+        (Value(math.nan).max(1.0), math.nan),
+        (Value(-10.0) ** 309, -math.inf),
+        (Value(-0.0) ** -1, -math.inf),
+        (Value(0.0) ** -2, math.inf),
+        (Value(-8.0) ** (1 / 3), math.nan),
+        (Value(9) ** 2_000_000, math.inf),
+    ],
+)
+def test_edges_are_those_of_ieee_arithmetic(value: Value, expected: float):
+    assert value.data == expected or (math.isnan(value.data) and math.isnan(expected))
+
+
+def test_slopes_stay_numbers_where_a_curve_has_become_a_line():
+    assert (0 ** Value(2.0)).local_grads == (0.0,)
+    assert Value(1e200).gelu().local_grads == (1.0,)
