@@ -1,0 +1,1 @@
+"""The smallest language model: the next token from the last one alone."""

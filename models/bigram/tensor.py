@@ -1,0 +1,37 @@
+"""The bigram model in arrays. Read beside scalar.py: the same sections, the same names."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from ...engine.module import Module
+from ...engine.tensor import Tensor, nn
+from ...engine.tensor import functional as F
+from ..parameters import draw_lists
+from .config import BigramConfig
+
+
+class Bigram(Module):
+    """logits_t = W norm(E[id_t])"""
+
+    takes_arrays = True
+
+    def __init__(self, config: BigramConfig, seed: int = 0, *, dtype: Any = np.float32) -> None:
+        self.config, V = config, config.vocab_size
+        self.wte = nn.Embedding(V, V, dtype=dtype)
+        self.lm_head = None if config.tie_lm_head else nn.Linear(V, V, dtype=dtype)
+        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+
+    def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
+        """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
+        return F.cross_entropy(self.logits(inputs), targets=np.asarray(targets))
+
+    def logits(self, ids: np.ndarray, cache: None = None) -> Tensor:
+        """(B, T) -> (B, T, V); a bigram needs no cache."""
+        x = self.wte(np.asarray(ids))
+        if self.config.input_rmsnorm:
+            x = F.rms_norm(x, None, eps=self.config.norm_eps)
+        return F.linear(x, self.wte.weight, None) if self.lm_head is None else self.lm_head(x)

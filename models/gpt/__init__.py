@@ -1,0 +1,1 @@
+"""The transformer decoder, any member of one configuration space."""

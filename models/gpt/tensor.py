@@ -1,0 +1,193 @@
+"""The transformer in arrays, all tokens of a batch at once. Read beside scalar.py: `diff -y scalar.py tensor.py`.
+
+Training sees whole sequences; decoding sees the tokens since the last call and takes the keys and values of those
+before from a KVCache. Both are the same attention, with as many keys as queries or more.
+"""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+
+from ...engine.module import Module
+from ...engine.tensor import Tensor, nn
+from ...engine.tensor import functional as F
+from ..parameters import draw_lists
+from .cache import KVCache
+from .config import GPTConfig
+
+
+class GPT(Module):
+    """ids -> embedding -> blocks -> logits"""
+
+    takes_arrays = True
+
+    def __init__(
+        self,
+        config: GPTConfig,
+        seed: int = 0,
+        *,
+        dtype: Any = np.float32,
+        dropout_rng: np.random.Generator | None = None,
+    ) -> None:
+        self.config, self.dtype = config, np.dtype(dtype)
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd, dtype=dtype)
+        self.wpe = (
+            nn.Embedding(config.block_size, config.n_embd, dtype=dtype) if config.positions == "learned" else None
+        )
+        self.h = [Block(config, dtype) for _ in range(config.n_layer)]
+        self.norm_f = make_norm(config, dtype) if config.final_norm else None
+        self.lm_head = (
+            None
+            if config.tie_lm_head
+            else nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias, dtype=dtype)
+        )
+        self.dropout = nn.Dropout(config.dropout, dropout_rng or np.random.default_rng(seed))
+        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+
+    def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
+        """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
+        self.dropout.training = True
+        x = self._blocks(np.asarray(inputs), segments, None)
+        return F.cross_entropy(self._head(x), targets=np.asarray(targets), softcap=self.config.logit_softcap)
+
+    def logits(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
+        """(B, T) -> (B, T, V). With a cache the ids follow those that it has seen, and are added to it."""
+        self.dropout.training = False
+        z = self._head(self._blocks(np.asarray(ids), None, cache))
+        cap = self.config.logit_softcap
+        return F.tanh(z * (1 / cap)) * cap if cap else z
+
+    def empty_cache(self, batch_size: int = 1) -> KVCache:
+        """Room for block_size tokens of each row, nothing seen yet."""
+        return KVCache(self.config, batch_size, self.dtype)
+
+    def _blocks(self, ids: np.ndarray, segments: np.ndarray | None, cache: KVCache | None) -> Tensor:
+        """All tokens through all blocks: the last residual stream.       (B, T) -> (B, T, C)"""
+        n_new = ids.shape[1]
+        if n_new > self.config.block_size:
+            raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
+        positions = np.arange(n_new) if cache is None else cache.positions(n_new)
+        x = self._embed(ids, positions)
+        for layer, block in enumerate(self.h):
+            x = block(x, positions, segments, self.dropout, None if cache is None else (cache, layer))
+        if cache is not None:
+            cache.advance(n_new)
+        return x
+
+    def _embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
+        x = self.wte(ids)  # (B, T, C)
+        if self.wpe is not None:
+            x = x + self.wpe(positions)
+        elif self.config.positions == "sinusoidal":
+            x = x + sinusoids(positions, self.config.n_embd).astype(self.dtype)
+        if self.config.input_rmsnorm:
+            x = F.rms_norm(x, None, eps=self.config.norm_eps)
+        return self.dropout(x)
+
+    def _head(self, x: Tensor) -> Tensor:
+        x = x if self.norm_f is None else self.norm_f(x)
+        return F.linear(x, self.wte.weight, None) if self.lm_head is None else self.lm_head(x)
+
+
+class Block(Module):
+    """pre: x + f(norm(x));  post: norm(x + f(x));  f is attention, then the MLP"""
+
+    def __init__(self, config: GPTConfig, dtype: Any) -> None:
+        self.pre = config.norm_position == "pre"
+        self.norm_1 = make_norm(config, dtype)
+        self.attn = Attention(config, dtype)
+        self.norm_2 = make_norm(config, dtype)
+        self.mlp = MLP(config, dtype)
+
+    def __call__(
+        self,
+        x: Tensor,
+        positions: np.ndarray,
+        segments: np.ndarray | None,
+        drop: nn.Dropout,
+        memory: tuple[KVCache, int] | None,
+    ) -> Tensor:
+        if self.pre:
+            x = x + drop(self.attn(self.norm_1(x), positions, segments, memory))
+            return x + drop(self.mlp(self.norm_2(x)))
+        x = self.norm_1(x + drop(self.attn(x, positions, segments, memory)))
+        return self.norm_2(x + drop(self.mlp(x)))
+
+
+class Attention(Module):
+    """Causal self-attention; query head i uses key and value head i // (n_head / n_kv_head)"""
+
+    def __init__(self, config: GPTConfig, dtype: Any) -> None:
+        self.config = config
+        kv = config.kv_heads * config.head_size
+        self.qkv = nn.Linear(config.n_embd, config.n_embd + 2 * kv, bias=config.attn_bias, dtype=dtype)
+        self.proj = (
+            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias, dtype=dtype) if config.attn_proj else None
+        )
+
+    def __call__(
+        self, x: Tensor, positions: np.ndarray, segments: np.ndarray | None, memory: tuple[KVCache, int] | None
+    ) -> Tensor:
+        qkv = self.qkv(x)  # (B, T, (H + 2 Hkv) D)
+        y = self._attend(qkv, positions, segments) if memory is None else self._decode(qkv, positions, *memory)
+        return y if self.proj is None else self.proj(y)
+
+    def _attend(self, qkv: Tensor, positions: np.ndarray, segments: np.ndarray | None) -> Tensor:
+        config = self.config
+        return F.self_attention(
+            qkv,
+            n_head=config.n_head,
+            n_kv_head=config.kv_heads,
+            positions=positions if config.positions == "rope" else None,
+            qk_norm_eps=config.norm_eps if config.qk_norm else 0.0,
+            window=config.window,
+            segments=segments,
+        )
+
+    def _decode(self, qkv: Tensor, positions: np.ndarray, cache: KVCache, layer: int) -> Tensor:
+        config, n_q = self.config, self.config.n_head
+        heads = F.split_heads(qkv, n_head=n_q + 2 * config.kv_heads)  # (B, H + 2 Hkv, T, D)
+        placed, v = heads[:, : n_q + config.kv_heads], heads[:, n_q + config.kv_heads :]
+        if config.positions == "rope":
+            placed = F.rope(placed, positions=positions)
+        if config.qk_norm:
+            placed = F.rms_norm(placed, None, eps=config.norm_eps)
+        keys, values = cache.append(layer, placed.data[:, n_q:], v.data)
+        lengths = None if cache.even else cache.lengths + qkv.shape[1]
+        y = F.attention(placed[:, :n_q], keys, values, window=config.window, lengths=lengths)
+        return F.merge_heads(y)
+
+
+class MLP(Module):
+    """proj(activation(fc(x)))"""
+
+    def __init__(self, config: GPTConfig, dtype: Any) -> None:
+        wide = 2 if config.activation == "swiglu" else 1
+        self.fc = nn.Linear(config.n_embd, wide * config.hidden, bias=config.mlp_bias, dtype=dtype)
+        self.activation = getattr(F, config.activation)
+        self.proj = nn.Linear(config.hidden, config.n_embd, bias=config.mlp_bias, dtype=dtype)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self.proj(self.activation(self.fc(x)))
+
+
+def make_norm(config: GPTConfig, dtype: Any) -> nn.Norm:
+    """The norm that the config names, over the residual stream."""
+    gain, bias, eps = config.norm_gain, config.norm_bias, config.norm_eps
+    if config.norm == "rms":
+        return nn.RMSNorm(config.n_embd, gain=gain, eps=eps, dtype=dtype)
+    if config.norm == "layer":
+        return nn.LayerNorm(config.n_embd, gain=gain, bias=bias, eps=eps, dtype=dtype)
+    if config.norm == "dyt":
+        return nn.DyT(config.n_embd, gain=gain, bias=bias, dtype=dtype)
+    return nn.Identity()
+
+
+def sinusoids(positions: np.ndarray, n_embd: int) -> np.ndarray:
+    """sin and cos, in turn, of position / 10000^(2i/C)       (...) -> (..., C)       arXiv:1706.03762"""
+    channel = np.arange(n_embd)
+    angles = positions[..., None] / 10000.0 ** (channel // 2 * 2 / n_embd)
+    return np.where(channel % 2, np.cos(angles), np.sin(angles))
