@@ -1,0 +1,1 @@
+"""One run: steps, schedule, evaluation, guards, record."""

@@ -1,0 +1,54 @@
+"""How well a model predicts text that it has not trained on."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..data.batches import Batch
+from ..models.build import logits_array
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Token-weighted figures over one pass."""
+
+    loss: float
+    """Nats a token."""
+    bits_per_byte: float
+    """Bits a byte of text; tokens without text (BOS) are left out of both sums, so tokenizers can be compared."""
+    n_tokens: int
+
+    @property
+    def perplexity(self) -> float:
+        """exp(loss), of the mean over all tokens."""
+        return math.exp(self.loss) if self.loss < 700 else math.inf
+
+
+def evaluate(model: Any, batches: Iterable[Batch], token_bytes: np.ndarray) -> Evaluation:
+    """Measure `model` on `batches`; token_bytes (V,) is the UTF-8 length of each token, 0 for specials."""
+    nats, targets = [], []
+    for batch in batches:
+        counted = batch.targets >= 0
+        nats.append(token_losses(logits_array(model, batch.inputs), batch.targets)[counted])
+        targets.append(batch.targets[counted])
+    all_nats, n_bytes = np.concatenate(nats), token_bytes[np.concatenate(targets)]
+    total_bytes = int(n_bytes.sum())
+    bits = float(all_nats[n_bytes > 0].sum()) / math.log(2)
+    return Evaluation(
+        loss=float(all_nats.mean()),
+        bits_per_byte=bits / total_bytes if total_bytes else math.nan,
+        n_tokens=len(all_nats),
+    )
+
+
+def token_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
+    """-log softmax(logits)[target] in nats, each token for itself.       logits (..., V), targets (...) -> (...)"""
+    z = logits.astype(np.float64)
+    z -= z.max(-1, keepdims=True)
+    picked = np.take_along_axis(z, targets[..., None].clip(min=0), axis=-1)[..., 0]
+    return np.asarray(np.log(np.exp(z, z).sum(-1)) - picked)

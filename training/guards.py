@@ -1,0 +1,95 @@
+"""What stops a run before it wastes an afternoon: numbers that are not finite, memory that drifts."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterable
+from operator import attrgetter
+from pathlib import Path
+from typing import Any
+
+from ..errors import DivergedError, GuardError
+
+_ADVICE = "try a lower --lr, a longer --warmup or --max-grad-norm 1"
+
+
+def check_loss_finite(loss: float, step: int) -> None:
+    """Raises DivergedError."""
+    if not math.isfinite(loss):
+        raise DivergedError(f"the loss is {loss} at step {step}: {_ADVICE}")
+
+
+def check_gradients_finite(grad_norm: float, model: Any, step: int) -> None:
+    """Raises DivergedError naming the first tensor whose gradient is not finite."""
+    if not math.isfinite(grad_norm):
+        name = _first_not_finite(model, attrgetter("grad")) or "all of them together"
+        raise DivergedError(f"the gradient of {name} is not finite at step {step}: {_ADVICE}")
+
+
+def check_weights_finite(model: Any, step: int) -> None:
+    """Raises DivergedError naming the first tensor with a weight that is not finite."""
+    name = _first_not_finite(model, attrgetter("data"))
+    if name:
+        raise DivergedError(f"the weights of {name} are not finite after step {step}: {_ADVICE}")
+
+
+def _first_not_finite(model: Any, read: Callable[[Any], Any]) -> str | None:
+    """Summing is the cheapest look at many numbers: a nan or an inf in the list makes the sum one, too."""
+    for name, parameter in model.named_parameters():
+        if not math.isfinite(_total(parameter, read)):
+            return str(name)
+    return None
+
+
+def _total(parameter: Any, read: Callable[[Any], Any]) -> float:
+    if not isinstance(parameter, (list, tuple)):
+        numbers = read(parameter)
+        return float(numbers.sum() if hasattr(numbers, "sum") else numbers)
+    if parameter and isinstance(parameter[0], (list, tuple)):
+        return sum(_total(row, read) for row in parameter)
+    return float(sum(map(read, parameter)))
+
+
+class MemoryDriftGuard:
+    """Refuses when memory grows: against the least of the last `window` samples, and against the very first.
+
+    The window catches a jump; the first sample catches a leak so slow that the window slides along with it.
+    The first sample always passes; a sample that is refused is not remembered.
+    """
+
+    def __init__(self, window: int = 8, max_growth: float = 2.0, max_total_growth: float = 4.0) -> None:
+        if window < 1:
+            raise ValueError(f"window={window} is too small: give 1 or more samples")
+        for name, ratio in (("max_growth", max_growth), ("max_total_growth", max_total_growth)):
+            if not 1 <= ratio < math.inf:
+                raise ValueError(f"{name}={ratio} is not a number of 1 or more")
+        self.max_growth, self.max_total_growth = max_growth, max_total_growth
+        self.recent: deque[int] = deque(maxlen=window)
+        self.first: int | None = None
+
+    def observe(self, n_bytes: int) -> None:
+        """Raises GuardError if this sample is too far above the earlier ones."""
+        if self.first is None:
+            self.first = n_bytes
+        bounds: Iterable[tuple[str, int, float]] = [("the first sample", self.first, self.max_total_growth)]
+        if self.recent:
+            bounds = [(f"the last {len(self.recent)} samples", min(self.recent), self.max_growth), *bounds]
+        for name, base, limit in bounds:
+            ratio = n_bytes / base if base else (1.0 if n_bytes == 0 else math.inf)
+            if ratio > limit:
+                raise GuardError(
+                    f"memory grew to {n_bytes / 2**20:.0f} MiB, {ratio:.2f} times {name} (limit {limit:g}): "
+                    "make the batch or model smaller, or raise --set training.max_memory_growth"
+                )
+        self.recent.append(n_bytes)
+
+
+def resident_bytes() -> int | None:
+    """Memory that this process holds now, in bytes; None where the system does not say."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, ValueError, IndexError):
+        return None
+    return pages * os.sysconf("SC_PAGE_SIZE")

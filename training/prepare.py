@@ -1,0 +1,127 @@
+"""Everything that a run needs before its first step, built from its config and nothing else."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, cast
+
+import numpy as np
+
+from ..data.batches import Batch, Batches, evaluation_batches
+from ..data.dataset import Dataset, build_dataset
+from ..inference.language_model import LanguageModel
+from ..models.bigram.config import BigramConfig
+from ..models.build import build_model
+from ..models.initial import draw_weights
+from .config import RunConfig
+from .streams import stream_number, stream_seed
+from .trainer import Accumulate, Optimizer, accumulate_in_turn
+
+_TOKENS_WORTH_A_THREAD = 256
+"""A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """A run about to start: the config as it will be saved, with the vocabulary that the data has."""
+
+    config: RunConfig
+    dataset: Dataset
+    language_model: LanguageModel
+    optimizer: Optimizer
+    accumulate: Accumulate
+    batches: Batches
+
+    @property
+    def model(self) -> Any:
+        """The model that learns."""
+        return self.language_model.model
+
+    def validation(self) -> Iterator[Batch]:
+        """The validation batches: the same at each evaluation."""
+        return evaluation_batches(
+            self.dataset.val,
+            kind=self.batches.kind,
+            block_size=self.config.model.block_size,
+            batch_size=1 if self.config.mode == "scalar" else 32,  # numbers waste time on padding, arrays on small rows
+            max_tokens=self.config.training.eval_tokens,
+        )
+
+
+def prepare(config: RunConfig) -> Workshop:
+    """Read the data, build and fill the model. Raises ConfigError, DataError, TokenizerError."""
+    data = config.data
+    dataset = build_dataset(
+        data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
+    )
+    config = replace(
+        config,
+        model=replace(config.model, vocab_size=dataset.tokenizer.vocab_size),
+        data=replace(data, layout=dataset.corpus.layout),
+        training=replace(config.training, replicas=resolve_replicas(config)),
+    )
+    settings = config.training
+    dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
+    model = build_model(config.model, config.mode, config.dtype, dropout_rng)
+    init_rng = np.random.default_rng(stream_seed(config.seed, "init"))
+    model.load_state_dict(draw_weights(config.model.parameters(), init_rng))
+    batches = Batches(
+        dataset.train,
+        kind="windows" if isinstance(config.model, BigramConfig) else dataset.kind,
+        block_size=config.model.block_size,
+        batch_size=settings.micro_batch_size,
+        seed=stream_number(config.seed, "data"),
+    )
+    language_model = LanguageModel(
+        model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
+    )
+    optimizer = build_optimizer(model, config)
+    return Workshop(config, dataset, language_model, optimizer, build_accumulate(model, config), batches)
+
+
+def resolve_replicas(config: RunConfig) -> int:
+    """The threads that a batch is split over; 0 becomes one a core where each gets enough work to be worth a thread."""
+    wanted = config.training.replicas
+    if wanted or config.mode == "scalar":
+        return wanted or 1
+    rows, cores = config.training.batch_size, os.cpu_count() or 1
+    if rows * config.model.block_size < _TOKENS_WORTH_A_THREAD:
+        return 1
+    return max(k for k in range(1, min(rows, cores) + 1) if rows % k == 0)
+
+
+def build_accumulate(model: Any, config: RunConfig) -> Accumulate:
+    """How the gradient of a step is found: one micro-batch after the other, or several at a time."""
+    if config.mode == "scalar":
+        return accumulate_in_turn(model)
+    from ..engine.tensor.memory import keep_freed_pages
+    from ..engine.tensor.replicas import Accumulator
+
+    keep_freed_pages()
+    return Accumulator(model, config.training.replicas).backward
+
+
+def build_optimizer(model: Any, config: RunConfig) -> Optimizer:
+    """The optimizer that the config names, from the engine that the mode names."""
+    settings, named = config.training, model.named_parameters()
+    shared: dict[str, Any] = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
+    adam: dict[str, Any] = {"betas": (settings.beta1, settings.beta2), "eps": settings.eps}
+    optim: Any
+    if config.mode == "scalar":
+        from ..engine.scalar import optim
+    else:
+        from ..engine.tensor import optim
+        from ..engine.tensor.transforms import AdaptiveClip, Centralize
+
+        chosen = [Centralize()] if settings.centralize_gradients else []
+        shared["transforms"] = (*chosen, *([AdaptiveClip(threshold=settings.agc)] if settings.agc else []))
+    if settings.optimizer == "sgd":
+        return cast("Optimizer", optim.SGD(named, momentum=settings.momentum, **shared))
+    if settings.optimizer == "muon":
+        from ..engine.tensor.muon import Muon
+
+        return Muon(named, momentum=settings.momentum, **adam, **shared)
+    rule = optim.AdamW if settings.optimizer == "adamw" else optim.Adam
+    return cast("Optimizer", rule(named, **adam, **shared))

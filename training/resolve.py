@@ -1,0 +1,87 @@
+"""From scattered settings (preset, file, environment, flags) to one checked RunConfig."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, fields
+from typing import Any
+
+from ..errors import ConfigError
+from ..models.bigram.config import BigramConfig
+from ..models.gpt.config import GPTConfig
+from ..models.presets import get_preset
+from ..validation import nearest, read_dataclass
+from .config import DataConfig, RunConfig, TrainingConfig
+
+Settings = Mapping[str, Any]
+"""Nested: {"seed": 1, "model": {"n_layer": 2}, "training": {...}, "data": {...}}"""
+
+_DEFAULT_PRESET = {"bigram": "bigram", "mini-gpt": "mini-gpt", "gpt": "microgpt"}
+
+
+def resolve(*layers: Settings) -> RunConfig:
+    """One config from settings, the first layer weakest. Raises ConfigError, with the nearest of the known names."""
+    settings = merge(*layers)
+    name = settings.get("preset") or _DEFAULT_PRESET.get(settings.get("model_kind", "gpt"))
+    if name is None:
+        kinds = list(_DEFAULT_PRESET)
+        raise ConfigError(
+            f"there is no model_kind {settings['model_kind']!r}: {nearest(settings['model_kind'], kinds)}"
+        )
+    preset = get_preset(name)
+    if settings.get("model_kind", preset.model_kind) != preset.model_kind:
+        raise ConfigError(
+            f"model_kind={settings['model_kind']} does not fit preset {name!r}, which is {preset.model_kind}: "
+            "give one of the two"
+        )
+    base = {
+        "preset": name,
+        "model_kind": preset.model_kind,
+        "mode": preset.mode,
+        "model": asdict(preset.model),
+        "training": dict(preset.training),
+    }
+    return config_from_dict(merge(base, settings))
+
+
+def config_from_dict(settings: Settings) -> RunConfig:
+    """The RunConfig that `asdict` turned into `settings`; what is left out has its default. Raises ConfigError."""
+    kind = BigramConfig if settings.get("model_kind") == "bigram" else GPTConfig
+    sections: dict[str, Any] = {"model": kind, "data": DataConfig, "training": TrainingConfig}
+    checked = {name: read_dataclass(section, settings.get(name, {}), name) for name, section in sections.items()}
+    return read_dataclass(RunConfig, {**settings, **checked}, "")
+
+
+def merge(*layers: Settings) -> dict[str, Any]:
+    """Nested settings laid over each other, the last strongest."""
+    merged: dict[str, Any] = {}
+    for layer in layers:
+        for name, value in layer.items():
+            below = merged.get(name)
+            merged[name] = merge(below, value) if isinstance(below, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+def parse_assignment(text: str) -> dict[str, Any]:
+    """`model.n_layer=3`, or `n_layer=3` where one section has that field, as nested settings. Raises ConfigError."""
+    path, equals, raw = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {text!r} has no value: write --set {path}=VALUE")
+    try:
+        value = json.loads(raw)
+    except ValueError:
+        value = raw
+    section, dot, name = path.rpartition(".")
+    if not dot:
+        section = find_section(name)
+    return {section: {name: value}} if section else {name: value}
+
+
+def find_section(name: str) -> str:
+    """The section of RunConfig that a field stands in; "" for one at the top. Raises ConfigError."""
+    homes = {"model": (GPTConfig, BigramConfig), "data": (DataConfig,), "training": (TrainingConfig,), "": (RunConfig,)}
+    every = {field.name: home for home, kinds in homes.items() for kind in kinds for field in fields(kind)}
+    if name not in every:
+        raise ConfigError(f"there is no setting {name!r}: {nearest(name, every)}")
+    return every[name]

@@ -1,0 +1,78 @@
+"""The training loop: the same fifteen lines for numbers and for arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from ..data.batches import Batch
+from .config import TrainingConfig
+from .guards import check_gradients_finite, check_loss_finite, check_weights_finite
+from .schedule import learning_rate
+
+
+@dataclass(frozen=True)
+class StepMetrics:
+    """One optimizer step; `loss` is in nats a token, measured before the weights moved."""
+
+    step: int
+    """Steps done, this one included."""
+    loss: float
+    lr: float
+    grad_norm: float
+    """Global L2 norm before clipping."""
+    n_tokens: int
+    """Targets that counted."""
+
+
+class Optimizer(Protocol):
+    """What both engines' optimizers offer."""
+
+    def zero_grad(self) -> None: ...
+    def clip_gradients(self) -> float: ...
+    def step(self, lr: float) -> None: ...
+    def state_dict(self) -> dict[str, Any]: ...
+
+
+BatchAt = Callable[[int], Batch]
+"""Micro-batch number -> batch: a pure function, so that any step can be taken up again."""
+
+Accumulate = Callable[[Sequence[Batch]], float]
+"""Adds the gradient of the token-weighted mean loss of the micro-batches to the weights' `grad`; returns that loss."""
+
+
+def train_steps(
+    model: Any, optimizer: Optimizer, accumulate: Accumulate, batch_at: BatchAt, config: TrainingConfig, start: int = 0
+) -> Iterator[StepMetrics]:
+    """Yield after every optimizer step from `start` to `config.steps`.
+
+    Raises DivergedError at the step whose loss, gradient or weights are not finite; a bad gradient moves no weight.
+    """
+    for step in range(start, config.steps):
+        batches = [batch_at(step * config.micro_batches + i) for i in range(config.micro_batches)]
+        optimizer.zero_grad()
+        loss = accumulate(batches)
+        check_loss_finite(loss, step + 1)
+        grad_norm = optimizer.clip_gradients()
+        check_gradients_finite(grad_norm, model, step + 1)
+        lr = learning_rate(step, config)
+        optimizer.step(lr)
+        check_weights_finite(model, step + 1)
+        yield StepMetrics(step + 1, loss, lr, grad_norm, sum(batch.n_targets for batch in batches))
+
+
+def accumulate_in_turn(model: Any) -> Accumulate:
+    """Micro-batches one after the other, each weighted by its share of the tokens."""
+
+    def accumulate(batches: Sequence[Batch]) -> float:
+        n_tokens = sum(batch.n_targets for batch in batches)
+        total = 0.0
+        for batch in batches:
+            share = batch.n_targets / n_tokens
+            loss = model.loss(*batch) * share
+            loss.backward()
+            total += float(loss)
+        return total
+
+    return accumulate
