@@ -1,0 +1,314 @@
+"""Figures of runs and studies, as matplotlib objects, and as PNG files with the same bytes for the same data."""
+
+from __future__ import annotations
+
+import io
+import math
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from textwrap import wrap
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..checkpoints.files import make_directory, writing
+from ..training.record import SavedRun
+from .runs import run_labels
+from .study import Study
+from .summary import VariantSummary, find, headline, spell, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+"""Distinct for every kind of color vision: Okabe and Ito 2008, "Color Universal Design"; their yellow is too pale."""
+INK, FAINT = "#333333", "#6B6B6B"
+LOSS_LABEL = "loss (nats per token)"
+VAL_LOSS_LABEL = "validation loss (nats per token)"
+
+_STYLE = {
+    "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
+    "font.size": 11,
+    "text.color": INK,
+    "axes.labelcolor": INK,
+    "axes.edgecolor": "#BBBBBB",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E8E8E8",
+    "xtick.color": "#666666",
+    "ytick.color": "#666666",
+    "lines.solid_capstyle": "round",
+    "legend.framealpha": 0.85,
+    "legend.edgecolor": "white",
+    "legend.fancybox": False,
+}
+_DPI = 150
+_LABEL_GAP = 0.062  # of the height of the axes, between two labels
+_EXPLODED = 20  # times the smallest loss: beyond that a linear axis shows nothing else
+
+
+@dataclass(frozen=True)
+class Line:
+    """A curve with the name that stands at its end."""
+
+    label: str
+    steps: np.ndarray
+    losses: np.ndarray
+    low: np.ndarray | None = None
+    high: np.ndarray | None = None
+
+
+def loss_curve(run: SavedRun) -> Figure:
+    """Training loss (each step, and smoothed) and validation loss of one run."""
+    steps, losses = training_curve(run)
+    at, validations = validation_curve(run)
+    with canvas(height=4.5) as (figure, axes):
+        smooth, width = smoothed(losses)
+        if width == 1:  # too short to smooth
+            axes.plot(steps, losses, color=COLORS[0], linewidth=1.5, label="training, each step")
+        else:
+            axes.plot(steps, losses, color=COLORS[0], alpha=0.22, linewidth=0.9, label="training, each step")
+            name = f"training, mean of {width} steps"
+            axes.plot(steps[width - 1 :], smooth, color=COLORS[0], linewidth=2, label=name)
+        axes.plot(at, validations, color=COLORS[1], linewidth=2, marker="o", markersize=5, label="validation")
+        _title(figure, run_headline(run))
+        axes.set(xlabel="step", ylabel=LOSS_LABEL)
+        _fit(axes, [*losses, *validations])
+        if len(losses) or len(validations):
+            axes.legend(loc="upper right")
+    return figure
+
+
+def compare_curves(runs: Sequence[SavedRun]) -> Figure:
+    """Validation curves of several runs, each over its smoothed training loss."""
+    with canvas(height=4.5) as (figure, axes):
+        lines = [Line(label, *validation_curve(run)) for label, run in zip(run_labels(runs), runs, strict=True)]
+        for i, run in enumerate(runs):
+            steps, losses = training_curve(run)
+            smooth, width = smoothed(losses)
+            axes.plot(steps[width - 1 :], smooth, color=_color(i), alpha=0.3, linewidth=1)
+        ends = [(line.losses[-1], line.label) for line in lines if len(line.losses)]
+        loss, label = min(ends, default=(math.nan, ""))
+        _title(figure, f"{label} ends lowest: validation loss {spell(loss)} nats" if ends else "No validation yet")
+        axes.set(xlabel="step", ylabel=LOSS_LABEL)
+        _draw_lines(axes, lines)
+        axes.plot([], [], color=FAINT, linewidth=2, marker="o", markersize=5, label="validation")
+        axes.plot([], [], color=FAINT, alpha=0.5, linewidth=1, label="training, smoothed")
+        axes.legend(loc="upper right")
+    return figure
+
+
+def ablation_curves(study: Study) -> Figure:
+    """Validation loss of all variants: the mean over seeds, and a band from the lowest seed to the highest."""
+    summaries = summarise(study)
+    with canvas(height=4.8) as (figure, axes):
+        _title(figure, headline(find(summaries)))
+        axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
+        _draw_lines(axes, [_mean_line(summary) for summary in summaries if summary.results])
+        if study.config.seeds > 1:
+            _note(figure, f"line: mean of {study.config.seeds} seeds; band: lowest to highest seed")
+    return figure
+
+
+def ablation_dots(study: Study) -> Figure:
+    """Final validation loss of each variant: a dot a seed, and the mean with its 95 % interval."""
+    summaries = [summary for summary in summarise(study) if summary.results]
+    with canvas(height=1.9 + 0.6 * max(1, len(summaries))) as (figure, axes):
+        for row, summary in enumerate(summaries):
+            color, interval = _color(row), summary.val_loss
+            losses = [result.record.val_loss for result in summary.ok]
+            if math.isfinite(interval.half_width):
+                axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=2, zorder=2)
+            axes.plot([interval.mean] * 2, [row - 0.15, row + 0.15], color=color, linewidth=2.5, zorder=4)
+            axes.scatter(losses, [row + 0.27] * len(losses), s=34, color=color, alpha=0.6, linewidths=0, zorder=3)
+        axes.set_yticks(range(len(summaries)), [_row_label(summary) for summary in summaries], color=INK)
+        axes.set_ylim(max(1, len(summaries)) - 0.4, -0.5)  # the best on top
+        axes.tick_params(axis="y", length=0)
+        axes.grid(visible=False, axis="y")
+        _title(figure, headline(find(summaries)))
+        axes.set_xlabel(f"{VAL_LOSS_LABEL} after the last step")
+        ends = [result.record.val_loss for summary in summaries for result in summary.ok]
+        if _explodes(ends):
+            axes.set_xlim(_log_limits(ends, most=1e30))
+            axes.set_xscale("log")
+        _note(figure, "dot: one seed; upright mark: mean; bar: 95 % t interval of the mean")
+    return figure
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a PNG, atomically, without date or version inside. Raises WriteError."""
+    content = io.BytesIO()
+    with _styled():
+        figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
+    make_directory(path.parent)
+    draft = path.with_name(f".{path.name}.tmp")
+    with writing(path):
+        try:
+            draft.write_bytes(content.getvalue())
+            os.replace(draft, path)
+        finally:
+            draft.unlink(missing_ok=True)
+
+
+def training_curve(run: SavedRun) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and training losses of a run.  -> (N,), (N,)"""
+    return _columns([(line["step"], line["loss"]) for line in run.metrics if "loss" in line])
+
+
+def validation_curve(run: SavedRun) -> tuple[np.ndarray, np.ndarray]:
+    """Steps and validation losses of a run.  -> (M,), (M,)"""
+    return _columns([(line["step"], line["val_loss"]) for line in run.metrics if "val_loss" in line])
+
+
+def run_headline(run: SavedRun) -> str:
+    """What came of a run, in a line."""
+    steps, losses = validation_curve(run)
+    if run.record is not None and run.record.status == "diverged":
+        return f"Diverged after step {run.record.steps}"
+    if len(losses) < 2:
+        return f"Validation loss {spell(losses[0])} nats, before any step" if len(losses) else "Nothing measured yet"
+    verb = "fell" if losses[-1] < losses[0] else "rose"
+    n_steps = int(steps[-1])
+    unit = "step" if n_steps == 1 else "steps"
+    return f"Validation loss {verb} from {spell(losses[0])} to {spell(losses[-1])} nats in {n_steps} {unit}"
+
+
+def smoothed(losses: np.ndarray) -> tuple[np.ndarray, int]:
+    """Moving mean over a twentieth of the steps, and how many that is.       (N,) -> (N - width + 1,)"""
+    width = max(1, len(losses) // 20)
+    return (np.convolve(losses, np.full(width, 1 / width), mode="valid") if len(losses) else losses), width
+
+
+@contextmanager
+def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
+    """A figure 8 inches wide in the style of the house, with one pair of axes."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # lazy: half a second, and only reports draw
+    from matplotlib.figure import Figure
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    with _styled():
+        figure = Figure(figsize=(8, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+        FigureCanvasAgg(figure)
+        yield figure, figure.add_subplot()
+
+
+@contextmanager
+def _styled() -> Iterator[None]:
+    import matplotlib as mpl
+
+    with mpl.rc_context(_STYLE):  # type: ignore[arg-type]  # its keys are literals
+        yield
+
+
+def _mean_line(summary: VariantSummary) -> Line:
+    """Over the seeds that ended well, or all where none did, at the steps that each of them reached."""
+    results = summary.ok or summary.results
+    curves = [{point.step: point.loss for point in result.validations} for result in results]
+    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
+    losses = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, M)
+    label = summary.name + (" (diverged)" if summary.n_diverged else "")
+    return Line(label, np.array(steps), losses.mean(0), losses.min(0), losses.max(0))
+
+
+def _row_label(summary: VariantSummary) -> str:
+    n = len(summary.results)
+    return summary.name + (f"\n({summary.n_diverged} of {n} diverged)" if summary.n_diverged else "")
+
+
+def _draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+    """Curves with bands, each named at the right; dots lead there from a curve that ends before."""
+    last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
+    for i, line in enumerate(lines):
+        style = "-" if i < len(COLORS) else "--"
+        axes.plot(line.steps, line.losses, style, color=_color(i), linewidth=2, marker="o", markersize=4)
+        if line.low is not None and line.high is not None:
+            axes.fill_between(line.steps, line.low, line.high, color=_color(i), alpha=0.15, linewidth=0)
+        if len(line.steps) and line.steps[-1] < last:
+            axes.plot([line.steps[-1], last], [line.losses[-1]] * 2, ":", color=_color(i), alpha=0.6, linewidth=1)
+    _fit(axes, [loss for line in lines for loss in line.losses])
+    _label_ends(axes, lines)
+
+
+def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
+    """Names in the right margin at the height of the curves' ends, pushed apart where they would touch."""
+    to_height = axes.transData + axes.transAxes.inverted()
+    ends = []
+    for i, line in enumerate(lines):
+        if len(line.losses):
+            height = float(to_height.transform((line.steps[-1], line.losses[-1]))[1])
+            ends.append((min(max(height, 0.0), 1.0), i, line.label))
+    ends.sort()
+    for height, (true_height, i, label) in zip(spread([end[0] for end in ends], _LABEL_GAP), ends, strict=True):
+        style: dict[str, Any] = {"color": _color(i), "linewidth": 0.9, "clip_on": False}
+        axes.plot([1.0, 1.025], [true_height, height], transform=axes.transAxes, **style)
+        axes.text(1.035, height, label, transform=axes.transAxes, color=_color(i), va="center", fontsize=10)
+
+
+def spread(heights: Sequence[float], gap: float) -> list[float]:
+    """Ascending heights in 0 to 1, moved about as little as needed to stand `gap` apart: clusters centre on their mean.
+
+    They stay in 0 to 1; the gap shrinks where they are too many for it.
+    """
+    gap = min(gap, 1 / max(1, len(heights) - 1))
+    clusters: list[list[float]] = []
+    for height in heights:
+        clusters.append([height])
+        while len(clusters) > 1 and _span(clusters[-2], gap)[1] + gap > _span(clusters[-1], gap)[0]:
+            last = clusters.pop()
+            clusters[-1] += last
+    return [_span(cluster, gap)[0] + gap * i for cluster in clusters for i in range(len(cluster))]
+
+
+def _span(cluster: Sequence[float], gap: float) -> tuple[float, float]:
+    half = gap * (len(cluster) - 1) / 2
+    center = min(max(sum(cluster) / len(cluster), half), 1 - half)
+    return center - half, center + half
+
+
+def _fit(axes: Axes, losses: Sequence[float]) -> None:
+    """Limits of the axes; logarithmic where a run exploded. Afterwards they stay."""
+    from matplotlib.ticker import MaxNLocator
+
+    if _explodes(losses):
+        axes.set_ylim(_log_limits(losses, most=100))  # what leaves the figure has exploded, and the others stay legible
+        axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    axes.margins(x=0.02)
+    axes.set_xlim(axes.get_xlim())
+    axes.set_ylim(axes.get_ylim())
+
+
+def _title(figure: Figure, text: str) -> None:
+    """Over the whole figure, from its left edge, in as many lines as it takes."""
+    figure.suptitle("\n".join(wrap(text, 68)), x=0.012, ha="left", fontsize=13, fontweight="bold")
+
+
+def _note(figure: Figure, text: str) -> None:
+    """How to read the marks, in small print at the foot."""
+    figure.supxlabel(text, x=0.012, ha="left", fontsize=9, color=FAINT)
+
+
+def _explodes(losses: Sequence[float]) -> bool:
+    finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
+    return bool(finite) and max(finite) > _EXPLODED * min(finite)
+
+
+def _log_limits(losses: Sequence[float], most: float) -> tuple[float, float]:
+    """Around the losses, up to `most` times the smallest of them."""
+    finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
+    return min(finite) / 1.3, min(max(finite), most * min(finite)) * 1.3
+
+
+def _color(i: int) -> str:
+    return COLORS[i % len(COLORS)]
+
+
+def _columns(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:
+    array = np.array(pairs, dtype=np.float64).reshape(-1, 2)
+    return array[:, 0], array[:, 1]

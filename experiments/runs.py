@@ -1,0 +1,108 @@
+"""The runs that there are: found, listed and laid side by side as plain rows. Draws nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError
+from ..training.record import SavedRun, read_run, to_row
+from .grid import flatten
+
+
+@dataclass(frozen=True)
+class RunDamaged:
+    """A folder that holds a run which cannot be read, and why."""
+
+    path: Path
+    reason: str
+
+
+def find_runs(root: Path, observe: Callable[[RunDamaged], None] = lambda event: None) -> list[SavedRun]:
+    """The runs in the folders of `root`, newest first; a damaged one is told and left out."""
+    runs = []
+    for path in _run_folders(root):
+        try:
+            runs.append(read_run(path))
+        except CheckpointError as error:
+            observe(RunDamaged(path, str(error)))
+    return runs
+
+
+def latest_run(root: Path) -> Path:
+    """The folder of the run that was started last. Raises CheckpointError if there is none."""
+    folders = _run_folders(root)
+    if not folders:
+        raise CheckpointError(f"there is no run in {root}: train one with `nanochat train`")
+    return folders[0]
+
+
+def run_row(run: SavedRun) -> dict[str, Any]:
+    """One line of `nanochat runs list`; None where there is no number (yet)."""
+    record = last_known(run)
+    return {
+        "run": run.path.name,
+        "preset": run.config.preset,
+        "mode": run.config.mode,
+        "data": run.config.data.source,
+        "seed": run.config.seed,
+        "steps": record["steps"],
+        "parameter_count": record.get("parameter_count"),
+        "final_loss": record.get("final_loss"),
+        "val_loss": record.get("val_loss"),
+        "bits_per_byte": record.get("bits_per_byte"),
+        "tokens_per_sec": record.get("tokens_per_sec"),
+        "status": record["status"],
+    }
+
+
+def rows_of(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:
+    """`nanochat runs list`: one line a run."""
+    return [run_row(run) for run in runs]
+
+
+def compare_rows(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:
+    """`nanochat runs compare`: settings that differ, then results; {"field": name, a run's label: its value, ...}."""
+    labels = run_labels(runs)
+    settings = [flatten(asdict(run.config)) for run in runs]
+    results = [last_known(run) for run in runs]
+    rows: list[dict[str, Any]] = []
+    for name in dict.fromkeys(name for one in settings for name in one):
+        values = [one.get(name) for one in settings]
+        if any(value != values[0] for value in values[1:]):
+            rows.append({"field": name, **dict(zip(labels, values, strict=True))})
+    for name in dict.fromkeys(name for one in results for name in one if name not in {"seed", "reason"}):
+        if any(path.rpartition(".")[2] == name for path in settings[0]):
+            continue  # said above, as a setting
+        rows.append({"field": name, **{label: one.get(name) for label, one in zip(labels, results, strict=True)}})
+    return rows
+
+
+def run_labels(runs: Sequence[SavedRun]) -> list[str]:
+    """The name of each run's folder, or its path where two have the same name."""
+    names = [run.path.name for run in runs]
+    unique = len(set(names)) == len(names)
+    return names if unique else [run.path.as_posix() for run in runs]
+
+
+def last_known(run: SavedRun) -> dict[str, Any]:
+    """The row of the run's record, or what its metrics say where it has none yet: status `unfinished`."""
+    if run.record is not None:
+        return to_row(run.record)
+    known: dict[str, Any] = {"steps": 0}
+    for line in run.metrics:
+        known["steps"] = line["step"]
+        known |= {"final_loss": line["loss"]} if "loss" in line else {}
+        known |= {name: line[name] for name in ("val_loss", "bits_per_byte") if name in line}
+    return known | {"status": "unfinished"}
+
+
+def _run_folders(root: Path) -> list[Path]:
+    """Newest first, by when the run began: config.json is the first file written and never touched again."""
+    try:
+        configs = [(path.stat().st_mtime_ns, path.parent) for path in root.glob("*/config.json")]
+    except OSError as error:
+        raise CheckpointError(f"{root} cannot be listed ({error.strerror}): check its permissions") from error
+    return [folder for _, folder in sorted(configs, reverse=True)]

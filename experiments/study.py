@@ -1,0 +1,197 @@
+"""An ablation on disk: one file a cell, whole or absent, and the tables merged from them.
+
+config.json  env.json  cells/<key>.json  ablation.csv  ablation.jsonl
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ..checkpoints.files import read_json, write_json, write_text
+from ..errors import CheckpointError, ConfigError
+from ..training.record import RunRecord, describe_environment, from_row, to_row
+from ..training.resolve import config_from_dict
+from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical, flatten
+
+FORMAT, VERSION = "nanochat-cell", 1
+
+
+@dataclass(frozen=True)
+class Validation:
+    """One point of a validation curve; loss in nats a token."""
+
+    step: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What a cell left behind."""
+
+    cell: Cell
+    record: RunRecord
+    losses: tuple[float, ...]
+    """Training loss of every step, nats a token."""
+    validations: tuple[Validation, ...]
+
+    @property
+    def is_ok(self) -> bool:
+        """It ran to its end, and the loss there is a number."""
+        return self.record.status == "ok" and math.isfinite(self.record.val_loss)
+
+
+@dataclass(frozen=True)
+class Study:
+    """An ablation as far as it has come."""
+
+    config: AblationConfig
+    results: tuple[CellResult, ...]
+    """In the order of the grid, not of time."""
+    missing: tuple[Cell, ...]
+    """Not run yet, or unreadable."""
+    environment: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellDamaged:
+    """A cell's file cannot be used, and why."""
+
+    cell: Cell
+    reason: str
+
+
+def start_study(config: AblationConfig, folder: Path) -> None:
+    """Write what is known before the first cell. Raises WriteError."""
+    write_json(folder / "config.json", ablation_to_dict(config))
+    write_json(folder / "env.json", describe_environment())
+
+
+def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
+    """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
+    config = read_config(folder / "config.json")
+    results, missing = [], []
+    for cell in config.cells():
+        result = find_result(cell, folder, observe)
+        if result is None:
+            missing.append(cell)
+        else:
+            results.append(result)
+    return Study(config, tuple(results), tuple(missing), read_json(folder / "env.json"))
+
+
+def read_config(path: Path) -> AblationConfig:
+    """The configuration of a study. Raises CheckpointError."""
+    try:
+        return ablation_from_dict(read_json(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{path} describes no study that can be read: {error}") from error
+
+
+def find_result(cell: Cell, folder: Path, observe: Callable[[CellDamaged], None]) -> CellResult | None:
+    """The cell's result if it is on disk and sound."""
+    path = _path(cell, folder)
+    if not path.exists():
+        return None
+    try:
+        return _read(path, cell)
+    except CheckpointError as error:
+        observe(CellDamaged(cell, str(error)))
+        return None
+
+
+def write_result(result: CellResult, folder: Path) -> None:
+    """Write the cell's file, atomically. Raises WriteError."""
+    content = {
+        "config": asdict(result.cell.config),
+        "record": to_row(result.record),
+        "losses": [_finite(loss) for loss in result.losses],
+        "validations": [[point.step, _finite(point.loss)] for point in result.validations],
+    }
+    whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
+    write_text(_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_tables(study: Study, folder: Path) -> None:
+    """ablation.csv and ablation.jsonl from the cells there are. Raises WriteError."""
+    rows = to_rows(study)
+    write_text(folder / "ablation.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(folder / "ablation.csv", to_csv(rows, columns(study.config)))
+
+
+def columns(config: AblationConfig) -> list[str]:
+    """The 14 of nanochat-rs-next first and in its order, then the rest of a record, then every axis without one."""
+    fields = ["variant", *RunRecord.__dataclass_fields__]
+    axes = [path.rpartition(".")[2] for path in config.axes]
+    return fields + [name for name in axes if name not in fields]
+
+
+def to_rows(study: Study) -> list[dict[str, Any]]:
+    """One mapping a finished cell, all with the same keys in the same order; None where there is no number."""
+    rows = []
+    for result in study.results:
+        settings = {path.rpartition(".")[2]: value for path, value in flatten(asdict(result.cell.config)).items()}
+        row = {**settings, **to_row(result.record), "variant": result.cell.variant}
+        rows.append({name: row[name] for name in columns(study.config)})
+    return rows
+
+
+def to_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """Header and rows: floats with 6 decimals, bools lower-case, what is missing empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_spell(row[name]) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _read(path: Path, cell: Cell) -> CellResult:
+    content = read_json(path)
+    try:
+        head = {name: content.pop(name) for name in ("format", "version", "sha256")}
+        if head != {"format": FORMAT, "version": VERSION, "sha256": _digest(content)}:
+            raise ValueError("its checksum or version is not what was written")
+        if config_from_dict(content["config"]) != cell.config:
+            raise ValueError("it holds another configuration")
+        return CellResult(
+            cell=cell,
+            record=from_row(content["record"]),
+            losses=tuple(_number(loss) for loss in content["losses"]),
+            validations=tuple(Validation(step, _number(loss)) for step, loss in content["validations"]),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}): its cell has to be run again") from error
+
+
+def _path(cell: Cell, folder: Path) -> Path:
+    return folder / "cells" / f"{cell.key}.json"
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no word for nan and inf."""
+    return value if math.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _spell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6f}" if abs(value) < 1e15 else f"{value:.6e}"
+    return str(value)

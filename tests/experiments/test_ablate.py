@@ -1,0 +1,216 @@
+import csv
+import io
+import itertools
+import json
+from dataclasses import replace
+
+import pytest
+
+from nanochat.errors import CheckpointError, ConfigError, WriteError
+from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
+from nanochat.experiments.grid import variant_name
+from nanochat.experiments.study import read_study
+from nanochat.training.trainer import StepMetrics
+
+COLUMNS = (
+    "variant,tie_lm_head,input_rmsnorm,style,parameter_count,steps,seed,final_loss,mean_loss_last_n,last_n,"
+    "steps_per_sec,tokens_per_sec,vocab_size,train_tokens"
+).split(",")
+TIMES = ("steps_per_sec", "tokens_per_sec")
+
+
+def read_csv(folder):
+    return list(csv.DictReader(io.StringIO((folder / "ablation.csv").read_text(encoding="utf-8"))))
+
+
+def read_jsonl(folder):
+    return [json.loads(line) for line in (folder / "ablation.jsonl").read_text(encoding="utf-8").splitlines()]
+
+
+def without_times(rows):
+    return [{name: value for name, value in row.items() if name not in TIMES} for row in rows]
+
+
+def test_the_default_is_the_four_variants_in_their_order(tiny_run):
+    assert list(AblationConfig(base=tiny_run).variants) == [
+        "tied_no_input_rmsnorm",
+        "tied_input_rmsnorm",
+        "untied_no_input_rmsnorm",
+        "untied_input_rmsnorm",
+    ]
+
+
+def test_a_variant_is_named_by_its_settings():
+    assert variant_name({"model.norm": "rms", "model.final_norm": False, "training.lr": 0.1}) == (
+        "norm=rms_no_final_norm_lr=0.1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"seeds": 0}, "seeds=0"),
+        ({"axes": {}}, "without axes"),
+        ({"axes": {"model.tie_lm_hed": (True, False)}}, "did you mean 'tie_lm_head'"),
+        ({"axes": {"training.lr": (0.1, -1.0)}}, "lr=-1.0"),
+        ({"axes": {"training.lr": (0.1, 0.1)}}, "each value once"),
+        ({"axes": {"training.optimizer": ("adamw", "adam?")}}, "optimizer"),
+        ({"axes": {"seed": (1, 2)}}, "number of seeds"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_before_it_runs(tiny_study, change, message):
+    with pytest.raises(ConfigError, match=message.replace("?", r"\?")):
+        replace(tiny_study, **change)
+
+
+def test_the_fourteen_columns_come_first_in_csv_and_jsonl(tiny_study, tmp_path):
+    run_ablation(tiny_study, tmp_path)
+    rows, lines = read_csv(tmp_path), read_jsonl(tmp_path)
+    assert list(rows[0])[:14] == COLUMNS
+    assert {"mode", "model_kind", "norm", "norm_position", "optimizer", "val_loss", "bits_per_byte", "status"} <= {
+        *rows[0]
+    }
+    assert [list(line) for line in lines] == [list(rows[0])] * 8
+    assert [row["variant"] for row in rows] == [name for name in tiny_study.variants for _ in range(2)]
+    assert [row["seed"] for row in rows] == ["5", "6"] * 4
+    assert (rows[0]["tie_lm_head"], rows[0]["input_rmsnorm"]) == ("true", "false")
+    assert len(rows[0]["val_loss"].partition(".")[2]) == 6
+
+
+def test_an_axis_that_no_record_has_is_a_column(tiny_run, tmp_path):
+    run_ablation(AblationConfig(base=tiny_run, axes={"training.lr": (0.1, 1)}, seeds=1), tmp_path)
+    assert [row["lr"] for row in read_csv(tmp_path)] == ["0.100000", "1.000000"]
+
+
+def test_the_same_seed_gives_variants_the_same_first_loss_where_shapes_agree(tiny_run, tmp_path):
+    study = run_ablation(AblationConfig(base=tiny_run, axes={"training.lr": (0.1, 0.2)}, seeds=2), tmp_path)
+    first = {(r.cell.variant, r.record.seed): r.losses[0] for r in study.results}
+    assert first["lr=0.1", 5] == first["lr=0.2", 5] != first["lr=0.1", 6]
+
+
+def test_a_second_start_runs_nothing_and_changes_nothing(tiny_study, tmp_path):
+    run_ablation(tiny_study, tmp_path)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
+    events = []
+    run_ablation(tiny_study, tmp_path, observe=events.append)
+    assert [type(event) for event in events] == [CellDone] * 8
+    assert all(event.was_there for event in events)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
+
+
+def test_more_seeds_run_only_what_is_new(tiny_study, tmp_path):
+    run_ablation(tiny_study, tmp_path)
+    events = []
+    run_ablation(replace(tiny_study, seeds=3), tmp_path, observe=events.append)
+    assert sum(isinstance(event, CellStarted) for event in events) == 4
+    assert len(read_csv(tmp_path)) == 12
+
+
+@pytest.mark.parametrize("n_calls", [0, 1, 14, 15, 20])
+def test_stopped_anywhere_and_started_again_equals_an_uninterrupted_study(tiny_study, tmp_path, n_calls):
+    run_ablation(tiny_study, tmp_path / "whole")
+    calls = itertools.count()
+    part = run_ablation(tiny_study, tmp_path / "parts", should_stop=lambda: next(calls) >= n_calls)
+    assert 0 < len(part.missing) == 8 - len(part.results)
+    assert len(read_csv(tmp_path / "parts")) == len(part.results)
+    run_ablation(tiny_study, tmp_path / "parts")
+    assert without_times(read_csv(tmp_path / "parts")) == without_times(read_csv(tmp_path / "whole"))
+    assert without_times(read_jsonl(tmp_path / "parts")) == without_times(read_jsonl(tmp_path / "whole"))
+
+
+def test_stopped_after_two_cells_has_two_variants_of_the_first_seed(tiny_study, tmp_path):
+    done = []
+    study = run_ablation(
+        tiny_study,
+        tmp_path,
+        observe=lambda event: done.append(event) if isinstance(event, CellDone) else None,
+        should_stop=lambda: len(done) >= 2,
+    )
+    assert [(r.cell.variant, r.record.seed) for r in study.results] == [
+        ("tied_no_input_rmsnorm", 5),
+        ("tied_input_rmsnorm", 5),
+    ]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[: len(content) // 2],
+        lambda content: b"",
+        lambda content: b"\xff\xfe\x00",
+        lambda content: b"[1, 2]",
+        lambda content: content.replace(b'"val_loss": ', b'"val_loss": 1', 1),
+        lambda content: content.replace(b'"version": 1', b'"version": 2', 1),
+    ],
+    ids=["cut", "empty", "not text", "a list", "another digit", "another version"],
+)
+def test_a_damaged_cell_is_told_and_run_again(tiny_study, tmp_path, damage):
+    whole = run_ablation(tiny_study, tmp_path)
+    path = tmp_path / "cells" / f"{whole.results[3].cell.key}.json"
+    path.write_bytes(damage(path.read_bytes()))
+    assert read_study(tmp_path).missing == (whole.results[3].cell,)
+    events = []
+    again = run_ablation(tiny_study, tmp_path, observe=events.append)
+    damaged = [event for event in events if isinstance(event, CellDamaged)]
+    assert [event.cell for event in damaged] == [whole.results[3].cell]
+    assert path.name in damaged[0].reason
+    assert sum(isinstance(event, CellStarted) for event in events) == 1
+    assert [r.losses for r in again.results] == [r.losses for r in whole.results]
+
+
+def test_a_cell_of_another_configuration_under_the_same_name_is_not_believed(tiny_study, tmp_path):
+    study = run_ablation(tiny_study, tmp_path)
+    first, second = (tmp_path / "cells" / f"{r.cell.key}.json" for r in study.results[:2])
+    first.write_bytes(second.read_bytes())
+    reasons = []
+    read_study(tmp_path, observe=lambda event: reasons.append(event.reason))
+    assert len(reasons) == 1
+    assert "another configuration" in reasons[0]
+
+
+def test_a_setting_that_a_later_version_adds_keeps_the_cells(tiny_study, tmp_path):
+    """An earlier version's config.json lacks the setting; with its default the cell is still the same."""
+    run_ablation(tiny_study, tmp_path)
+    config = json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))
+    del config["base"]["training"]["momentum"]
+    (tmp_path / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    assert read_study(tmp_path).missing == ()
+
+
+def test_a_diverged_cell_is_a_result_and_the_others_go_on(diverging_study, tmp_path):
+    study = run_ablation(diverging_study, tmp_path)
+    assert [result.record.status for result in study.results] == ["ok", "ok", "diverged", "diverged"]
+    assert read_csv(tmp_path)[2]["val_loss"] == ""
+    assert read_jsonl(tmp_path)[2]["val_loss"] is None
+    assert read_study(tmp_path).results[2].losses == study.results[2].losses
+
+
+def test_every_step_of_every_cell_can_be_watched_and_is_kept(tiny_study, tmp_path):
+    events = []
+    study = run_ablation(tiny_study, tmp_path, observe=events.append)
+    steps = [event.loss for event in events if isinstance(event, StepMetrics)]
+    assert len(steps) == 8 * 6
+    assert sorted(steps) == sorted(loss for result in study.results for loss in result.losses)
+    assert [point.step for point in study.results[0].validations] == [0, 2, 4, 6]
+    assert study.results[0].validations[-1].loss == study.results[0].record.val_loss
+
+
+def test_cells_leave_one_file_each_and_no_temporary_ones(tiny_study, tmp_path):
+    run_ablation(tiny_study, tmp_path)
+    assert len(list((tmp_path / "cells").iterdir())) == 8
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "config.json", "env.json", "cells", "ablation.csv", "ablation.jsonl",
+    }  # fmt: skip
+
+
+def test_a_file_in_the_place_of_the_folder_is_a_write_error(tiny_study, tmp_path):
+    (tmp_path / "out").write_text("", encoding="utf-8")
+    with pytest.raises(WriteError, match="out"):
+        run_ablation(tiny_study, tmp_path / "out")
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"base": {}, "axes": [], "seeds": 1}', '{"base": 1, "axes": 2}'])
+def test_a_folder_without_a_study_is_refused(tmp_path, content):
+    (tmp_path / "config.json").write_text(content, encoding="utf-8")
+    with pytest.raises(CheckpointError, match=r"config\.json"):
+        read_study(tmp_path)

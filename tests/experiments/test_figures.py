@@ -1,0 +1,118 @@
+import itertools
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanochat.errors import WriteError
+from nanochat.experiments.ablate import AblationConfig, run_ablation
+from nanochat.experiments.figures import (
+    ablation_curves,
+    ablation_dots,
+    compare_curves,
+    loss_curve,
+    save_figure,
+    spread,
+)
+from nanochat.training.record import read_run
+from nanochat.training.run import run_training
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run_training(tiny_run, out=folder)
+    return read_run(folder)
+
+
+@pytest.fixture(scope="module")
+def study(tiny_study, tmp_path_factory):
+    return run_ablation(tiny_study, tmp_path_factory.mktemp("study"))
+
+
+def png_size(path):
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", head[16:24])
+
+
+def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
+    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: ablation_curves(study)}.items():
+        for take in "ab":
+            save_figure(draw(), tmp_path / f"{name}-{take}.png")
+        assert (tmp_path / f"{name}-a.png").read_bytes() == (tmp_path / f"{name}-b.png").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-a.png", "run-b.png", "study-a.png", "study-b.png"]
+
+
+def test_figures_are_wide_enough_to_read(study, tmp_path):
+    save_figure(ablation_dots(study), tmp_path / "dots.png")
+    assert png_size(tmp_path / "dots.png")[0] == 1200
+
+
+def test_axes_have_units_and_the_title_says_the_finding(run, study):
+    for figure in (loss_curve(run), compare_curves([run, run]), ablation_curves(study)):
+        assert figure.axes[0].get_xlabel() == "step"
+        assert "loss (nats per token)" in figure.axes[0].get_ylabel()
+        assert "nats" in figure.get_suptitle()
+
+
+def test_every_variant_is_named_in_both_figures(study):
+    curves = {text.get_text() for text in ablation_curves(study).axes[0].texts}
+    dots = {label.get_text() for label in ablation_dots(study).axes[0].get_yticklabels()}
+    assert curves == dots == set(study.config.variants)
+
+
+def test_the_dots_are_the_losses_of_the_records(study):
+    drawn = [float(x) for dots in ablation_dots(study).axes[0].collections for x in dots.get_offsets()[:, 0]]
+    assert sorted(drawn) == sorted(result.record.val_loss for result in study.results)
+
+
+def test_a_diverged_variant_is_named_as_such(diverging_study, tmp_path):
+    study = run_ablation(diverging_study, tmp_path)
+    assert "lr=1e+300 (diverged)" in {text.get_text() for text in ablation_curves(study).axes[0].texts}
+    labels = [label.get_text() for label in ablation_dots(study).axes[0].get_yticklabels()]
+    assert labels == ["lr=0.03", "lr=1e+300\n(2 of 2 diverged)"]
+
+
+@pytest.mark.parametrize("lr", [1e4, 1e40])
+def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_legible(tiny_run, tmp_path, lr):
+    study = run_ablation(AblationConfig(base=tiny_run, axes={"training.lr": (0.03, lr)}, seeds=1), tmp_path)
+    figure = ablation_curves(study)
+    save_figure(figure, tmp_path / "curves.png")
+    save_figure(ablation_dots(study), tmp_path / "dots.png")
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_ylim()[1] < 1e3
+
+
+def test_a_study_without_a_result_and_a_run_without_a_step_can_be_drawn(tiny_study, run, tmp_path):
+    study = run_ablation(tiny_study, tmp_path, should_stop=lambda: True)
+    empty = replace(run, metrics=[], record=None)
+    for figure in (ablation_curves(study), ablation_dots(study), loss_curve(empty), compare_curves([empty])):
+        save_figure(figure, tmp_path / "empty.png")
+
+
+def test_a_folder_in_the_place_of_the_file_is_a_write_error(run, tmp_path):
+    (tmp_path / "loss.png").mkdir()
+    with pytest.raises(WriteError, match=r"loss\.png"):
+        save_figure(loss_curve(run), tmp_path / "loss.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
+
+
+@given(st.lists(st.floats(0, 1), max_size=30).map(sorted))
+def test_labels_are_spread_apart_in_their_order_and_stay_inside(heights):
+    placed, gap = spread(heights, 0.06), min(0.06, 1 / max(1, len(heights) - 1))
+    assert all(b - a >= gap - 1e-9 for a, b in itertools.pairwise(placed))
+    assert all(-1e-9 <= height <= 1 + 1e-9 for height in placed)
+
+
+def test_labels_that_do_not_touch_stay_where_they_are():
+    assert spread([0.1, 0.5, 0.9], 0.06) == pytest.approx([0.1, 0.5, 0.9])
+
+
+def test_matplotlib_is_loaded_when_a_figure_is_drawn_and_not_before():
+    code = "import sys, nanochat.experiments.report; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0

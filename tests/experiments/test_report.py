@@ -1,0 +1,140 @@
+import csv
+import re
+from dataclasses import replace
+
+import pytest
+
+from nanochat.errors import CheckpointError
+from nanochat.experiments.ablate import AblationConfig, run_ablation
+from nanochat.experiments.report import write_run_report, write_study_report
+from nanochat.experiments.statistics import t_interval
+from nanochat.training.run import run_training
+
+LINK = re.compile(r"\]\(([^)]+)\)")
+
+
+@pytest.fixture(scope="module")
+def study_folder(tiny_study, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("study")
+    run_ablation(tiny_study, folder)
+    write_study_report(folder)
+    return folder
+
+
+@pytest.fixture
+def run_folder(tiny_run, tmp_path):
+    run_training(tiny_run, out=tmp_path / "tiny")
+    return tmp_path / "tiny"
+
+
+def text_of(folder):
+    return (folder / "report.md").read_text(encoding="utf-8")
+
+
+def tables(text):
+    """Each Markdown table as rows of cells."""
+    blocks = re.findall(r"(?:^\|.*\|\n)+", text, re.MULTILINE)
+    return [[[cell.strip() for cell in line.strip("|").split("|")] for line in block.splitlines()] for block in blocks]
+
+
+def test_question_and_answer_are_the_first_lines(study_folder):
+    lines = [line for line in text_of(study_folder).splitlines() if line]
+    assert lines[0] == "# Ablation: tie_lm_head × input_rmsnorm"
+    assert lines[1].startswith("**Question.** Which of 4 variants")
+    assert lines[2].startswith("**Answer.** `")
+    assert "overlap" in lines[2]
+
+
+def test_the_table_is_that_of_the_csv_sorted_by_validation_loss(study_folder):
+    with (study_folder / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    expected = []
+    for name in dict.fromkeys(row["variant"] for row in rows):
+        interval = t_interval([float(row["val_loss"]) for row in rows if row["variant"] == name])
+        expected.append((interval.mean, f"`{name}`", f"{interval.mean:.4f} ± {interval.half_width:.4f}"))
+    shown = [tuple(row[:2]) for row in tables(text_of(study_folder))[0][2:]]
+    assert shown == [row[1:] for row in sorted(expected)]
+
+
+def test_every_table_has_a_rule_and_rows_of_one_width(study_folder, run_folder):
+    write_run_report(run_folder)
+    for table in tables(text_of(study_folder)) + tables(text_of(run_folder)):
+        assert {len(row) for row in table} == {len(table[0])}
+        assert all(re.fullmatch(r":--|--:", cell) for cell in table[1])
+
+
+def test_links_lead_to_files_and_figures_have_alternative_text(study_folder, run_folder):
+    write_run_report(run_folder)
+    for folder in (study_folder, run_folder):
+        text = text_of(folder)
+        assert len(LINK.findall(text)) >= 3
+        assert [link for link in LINK.findall(text) if not (folder / link).is_file()] == []
+        assert all(len(words) > 30 for words in re.findall(r"!\[([^\]]*)\]", text))
+
+
+def test_a_report_is_the_same_when_it_is_written_again(study_folder):
+    before = {path.name: path.read_bytes() for path in study_folder.iterdir() if path.is_file()}
+    write_study_report(study_folder)
+    assert {path.name: path.read_bytes() for path in study_folder.iterdir() if path.is_file()} == before
+
+
+def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
+    run_ablation(diverging_study, tmp_path)
+    write_study_report(tmp_path)
+    text = text_of(tmp_path)
+    assert "**Diverged:** `lr=1e+300`, seeds 5, 6: the " in text
+    assert tables(text)[0][-1][:2] == ["`lr=1e+300`", "diverged (2 of 2)"]
+    assert "All variants use the same learning rate" not in text
+
+
+def test_an_unfinished_study_says_what_is_missing(tiny_study, tmp_path):
+    done = iter(range(100))
+    run_ablation(tiny_study, tmp_path, should_stop=lambda: next(done) > 6)
+    write_study_report(tmp_path)
+    assert "**Not finished:** 7 of 8 cells have no result yet" in text_of(tmp_path)
+    assert tables(text_of(tmp_path))[0][-1][1] == "not run"
+
+
+def test_axes_without_a_flag_are_reproduced_in_python(tiny_run, tmp_path):
+    run_ablation(AblationConfig(base=tiny_run, axes={"training.lr": (0.1, 0.2)}, seeds=1), tmp_path)
+    write_study_report(tmp_path)
+    code = re.search(r"```python\n(.*?)```", text_of(tmp_path), re.DOTALL)[1]
+    for name in re.search(r"ablate import (.*)", code)[1].split(", "):
+        assert name in __import__("nanochat.experiments.ablate", fromlist=["*"]).__all__
+    assert "One seed" in text_of(tmp_path)
+
+
+def test_a_run_report_shows_what_was_trained_what_came_of_it_and_how_to_repeat_it(run_folder):
+    path = write_run_report(run_folder, samples=["emma", "a ``` fence | and more"])
+    text = path.read_text(encoding="utf-8")
+    assert path == run_folder / "report.md"
+    assert "bigram model with 25 parameters in scalar mode" in text
+    assert "```\nemma\n```" in text
+    assert "````\na ``` fence | and more\n````" in text
+    assert "nanochat train --preset bigram --data " in text
+    assert "## Caveats\n\n- One run with one seed" in text
+    assert (run_folder / "loss.png").stat().st_size > 5000
+
+
+def test_a_killed_run_is_reported_as_not_finished(run_folder):
+    (run_folder / "record.json").unlink()
+    write_run_report(run_folder)
+    assert "**Not finished:** the run has no record; its metrics end at step 6." in text_of(run_folder)
+
+
+def test_a_diverged_run_says_why(tiny_run, tmp_path):
+    run_training(replace(tiny_run, training=replace(tiny_run.training, lr=1e300)), out=tmp_path / "run")
+    write_run_report(tmp_path / "run")
+    assert re.search(r"\*\*Diverged:\*\* the \w+ .* at step \d", text_of(tmp_path / "run"))
+
+
+def test_a_run_of_no_steps_has_a_report(tiny_run, tmp_path):
+    run_training(replace(tiny_run, training=replace(tiny_run.training, steps=0)), out=tmp_path / "run")
+    write_run_report(tmp_path / "run")
+    assert "before any step" in text_of(tmp_path / "run")
+
+
+@pytest.mark.parametrize("write", [write_run_report, write_study_report])
+def test_a_folder_without_results_is_refused(tmp_path, write):
+    with pytest.raises(CheckpointError):
+        write(tmp_path)
