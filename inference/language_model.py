@@ -9,13 +9,15 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ..checkpoints.directory import newest_checkpoint
+from ..checkpoints.directory import MANIFEST, newest_checkpoint, verify
 from ..checkpoints.weights import Snapshot, load_snapshot, save_snapshot
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig, build_model, context_size, logits_array
 from ..models.gpt.config import GPTConfig
+from ..models.presets import Mode, ModelKind
 from ..tokenizers import Tokenizer, tokenizer_from_dict
+from ..validation import read_dataclass
 from .generate import generate
 from .samplers import check_temperature
 
@@ -32,8 +34,8 @@ class LanguageModel:
     model: Any
     tokenizer: Tokenizer
     config: ModelConfig
-    model_kind: str
-    mode: str
+    model_kind: ModelKind
+    mode: Mode
     stops_at_bos: bool
     """Trained on documents, so BOS ends a text; otherwise BOS is never drawn."""
 
@@ -92,13 +94,16 @@ class LanguageModel:
 
     def snapshot(self) -> Snapshot:
         """What has to be written to have this model again."""
+        weights = self.model.state_dict()
+        is_single = any(getattr(weight, "dtype", None) == np.float32 for weight in weights.values())
         return Snapshot(
             model_kind=self.model_kind,
             mode=self.mode,
+            dtype="float32" if is_single else "float64",
             model=asdict(self.config),
             tokenizer=self.tokenizer.to_dict(),
             stops_at_bos=self.stops_at_bos,
-            weights=self.model.state_dict(),
+            weights=weights,
         )
 
 
@@ -110,19 +115,29 @@ def load(path: str | Path) -> LanguageModel:
     file = find_model_file(Path(path))
     snapshot = load_snapshot(file)
     try:
-        kind = BigramConfig if snapshot.model_kind == "bigram" else GPTConfig
-        config = kind(**snapshot.model)
-        model = build_model(config, snapshot.mode)  # type: ignore[arg-type]  # checked there
-        model.load_state_dict(snapshot.weights)
+        kind: type[ModelConfig] = BigramConfig if snapshot.model_kind == "bigram" else GPTConfig
+        config = read_dataclass(kind, snapshot.model, "model")
         tokenizer = tokenizer_from_dict(dict(snapshot.tokenizer))
-    except (TypeError, ValueError) as error:
+        _check_sizes(config, tokenizer, snapshot)
+        model = build_model(config, snapshot.mode, snapshot.dtype)
+        model.load_state_dict(snapshot.weights)
+    except (TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{file} does not describe a model that can be built: {error}") from error
-    if tokenizer.vocab_size != config.vocab_size:
-        raise CheckpointError(
-            f"{file} holds a tokenizer of {tokenizer.vocab_size} tokens and a model of {config.vocab_size}: "
-            "restore it from a copy"
-        )
     return LanguageModel(model, tokenizer, config, snapshot.model_kind, snapshot.mode, snapshot.stops_at_bos)
+
+
+def _check_sizes(config: ModelConfig, tokenizer: Tokenizer, snapshot: Snapshot) -> None:
+    """Before anything is built: a file of 1 KB must not ask for a terabyte. Raises ValueError."""
+    if tokenizer.vocab_size != config.vocab_size:
+        raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
+    if isinstance(config, GPTConfig) and config.n_layer > len(snapshot.weights):
+        raise ValueError(f"it has {len(snapshot.weights)} weights for n_layer={config.n_layer}")
+    for name, parameter in config.parameters().items():
+        shape = np.shape(snapshot.weights.get(name, ()))
+        if shape != parameter.shape:
+            raise ValueError(f"{name} has shape {shape}, the model has {parameter.shape}")
+        if snapshot.dtype == "float32" and np.abs(snapshot.weights[name]).max(initial=0) > np.finfo(np.float32).max:
+            raise ValueError(f"{name} holds a number that float32 cannot")
 
 
 def find_model_file(path: Path) -> Path:
@@ -130,6 +145,8 @@ def find_model_file(path: Path) -> Path:
     if path.is_dir():
         if (path / "checkpoints").is_dir():
             path = newest_checkpoint(path / "checkpoints")
+        elif (path / MANIFEST).is_file():
+            verify(path)
         path = path / "model.json"
     if not path.is_file():
         raise CheckpointError(f"there is no model at {path}: train one with `nanochat train`, or give another --run")

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from ..errors import UsageError
+from ..errors import DivergedError, UsageError
 
 
 def check_temperature(temperature: float) -> None:
@@ -20,13 +20,16 @@ def sample_token(
 ) -> int:
     """Draw from softmax(logits / temperature); 0 takes the largest, the first of equals.       logits (V,) -> id
 
-    Banned ids have probability 0. Raises ValueError where nothing is left to draw.
+    Banned ids have probability 0. Raises DivergedError where a logit is nan or inf or none is left to draw.
     """
     scores = np.array(logits, dtype=np.float64)
     scores[list(banned)] = -math.inf
-    if not np.isfinite(scores).any():
-        raise ValueError("no token can be drawn: every logit is -inf, nan or banned")
+    if not math.isfinite(scores.max()):
+        raise DivergedError(
+            "no token can be drawn: the model's logits are not finite; train it again with a lower --lr"
+        )
     if temperature == 0:
         return int(scores.argmax())
-    weights = np.exp((scores - scores.max()) / temperature)
+    with np.errstate(over="ignore"):  # a tiny temperature: -inf, whose weight is rightly 0
+        weights = np.exp((scores - scores.max()) / temperature)
     return int(rng.choice(len(weights), p=weights / weights.sum()))

@@ -49,6 +49,7 @@ def evaluate(model: Any, batches: Iterable[Batch], token_bytes: np.ndarray) -> E
 def token_losses(logits: np.ndarray, targets: np.ndarray) -> np.ndarray:
     """-log softmax(logits)[target] in nats, each token for itself.       logits (..., V), targets (...) -> (...)"""
     z = logits.astype(np.float64)
-    z -= z.max(-1, keepdims=True)
-    picked = np.take_along_axis(z, targets[..., None].clip(min=0), axis=-1)[..., 0]
-    return np.asarray(np.log(np.exp(z, z).sum(-1)) - picked)
+    with np.errstate(invalid="ignore"):  # logits of a model that diverged: the loss is nan, and the caller says so
+        z -= z.max(-1, keepdims=True)
+        picked = np.take_along_axis(z, targets[..., None].clip(min=0), axis=-1)[..., 0]
+        return np.asarray(np.log(np.exp(z, z).sum(-1)) - picked)

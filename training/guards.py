@@ -10,15 +10,19 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import DivergedError, GuardError
 
 _ADVICE = "try a lower --lr, a longer --warmup or --max-grad-norm 1"
 
 
-def check_loss_finite(loss: float, step: int) -> None:
-    """Raises DivergedError."""
+def check_loss_finite(loss: float, model: Any, step: int) -> None:
+    """Raises DivergedError, which names the first tensor with a bad weight where that is the reason."""
     if not math.isfinite(loss):
-        raise DivergedError(f"the loss is {loss} at step {step}: {_ADVICE}")
+        name = _first_not_finite(model, attrgetter("data"))
+        reason = f", since the weights of {name} are not finite" if name else ", though every weight is finite"
+        raise DivergedError(f"the loss is {loss} at step {step}{reason}: {_ADVICE}")
 
 
 def check_gradients_finite(grad_norm: float, model: Any, step: int) -> None:
@@ -29,7 +33,7 @@ def check_gradients_finite(grad_norm: float, model: Any, step: int) -> None:
 
 
 def check_weights_finite(model: Any, step: int) -> None:
-    """Raises DivergedError naming the first tensor with a weight that is not finite."""
+    """Raises DivergedError naming the first tensor with a weight that is not finite; step 0 are the first weights."""
     name = _first_not_finite(model, attrgetter("data"))
     if name:
         raise DivergedError(f"the weights of {name} are not finite after step {step}: {_ADVICE}")
@@ -37,9 +41,10 @@ def check_weights_finite(model: Any, step: int) -> None:
 
 def _first_not_finite(model: Any, read: Callable[[Any], Any]) -> str | None:
     """Summing is the cheapest look at many numbers: a nan or an inf in the list makes the sum one, too."""
-    for name, parameter in model.named_parameters():
-        if not math.isfinite(_total(parameter, read)):
-            return str(name)
+    with np.errstate(all="ignore"):
+        for name, parameter in model.named_parameters():
+            if not math.isfinite(_total(parameter, read)):
+                return str(name)
     return None
 
 
@@ -75,7 +80,7 @@ class MemoryDriftGuard:
             self.first = n_bytes
         bounds: Iterable[tuple[str, int, float]] = [("the first sample", self.first, self.max_total_growth)]
         if self.recent:
-            bounds = [(f"the last {len(self.recent)} samples", min(self.recent), self.max_growth), *bounds]
+            bounds = [("the least of late", min(self.recent), self.max_growth), *bounds]
         for name, base, limit in bounds:
             ratio = n_bytes / base if base else (1.0 if n_bytes == 0 else math.inf)
             if ratio > limit:

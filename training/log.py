@@ -9,12 +9,13 @@ import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from ..errors import ConfigError
+from ..checkpoints.files import writing
+from ..errors import ConfigError, WriteError
 
 LOGGER = logging.getLogger("nanochat")
 LOGGER.addHandler(logging.NullHandler())
@@ -34,11 +35,7 @@ class RunLog:
 
     def __enter__(self) -> Self:
         self.previous = LOGGER.level
-        self.handler: logging.Handler = (
-            logging.FileHandler(self.path, mode="a", encoding="utf-8", delay=True)
-            if self.path
-            else logging.NullHandler()
-        )
+        self.handler: logging.Handler = _LogFile(self.path) if self.path else logging.NullHandler()
         self.handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s %(message)s"))
         LOGGER.addHandler(self.handler)
         LOGGER.setLevel(self.level)
@@ -47,16 +44,39 @@ class RunLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            LOGGER.error("event=stopped reason=%r", str(error) or type(error).__name__)
-        LOGGER.removeHandler(self.handler)
-        LOGGER.setLevel(self.previous)
-        self.handler.close()
+        try:
+            if error is not None and not isinstance(error, WriteError):  # after which the log cannot be written, either
+                LOGGER.error("event=stopped reason=%r", str(error) or type(error).__name__)
+        finally:
+            LOGGER.removeHandler(self.handler)
+            LOGGER.setLevel(self.previous)
+            with suppress(OSError):  # each line was flushed; what is left is the line that could not be written
+                self.handler.close()
+
+
+class _LogFile(logging.FileHandler):
+    """Begins the file anew, and raises WriteError where logging would print a traceback and go on."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path, mode="w", encoding="utf-8", delay=True)
+        self.path = path
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with writing(self.path):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # noqa: PLE0704 (called while an error is handled)
+
+
+def log_span(name: str, seconds: float, level: int = logging.INFO, **fields: object) -> None:
+    """Log `span=name ms=... fields`."""
+    LOGGER.log(level, "span=%s ms=%.2f%s", name, seconds * 1e3, "".join(f" {k}={v}" for k, v in fields.items()))
 
 
 @contextmanager
 def span(name: str, level: int = logging.INFO, **fields: object) -> Iterator[None]:
-    """Log `span=name ms=... fields` when the block ends; costs nothing to speak of where the level is off."""
+    """Log the span when the block ends; costs nothing to speak of where the level is off."""
     if not LOGGER.isEnabledFor(level):
         yield
         return
@@ -64,5 +84,4 @@ def span(name: str, level: int = logging.INFO, **fields: object) -> Iterator[Non
     try:
         yield
     finally:
-        ms = (time.perf_counter() - start) * 1e3
-        LOGGER.log(level, "span=%s ms=%.2f%s", name, ms, "".join(f" {key}={value}" for key, value in fields.items()))
+        log_span(name, time.perf_counter() - start, level, **fields)

@@ -11,6 +11,7 @@ import numpy as np
 
 from ..data.batches import Batch, Batches, evaluation_batches
 from ..data.dataset import Dataset, build_dataset
+from ..errors import ConfigError
 from ..inference.language_model import LanguageModel
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
@@ -66,7 +67,11 @@ def prepare(config: RunConfig) -> Workshop:
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
     model = build_model(config.model, config.mode, config.dtype, dropout_rng)
     init_rng = np.random.default_rng(stream_seed(config.seed, "init"))
-    model.load_state_dict(draw_weights(config.model.parameters(), init_rng))
+    try:
+        with np.errstate(over="ignore"):
+            model.load_state_dict(draw_weights(config.model.parameters(), init_rng))
+    except OverflowError as error:
+        raise ConfigError(f"init_scale={config.model.init_scale} is too large to draw from: give e.g. 0.02") from error
     batches = Batches(
         dataset.train,
         kind="windows" if isinstance(config.model, BigramConfig) else dataset.kind,

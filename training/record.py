@@ -6,8 +6,9 @@ import json
 import math
 import os
 import platform
+import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -20,6 +21,18 @@ from ..errors import CheckpointError
 from ..validation import read_dataclass
 from .config import RunConfig
 from .resolve import config_from_dict
+
+_FILES = (
+    "config.json",
+    "env.json",
+    "tokenizer.json",
+    "metrics.jsonl",
+    "log.txt",
+    "record.json",
+    "report.md",
+    "loss.png",
+)
+"""Of a run's folder, beside its checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +75,7 @@ class RunRecord:
 
 def to_row(record: RunRecord) -> dict[str, Any]:
     """The record as plain values; a number that is not finite becomes None, since JSON has no word for it."""
-    return {
-        key: None if isinstance(value, float) and not math.isfinite(value) else value
-        for key, value in asdict(record).items()
-    }
+    return _finite(asdict(record))
 
 
 def from_row(row: dict[str, Any]) -> RunRecord:
@@ -85,7 +95,7 @@ def describe_environment() -> dict[str, Any]:
         "machine": platform.machine(),
         "cores": os.cpu_count(),
         "packages": {name: _version(name) for name in packages},
-        "blas": np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"],
+        "blas": _blas(),
     }
 
 
@@ -101,8 +111,9 @@ class RunFolder:
         return self.path / "checkpoints"
 
     def start(self, config: RunConfig, tokenizer: dict[str, Any]) -> None:
-        """Write what is known before the first step. Raises WriteError."""
+        """Write what is known before the first step; results of an earlier run in the folder go. Raises WriteError."""
         make_directory(self.path)
+        self._clear()
         write_json(self.path / "config.json", asdict(config))
         write_json(self.path / "env.json", describe_environment())
         write_json(self.path / "tokenizer.json", tokenizer)
@@ -111,12 +122,25 @@ class RunFolder:
     def metrics(self) -> Iterator[MetricsFile]:
         """metrics.jsonl, open for writing. Raises WriteError."""
         path = self.path / "metrics.jsonl"
-        with writing(path), path.open("w", encoding="utf-8", newline="\n") as file:
+        with writing(path):
+            file = path.open("w", encoding="utf-8", newline="\n")
+        try:
             yield MetricsFile(file, path)
+        finally:
+            with suppress(OSError):  # each line was flushed; what is left is the line that could not be written
+                file.close()
 
     def finish(self, record: RunRecord) -> None:
         """Write record.json. Raises WriteError."""
         write_json(self.path / "record.json", to_row(record))
+
+    def _clear(self) -> None:
+        """Only what a run writes: the folder may be somebody's, and hold more than we know."""
+        with writing(self.path):
+            for name in _FILES:
+                (self.path / name).unlink(missing_ok=True)
+            if self.checkpoints.is_dir():
+                shutil.rmtree(self.checkpoints)
 
 
 class MetricsFile:
@@ -128,7 +152,7 @@ class MetricsFile:
     def write(self, **fields: Any) -> None:
         """Append one line. Raises WriteError."""
         with writing(self.path):
-            self.file.write(json.dumps(fields) + "\n")
+            self.file.write(json.dumps(_finite(fields), allow_nan=False) + "\n")
             self.file.flush()
 
 
@@ -164,10 +188,30 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
     metrics = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
-            metrics.append(json.loads(line))
+            metrics.append(_metric(line))
         except ValueError as error:
             raise CheckpointError(f"{path}, line {number} is damaged ({error}): restore it from a copy") from error
     return metrics
+
+
+def _metric(line: str) -> dict[str, Any]:
+    """One line of metrics.jsonl. Raises ValueError."""
+    row = json.loads(line)
+    if not isinstance(row, dict) or type(row.get("step")) is not int:
+        raise ValueError("it is no JSON object with a step")
+    if not all(value is None or type(value) in (int, float) for value in row.values()):
+        raise ValueError("a value is neither a number nor null")
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _finite(row: dict[str, Any]) -> dict[str, Any]:
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _blas() -> str:
+    """The library that multiplies matrices, as far as this build of NumPy knows."""
+    dependencies = np.show_config(mode="dicts").get("Build Dependencies", {})
+    return str(dependencies.get("blas", {}).get("name", "unknown"))
 
 
 def _version(package: str) -> str:

@@ -23,6 +23,9 @@ _DEFAULT_PRESET = {"bigram": "bigram", "mini-gpt": "mini-gpt", "gpt": "microgpt"
 def resolve(*layers: Settings) -> RunConfig:
     """One config from settings, the first layer weakest. Raises ConfigError, with the nearest of the known names."""
     settings = merge(*layers)
+    for field in ("preset", "model_kind"):
+        if not isinstance(settings.get(field, ""), str):
+            raise ConfigError(f"{field}={settings[field]!r} is not a name: see `nanochat presets`")
     name = settings.get("preset") or _DEFAULT_PRESET.get(settings.get("model_kind", "gpt"))
     if name is None:
         kinds = list(_DEFAULT_PRESET)

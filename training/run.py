@@ -16,13 +16,13 @@ import numpy as np
 
 from ..checkpoints.directory import save_directory
 from ..checkpoints.weights import save_snapshot
-from ..errors import DivergedError
+from ..errors import DivergedError, GuardError
 from ..inference.counts import count_pairs, pairs_of
 from ..models.bigram.config import BigramConfig
 from .config import RunConfig
 from .evaluate import Evaluation, evaluate
-from .guards import MemoryDriftGuard, resident_bytes
-from .log import LOGGER, RunLog, span
+from .guards import MemoryDriftGuard, check_weights_finite, resident_bytes
+from .log import LOGGER, RunLog, log_span, span
 from .prepare import Workshop, prepare
 from .record import MetricsFile, RunFolder, RunRecord
 from .streams import stream_seed
@@ -82,14 +82,17 @@ def run_training(
     """Train and return the record; write everything under `out` if it is given.
 
     A run that diverges or that `should_stop` ends after a step is returned, too: `status` says so, and its files
-    are written. Raises ConfigError, DataError, GuardError, WriteError.
+    are written. Results of an earlier run in `out` are replaced, once the data turn out to be good.
+    Raises ConfigError, DataError, GuardError, WriteError.
     """
-    folder = RunFolder(out) if out else None
-    with span("data"):
-        workshop = prepare(config)
+    folder, log = RunFolder(out) if out else None, RunLog(out / "log.txt" if out else None)
+    start = time.perf_counter()
+    workshop = prepare(config)
+    data_s = time.perf_counter() - start  # logged below: until here there may be no folder for a log
     if folder:
         folder.start(workshop.config, workshop.dataset.tokenizer.to_dict())
-    with RunLog(out / "log.txt" if out else None), folder.metrics() if folder else nullcontext() as metrics:
+    with log, folder.metrics() if folder else nullcontext() as metrics, np.errstate(all="ignore"):
+        log_span("data", data_s, source=config.data.source)
         run = _Run(workshop, folder, metrics, observe, should_stop)
         record = run.train()
     if folder:
@@ -114,6 +117,11 @@ class _Run:
         self.recent: deque[float] = deque(maxlen=LAST_N)
         self.evaluations: list[Evaluation] = []
         self.steps_done = self.tokens_done = 0
+        self.saved_step = -1
+        growth = self.config.training.max_memory_growth
+        self.guard = (
+            MemoryDriftGuard(max_growth=max(1.0, growth / 2), max_total_growth=max(1.0, growth)) if growth else None
+        )
         self.training_s = 0.0
         self.status, self.reason = "ok", ""
 
@@ -122,24 +130,28 @@ class _Run:
         workshop, settings = self.workshop, self.config.training
         LOGGER.info("event=start preset=%s mode=%s seed=%d", self.config.preset, self.config.mode, self.config.seed)
         self._emit(self._prepared())
-        self._evaluate()
-        growth = settings.max_memory_growth
-        guard = MemoryDriftGuard(max_growth=max(1.0, growth / 2), max_total_growth=max(1.0, growth)) if growth else None
         steps = train_steps(workshop.model, workshop.optimizer, workshop.accumulate, workshop.batches.batch, settings)
         try:
             with paused_collector() if self.config.mode == "scalar" else nullcontext():
+                check_weights_finite(workshop.model, 0)
+                if settings.steps == 0:
+                    self._save()
+                self._evaluate()
                 while self._step(steps):
-                    memory = resident_bytes() if guard and self.steps_done % _MEMORY_EVERY == 1 else None
-                    if guard and memory is not None:
-                        guard.observe(memory)
                     self._between_steps()
                     if self.should_stop() and self.steps_done < settings.steps:
                         self.status, self.reason = "interrupted", f"stopped after step {self.steps_done}"
                         self._save()
                         break
-        except DivergedError as error:
+                    self._check_memory()
+        except (DivergedError, OverflowError) as error:  # sums of floats near the largest there is overflow in Python
             self.status, self.reason = "diverged", str(error)
-            LOGGER.error("event=diverged step=%d reason=%r", self.steps_done + 1, str(error))
+            if isinstance(error, OverflowError):
+                self.reason = f"numbers grew too large ({error}) at step {self.steps_done + 1}: try a lower --lr"
+            LOGGER.error("event=diverged step=%d reason=%r", self.steps_done, self.reason)
+        except GuardError:
+            self._save()
+            raise
         LOGGER.info("event=end status=%s steps=%d training_s=%.3f", self.status, self.steps_done, self.training_s)
         return self._record()
 
@@ -167,14 +179,21 @@ class _Run:
         if _due(step, settings.sample_every):
             self._sample()
 
+    def _check_memory(self) -> None:
+        if self.guard and self.steps_done % _MEMORY_EVERY == 1:
+            n_bytes = resident_bytes()
+            if n_bytes is not None:
+                self.guard.observe(n_bytes)
+
     def _save(self) -> None:
-        if self.folder is None:
+        if self.folder is None or self.steps_done == self.saved_step:
             return
         with span("checkpoint", step=self.steps_done):
             snapshot = self.workshop.language_model.snapshot()
             path = save_directory(
                 self.folder.checkpoints, self.steps_done, lambda draft: save_snapshot(draft / "model.json", snapshot)
             )
+        self.saved_step = self.steps_done
         self._emit(Saved(self.steps_done, path))
 
     def _evaluate(self) -> None:
@@ -183,6 +202,11 @@ class _Run:
             evaluation = evaluate(self.workshop.model, self.workshop.validation(), token_bytes)
         self.evaluations.append(evaluation)
         self._emit(Evaluated(self.steps_done, evaluation))
+        if not math.isfinite(evaluation.loss):
+            raise DivergedError(
+                f"the validation loss is {evaluation.loss} after step {self.steps_done}, "
+                "though every weight is finite: try a lower --lr"
+            )
 
     def _sample(self) -> None:
         rng = np.random.default_rng([self.steps_done, *stream_seed(self.config.seed, "sample").generate_state(2)])
@@ -216,7 +240,7 @@ class _Run:
         config, seconds = self.config, self.training_s
         losses = [evaluation.loss for evaluation in self.evaluations]
         finished = self.status == "ok"
-        last = self.evaluations[-1]
+        last = self.evaluations[-1] if self.evaluations else Evaluation(math.nan, math.nan, 0)
         return RunRecord(
             tie_lm_head=config.model.tie_lm_head,
             input_rmsnorm=config.model.input_rmsnorm,
@@ -237,9 +261,9 @@ class _Run:
             norm=getattr(config.model, "norm", "none"),
             norm_position=getattr(config.model, "norm_position", "none"),
             optimizer=config.training.optimizer,
-            initial_loss=losses[0],
+            initial_loss=losses[0] if losses else math.nan,
             val_loss=last.loss if finished else math.nan,
-            best_val_loss=min(losses),
+            best_val_loss=min((loss for loss in losses if math.isfinite(loss)), default=math.nan),
             perplexity=last.perplexity if finished else math.nan,
             bits_per_byte=last.bits_per_byte if finished else math.nan,
             status=self.status,

@@ -47,13 +47,15 @@ def train_steps(
 ) -> Iterator[StepMetrics]:
     """Yield after every optimizer step from `start` to `config.steps`.
 
-    Raises DivergedError at the step whose loss, gradient or weights are not finite; a bad gradient moves no weight.
+    Raises DivergedError at the step whose loss, gradient or weights are not finite. A bad loss or gradient moves no
+    weight, nor does a weight that is bad before the first step.
     """
+    check_weights_finite(model, start)
     for step in range(start, config.steps):
         batches = [batch_at(step * config.micro_batches + i) for i in range(config.micro_batches)]
         optimizer.zero_grad()
         loss = accumulate(batches)
-        check_loss_finite(loss, step + 1)
+        check_loss_finite(loss, model, step + 1)
         grad_norm = optimizer.clip_gradients()
         check_gradients_finite(grad_norm, model, step + 1)
         lr = learning_rate(step, config)
@@ -66,7 +68,7 @@ def accumulate_in_turn(model: Any) -> Accumulate:
     """Micro-batches one after the other, each weighted by its share of the tokens."""
 
     def accumulate(batches: Sequence[Batch]) -> float:
-        n_tokens = sum(batch.n_targets for batch in batches)
+        n_tokens = max(1, sum(batch.n_targets for batch in batches))
         total = 0.0
         for batch in batches:
             share = batch.n_targets / n_tokens

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from ...engine.module import Module
 from ...engine.tensor import Tensor, nn
 from ...engine.tensor import functional as F
-from ..parameters import draw_lists
+from ..initial import draw_weights
 from .config import BigramConfig
 
 
@@ -23,7 +22,7 @@ class Bigram(Module):
         self.config, V = config, config.vocab_size
         self.wte = nn.Embedding(V, V, dtype=dtype)
         self.lm_head = None if config.tie_lm_head else nn.Linear(V, V, dtype=dtype)
-        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+        self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""

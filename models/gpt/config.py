@@ -77,9 +77,15 @@ class GPTConfig:
     """Projections into the residual stream start at zero, so that a block starts as the identity."""
 
     def __post_init__(self) -> None:
-        for field in ("vocab_size", "block_size", "n_layer", "n_head", "n_embd"):
+        for field, least in {
+            "vocab_size": 1,
+            "block_size": 1,
+            "n_layer": 1,
+            "n_head": 1,
+            "n_embd": self.n_head,
+        }.items():
             if getattr(self, field) < 1:
-                raise ConfigError(f"{field}={getattr(self, field)} is too small: give 1 or more")
+                raise ConfigError(f"{field}={getattr(self, field)} is too small: give {least} or more")
         for field in ("n_kv_head", "mlp_width", "window"):
             if getattr(self, field) < 0:
                 raise ConfigError(f"{field}={getattr(self, field)} is negative: give 0 for the default, or a count")

@@ -6,7 +6,6 @@ before from a KVCache. Both are the same attention, with as many keys as queries
 
 from __future__ import annotations
 
-import random
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ import numpy as np
 from ...engine.module import Module
 from ...engine.tensor import Tensor, nn
 from ...engine.tensor import functional as F
-from ..parameters import draw_lists
+from ..initial import draw_weights
 from .cache import KVCache
 from .config import GPTConfig
 
@@ -45,7 +44,7 @@ class GPT(Module):
             else nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias, dtype=dtype)
         )
         self.dropout = nn.Dropout(config.dropout, dropout_rng or np.random.default_rng(seed))
-        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+        self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""

@@ -1,0 +1,261 @@
+"""The opponent: the GPT of a GPTConfig in PyTorch, as somebody who knows PyTorch would write it for speed.
+
+Fused qkv, F.scaled_dot_product_attention with is_causal, fused AdamW, a preallocated KV cache; no compile. Parameters
+have our names, so a state_dict moves between the two. Not here: segments, and rows of different length in a cache.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nanochat.models.gpt.config import GPTConfig
+
+ACTIVATIONS = {
+    "relu": F.relu,
+    "relu2": lambda x: F.relu(x).square(),
+    "gelu": lambda x: F.gelu(x, approximate="tanh"),
+    "silu": F.silu,
+    "swiglu": lambda x: _swiglu(*x.chunk(2, dim=-1)),
+}
+
+
+class TorchGPT(nn.Module):
+    """ids -> embedding -> blocks -> logits"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.wte = nn.Embedding(config.vocab_size, config.n_embd)
+        if config.positions == "learned":
+            self.wpe = nn.Embedding(config.block_size, config.n_embd)
+        self.drop = nn.Dropout(config.dropout)
+        self.h = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        self.norm_f = make_norm(config) if config.final_norm else nn.Identity()
+        if not config.tie_lm_head:
+            self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
+        if config.positions == "rope":
+            self.register_buffer("table", rotations(config.block_size, config.head_size), persistent=False)
+        elif config.positions == "sinusoidal":
+            self.register_buffer("table", sinusoids(config.block_size, config.n_embd), persistent=False)
+
+    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+        """Logits (B, T, V), or with targets (B, T) their mean cross-entropy in nats; -1 is ignored."""
+        config, n_seen = self.config, 0 if cache is None else cache.length
+        here = slice(n_seen, n_seen + ids.shape[1])
+        x = self.wte(ids)
+        if config.positions == "learned":
+            x = x + self.wpe.weight[here]
+        elif config.positions == "sinusoidal":
+            x = x + self.table[here]
+        if config.input_rmsnorm:
+            x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps)
+        x = self.drop(x)
+        turns = self.table[here] if config.positions == "rope" else None
+        for layer, block in enumerate(self.h):
+            x = block(x, turns, None if cache is None else (cache, layer))
+        if cache is not None:
+            cache.length += ids.shape[1]
+        x = self.norm_f(x)
+        logits = F.linear(x, self.wte.weight) if config.tie_lm_head else self.lm_head(x)
+        if config.logit_softcap:
+            logits = config.logit_softcap * torch.tanh(logits / config.logit_softcap)
+        if targets is None:
+            return logits
+        return F.cross_entropy(logits.view(-1, config.vocab_size), targets.view(-1), ignore_index=-1)
+
+    def load_ours(self, state: Mapping[str, Any]) -> None:
+        """Weights from our state_dict."""
+        self.load_state_dict({name: torch.as_tensor(array) for name, array in state.items()})
+
+
+class Block(nn.Module):
+    """pre: x + f(norm(x));  post: norm(x + f(x))"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.pre = config.norm_position == "pre"
+        self.norm_1, self.attn = make_norm(config), Attention(config)
+        self.norm_2, self.mlp = make_norm(config), MLP(config)
+
+    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+        if self.pre:
+            x = x + self.attn(self.norm_1(x), turns, memory)
+            return x + self.mlp(self.norm_2(x))
+        x = self.norm_1(x + self.attn(x, turns, memory))
+        return self.norm_2(x + self.mlp(x))
+
+
+class Attention(nn.Module):
+    """Causal self-attention in one fused call"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.sizes = [config.n_embd, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
+        self.qkv = nn.Linear(config.n_embd, sum(self.sizes), bias=config.attn_bias)
+        self.proj = (
+            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias) if config.attn_proj else nn.Identity()
+        )
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+        config, (B, T, C) = self.config, x.shape
+        q, k, v = (
+            part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
+        )
+        if turns is not None:
+            q, k = rotate(q, turns), rotate(k, turns)
+        if config.qk_norm:
+            q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps) for part in (q, k))
+        if memory is not None:
+            cache, layer = memory
+            k, v = cache.append(layer, k, v)
+        S = k.shape[2]
+        whole = T == S and not (config.window and config.window < S)
+        y = F.scaled_dot_product_attention(
+            q,
+            k,
+            v,
+            attn_mask=None if whole or (T == 1 and not config.window) else causal_mask(T, S, config.window),
+            is_causal=whole,
+            enable_gqa=config.kv_heads != config.n_head,
+        )
+        return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
+
+
+class MLP(nn.Module):
+    """proj(activation(fc(x)))"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        wide = 2 if config.activation == "swiglu" else 1
+        self.fc = nn.Linear(config.n_embd, wide * config.hidden, bias=config.mlp_bias)
+        self.activation = ACTIVATIONS[config.activation]
+        self.proj = nn.Linear(config.hidden, config.n_embd, bias=config.mlp_bias)
+        self.drop = nn.Dropout(config.dropout)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.drop(self.proj(self.activation(self.fc(x))))
+
+
+class KVCache:
+    """Room for block_size keys and values of each layer, all rows equally long."""
+
+    def __init__(self, config: GPTConfig, batch_size: int = 1, dtype: torch.dtype = torch.float32) -> None:
+        shape = (config.n_layer, batch_size, config.kv_heads, config.block_size, config.head_size)
+        self.keys, self.values = torch.zeros(shape, dtype=dtype), torch.zeros(shape, dtype=dtype)
+        self.length = 0
+
+    def append(self, layer: int, k: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Write (B, Hkv, T, D) behind what is there; all of the layer's (B, Hkv, S, D), views."""
+        end = self.length + k.shape[2]
+        self.keys[layer, :, :, self.length : end] = k
+        self.values[layer, :, :, self.length : end] = v
+        return self.keys[layer, :, :, :end], self.values[layer, :, :, :end]
+
+
+def make_adamw(
+    model: nn.Module,
+    *,
+    lr: float,
+    betas: tuple[float, float] = (0.9, 0.999),
+    eps: float = 1e-8,
+    weight_decay: float = 0.0,
+    fused: bool = True,
+) -> torch.optim.AdamW:
+    """Fused AdamW that decays matrices only, as nanoGPT's and ours."""
+    groups = [
+        {"params": [p for p in model.parameters() if p.dim() >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in model.parameters() if p.dim() < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW([group for group in groups if group["params"]], lr=lr, betas=betas, eps=eps, fused=fused)
+
+
+def train_step(
+    model: TorchGPT, optimizer: torch.optim.Optimizer, inputs: Tensor, targets: Tensor, max_grad_norm: float = 0.0
+) -> float:
+    """Forward, backward, clip, AdamW: the loss before the step."""
+    optimizer.zero_grad(set_to_none=True)
+    loss = model(inputs, targets)
+    loss.backward()
+    if max_grad_norm:
+        nn.utils.clip_grad_norm_(model.parameters(), max_grad_norm)
+    optimizer.step()
+    return loss.item()
+
+
+# **** norms, positions, masks
+
+
+class LayerNorm(nn.Module):
+    """nn.LayerNorm with gain and bias each optional"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.shape, self.eps = (config.n_embd,), config.norm_eps
+        self.weight = nn.Parameter(torch.ones(config.n_embd)) if config.norm_gain else None
+        self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+
+
+class DyT(nn.Module):
+    """tanh(alpha x) with gain and bias each optional"""
+
+    def __init__(self, config: GPTConfig) -> None:
+        super().__init__()
+        self.alpha = nn.Parameter(torch.full((1,), 0.5))
+        self.weight = nn.Parameter(torch.ones(config.n_embd)) if config.norm_gain else None
+        self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.tanh(self.alpha * x)
+        x = x if self.weight is None else x * self.weight
+        return x if self.bias is None else x + self.bias
+
+
+def make_norm(config: GPTConfig) -> nn.Module:
+    """The norm that the config names."""
+    if config.norm == "rms":
+        return nn.RMSNorm(config.n_embd, eps=config.norm_eps, elementwise_affine=config.norm_gain)
+    if config.norm == "layer":
+        return LayerNorm(config)
+    return DyT(config) if config.norm == "dyt" else nn.Identity()
+
+
+def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
+    """cos and sin of position * base^(-2i/D)       -> (n, D/2, 2)"""
+    angles = torch.outer(
+        torch.arange(n, dtype=torch.float64), base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
+    )
+    return torch.stack([angles.cos(), angles.sin()], dim=-1).to(torch.get_default_dtype())
+
+
+def rotate(x: Tensor, turns: Tensor) -> Tensor:
+    """Pairs (x_2i, x_2i+1) as complex numbers, times the rotations of their positions       (B, H, T, D)"""
+    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
+    return torch.view_as_real(pairs * torch.view_as_complex(turns)).flatten(-2)
+
+
+def sinusoids(n: int, n_embd: int) -> Tensor:
+    """sin and cos, in turn, of position / 10000^(2i/C)       -> (n, C)"""
+    even = torch.arange(0, n_embd, 2, dtype=torch.float64)
+    angles = torch.outer(torch.arange(n, dtype=torch.float64), 10000.0 ** (-even / n_embd))
+    table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :n_embd]
+    return table.to(torch.get_default_dtype())
+
+
+def causal_mask(T: int, S: int, window: int) -> Tensor:
+    """True where query t, which stands at S - T + t, sees key s       -> (T, S)"""
+    t, s = torch.arange(S - T, S)[:, None], torch.arange(S)
+    return (s <= t) & (s > t - window) if window else s <= t
+
+
+def _swiglu(gate: Tensor, up: Tensor) -> Tensor:
+    return F.silu(gate) * up

@@ -1,0 +1,115 @@
+"""The two ways out of the program and the two ways to stop it: results to stdout, the rest to stderr, signals."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import Any, Literal
+
+from rich.console import Console
+from rich.table import Table
+
+_WIDE = 10_000
+"""Columns of a table that goes to a file or a pipe: nothing is wrapped there."""
+
+
+class Remarks(Console):
+    """Progress and remarks on stderr; knows NO_COLOR and whether it is a terminal."""
+
+    def __init__(self) -> None:
+        super().__init__(stderr=True, highlight=False, color_system=_colors())
+
+    def say(self, text: str) -> None:
+        """One line as it is, neither wrapped nor read as markup."""
+        self.print(text, markup=False, soft_wrap=True)
+
+    def on_broken_pipe(self) -> None:
+        """Nobody reads what we remark: no reason to stop working."""
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+
+
+class _Results(Console):
+    def on_broken_pipe(self) -> None:
+        """Raises the BrokenPipeError on, where Rich would leave with code 1."""
+        raise  # noqa: PLE0704 (called while it is handled)
+
+
+def say(text: str) -> None:
+    """One remark on stderr."""
+    Remarks().say(text)
+
+
+def print_result(text: str) -> None:
+    """One line of results on stdout, as it is."""
+    sys.stdout.write(text + "\n")
+
+
+def print_json(content: Any) -> None:
+    """One JSON document on stdout."""
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str, ...] = ()) -> None:
+    """A table on stdout, one column a key."""
+    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    for key in rows[0]:
+        table.add_column(key.replace("_", " "), justify="right" if key in right else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_cell(row.get("field", key), value) for key, value in row.items()))
+    width = None if sys.stdout.isatty() else _WIDE
+    _Results(highlight=False, width=width, color_system=_colors()).print(table)
+
+
+def _colors() -> Literal["auto"] | None:
+    """None where NO_COLOR is set: Rich alone would still print bold."""
+    return None if os.environ.get("NO_COLOR") else "auto"
+
+
+def _cell(key: str, value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+    if type(value) is int and key != "seed":
+        return f"{value:,}"
+    return "" if value is None else str(value)
+
+
+class StopSignals:
+    """The first Ctrl-C or SIGTERM asks to stop after the step; the second leaves at once."""
+
+    def __init__(self) -> None:
+        self.received = 0
+
+    def __call__(self) -> bool:
+        """Whether somebody asked."""
+        return self.received != 0
+
+    @property
+    def exit_code(self) -> int:
+        """128 + the signal's number, as shells have it."""
+        return 128 + self.received
+
+    def _receive(self, number: int, frame: FrameType | None) -> None:
+        if self.received:
+            raise SystemExit(128 + number)
+        self.received = number
+        # Not sys.stderr, which may be in the middle of writing when the signal comes.
+        with suppress(OSError):
+            os.write(2, b"\nnanochat: stopping after this step; once more leaves at once\n")
+
+    @contextmanager
+    def watched(self) -> Iterator[StopSignals]:
+        """Handle both signals inside the block."""
+        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield self
+        finally:
+            for number, handler in previous.items():
+                signal.signal(number, handler)

@@ -1,0 +1,191 @@
+"""The settings that commands share: one table ties each flag to a field of RunConfig, its help and its environment.
+
+A flag overrides NANOCHAT_<FLAG>, which overrides `--config` file, which overrides the preset. Every flag is None until
+somebody gives it, so the layers below show through.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from inspect import Parameter
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ..errors import ConfigError, UsageError
+from ..models.presets import PRESETS
+from ..training.config import RunConfig
+from ..training.resolve import merge, parse_assignment, resolve
+from ..validation import nearest
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One flag that fills one field."""
+
+    flag: str
+    field: str
+    """Dotted path in RunConfig."""
+    kind: type
+    help: str
+    least: float | None = None
+    choices: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """As a Python name."""
+        return self.flag.removeprefix("--").replace("-", "_")
+
+    def parameter(self) -> Parameter:
+        """As Typer wants to read it."""
+        declaration = f"{self.flag}/--no-{self.flag[2:]}" if self.kind is bool else self.flag
+        option = typer.Option(
+            declaration,
+            help=self.help,
+            envvar=f"NANOCHAT_{self.name.upper()}",
+            show_envvar=False,
+            metavar="|".join(self.choices) or _METAVARS.get(self.kind),
+        )
+        return Parameter(
+            self.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[self.kind | None, option]
+        )
+
+
+_METAVARS = {int: "N", float: "X", str: "TEXT"}
+
+SETTINGS = (
+    Setting("--preset", "preset", str, f"Architecture and recipe to start from: {', '.join(PRESETS)}."),
+    Setting("--mode", "mode", str, "Which engine.", choices=("scalar", "tensor")),
+    Setting("--model-kind", "model_kind", str, "Family of the model.", choices=("bigram", "mini-gpt", "gpt")),
+    Setting("--data", "data.source", str, "A text file, or builtin:names, builtin:verse, builtin:facts."),
+    Setting(
+        "--layout", "data.layout", str, "One document a line, or one text.", choices=("auto", "documents", "stream")
+    ),
+    Setting("--style", "data.style", str, "futuristic adds four sentences.", choices=("classic", "futuristic")),
+    Setting("--unknown", "data.unknown", str, "Characters outside the vocabulary.", choices=("error", "skip", "unk")),
+    Setting("--seed", "seed", int, "Root of all randomness.", least=0),
+    Setting("--dtype", "dtype", str, "Precision of arrays.", choices=("float32", "float64")),
+    Setting("--steps", "training.steps", int, "Optimizer steps; 0 only reports the first loss.", least=0),
+    Setting("--batch-size", "training.batch_size", int, "Rows in one micro-batch.", least=1),
+    Setting("--grad-accum", "training.grad_accum", int, "Micro-batches in one step.", least=1),
+    Setting("--replicas", "training.replicas", str, "Threads that share a batch: a number, or auto for the machine's."),
+    Setting("--optimizer", "training.optimizer", str, "Rule of the update.", choices=("sgd", "adam", "adamw", "muon")),
+    Setting("--lr", "training.lr", float, "Base learning rate."),
+    Setting(
+        "--lr-schedule",
+        "training.lr_schedule",
+        str,
+        "Shape of the rate.",
+        choices=("constant", "linear", "sqrt", "cosine"),
+    ),
+    Setting("--warmup", "training.warmup", int, "Steps over which the rate rises.", least=0),
+    Setting("--beta1", "training.beta1", float, "Adam's first decay."),
+    Setting("--beta2", "training.beta2", float, "Adam's second decay."),
+    Setting("--eps", "training.eps", float, "Adam's denominator."),
+    Setting("--weight-decay", "training.weight_decay", float, "Decay of matrices.", least=0),
+    Setting("--max-grad-norm", "training.max_grad_norm", float, "Clip the gradient's norm to this; 0 is off.", least=0),
+    Setting("--tie-lm-head", "model.tie_lm_head", bool, "The head is the embedding matrix."),
+    Setting("--input-rmsnorm", "model.input_rmsnorm", bool, "Normalise the embeddings once."),
+    Setting("--eval-every", "training.eval_every", int, "Steps between validations; 0 is at the end only.", least=0),
+    Setting("--sample-every", "training.sample_every", int, "Steps between samples shown; 0 is off.", least=0),
+    Setting(
+        "--checkpoint-every",
+        "training.checkpoint_every",
+        int,
+        "Steps between checkpoints; the last is kept always.",
+        least=0,
+    ),
+)
+
+_CONFIG = Annotated[
+    Path | None, typer.Option("--config", help="A TOML file of settings: [model], [data], [training].", metavar="FILE")
+]
+_SET = Annotated[
+    list[str] | None, typer.Option("--set", help="Any field, e.g. model.n_layer=3; repeatable.", metavar="FIELD=VALUE")
+]
+
+
+def setting_parameters() -> list[Parameter]:
+    """The signature that a command with settings has, beside its own flags."""
+    return [
+        *(setting.parameter() for setting in SETTINGS),
+        Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
+        Parameter("set", Parameter.KEYWORD_ONLY, default=None, annotation=_SET),
+    ]
+
+
+def resolve_options(
+    options: Mapping[str, Any], default_preset: str | None = None, below: Mapping[str, Any] | None = None
+) -> RunConfig:
+    """The RunConfig that the given options ask for; `default_preset` serves where no layer names a preset or a kind.
+
+    `below` are settings that --config and the flags override. Raises UsageError, ConfigError.
+    """
+    given: dict[str, Any] = {}
+    for setting in SETTINGS:
+        value = options[setting.name]
+        if value is None:
+            continue
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UsageError(f"{setting.flag} {value} is not a finite number: give e.g. {setting.flag} 0.01")
+        if setting.least is not None:
+            check_count(setting.flag, value, setting.least)
+        choices = PRESETS if setting.name == "preset" else setting.choices
+        if choices and value not in choices:
+            raise UsageError(f"{setting.flag} {value!r} is unknown: {nearest(value, list(choices))}")
+        if setting.name == "replicas":
+            value = count_or_auto("--replicas", value)
+        given = merge(given, _nested(setting.field, value))
+    assignments = [parse_assignment(text) for text in options["set"] or ()]
+    settings = merge(below or {}, read_toml(options["config"]), given, *assignments)
+    if default_preset and not settings.keys() & {"preset", "model_kind"}:
+        settings["preset"] = default_preset
+    return resolve(settings)
+
+
+def check_count(flag: str, value: float, least: float) -> None:
+    """Raises UsageError where a number on the command line is below the least that makes sense."""
+    if value < least:
+        raise UsageError(f"{flag} {value} is too small: give {least:g} or more")
+
+
+def read_toml(path: Path | None) -> dict[str, Any]:
+    """The settings of a file, {} where none is named. Raises ConfigError."""
+    if path is None:
+        return {}
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+        plain: dict[str, Any] = json.loads(
+            json.dumps(content, default=str)
+        )  # TOML knows dates, no setting of ours does
+        return plain
+    except FileNotFoundError as error:
+        raise ConfigError(f"--config {path} does not exist: check the path") from error
+    except OSError as error:
+        raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
+
+
+def count_or_auto(flag: str, text: str) -> int:
+    """A number of 1 or more; 0 for auto. Raises UsageError."""
+    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+        raise UsageError(f"{flag} {text!r} is neither a number nor auto: give e.g. {flag} 2")
+    return 0 if text == "auto" else int(text)
+
+
+def _nested(path: str, value: Any) -> dict[str, Any]:
+    section, _, name = path.rpartition(".")
+    return {section: {name: value}} if section else {name: value}
+
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+ForceFlag = Annotated[bool, typer.Option("--force", help="Write into a folder that holds results already.")]
+DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
+OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR")]
+LongPrompt = Literal["error", "truncate-left"]

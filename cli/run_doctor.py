@@ -1,0 +1,67 @@
+"""`nanochat doctor`: what this machine is, and what may be wrong with it."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import __version__
+from ..training.guards import resident_bytes
+from ..training.record import describe_environment
+from .commands import DoctorCommand
+from .console import print_json, print_table
+
+
+def execute(command: DoctorCommand) -> None:
+    """A table of findings, or JSON."""
+    findings = examine()
+    if command.json:
+        print_json(findings)
+    else:
+        print_table([{"what": key.replace("_", " "), "found": value} for key, value in findings.items()])
+
+
+def examine() -> dict[str, Any]:
+    """Every finding as a plain value."""
+    environment = describe_environment()
+    resident = resident_bytes()
+    return {
+        "nanochat": __version__,
+        "python": f"{environment['python']} ({environment['implementation']})",
+        "platform": environment["platform"],
+        "cores": environment["cores"],
+        "packages": ", ".join(f"{name} {number}" for name, number in environment["packages"].items()),
+        "blas": environment["blas"],
+        "sgemm_gflops": round(_sgemm_rate(), 1),
+        "memory_in_use": f"{resident / 2**20:.0f} MiB" if resident else "the system does not say",
+        "free_disk": f"{shutil.disk_usage(Path.cwd()).free / 2**30:.1f} GiB",
+        "results_writable": _writable(Path("results")),
+        "nanochat_variables": ", ".join(sorted(k for k in os.environ if k.startswith("NANOCHAT_"))) or "none",
+    }
+
+
+def _sgemm_rate() -> float:
+    """Billions of floating-point operations a second in a 512 x 512 float32 product, the best of five."""
+    n = 512
+    a = np.ones((n, n), dtype=np.float32)
+    best = float("inf")
+    for _ in range(5):
+        start = time.perf_counter()
+        a @ a
+        best = min(best, time.perf_counter() - start)
+    return 2 * n**3 / best / 1e9
+
+
+def _writable(folder: Path) -> str:
+    existing = folder if folder.exists() else Path.cwd()
+    try:
+        with tempfile.NamedTemporaryFile(dir=existing):
+            return "yes"
+    except OSError as error:
+        return f"no: {error.strerror}"

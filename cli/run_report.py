@@ -1,0 +1,21 @@
+"""`nanochat report`: a report anew, from the data in the folder alone."""
+
+from __future__ import annotations
+
+from ..errors import CheckpointError
+from ..experiments.report import write_run_report
+from ..experiments.study_report import write_study_report
+from .commands import ReportCommand
+from .console import print_result
+from .folders import find_folder
+
+
+def execute(command: ReportCommand) -> None:
+    """Write the report and print its path."""
+    folder = find_folder(command.folder)
+    if (folder / "cells").is_dir():
+        print_result(str(write_study_report(folder)))
+    elif (folder / "config.json").is_file():
+        print_result(str(write_run_report(folder)))
+    else:
+        raise CheckpointError(f"{folder} holds neither a run nor an ablation: give a folder under results/")

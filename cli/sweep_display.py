@@ -1,0 +1,114 @@
+"""How a sweep that goes on looks: a table of its variants that moves in a terminal, a line for each cell anywhere."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from ..experiments.ablate import AblationConfig, AblationEvent, CellDamaged, CellDone, CellStarted
+from ..experiments.cells import CellResult
+from ..experiments.statistics import mean
+from ..experiments.summary import spell
+from ..training.trainer import StepMetrics
+from .console import Remarks
+
+_REDRAW_S = 0.25
+_ROWS = 20
+"""Variants shown; of more, those at work come first."""
+
+
+class SweepDisplay:
+    """Follows the events of a sweep. The cost of a cell is taken to be its steps: time left is told by those."""
+
+    def __init__(self, config: AblationConfig, jobs: int) -> None:
+        self.config, self.jobs = config, jobs
+        self.console = Remarks()
+        self.results: dict[str, list[CellResult]] = {name: [] for name in config.variants}
+        self.running: dict[str, tuple[str, int]] = {}  # key of a cell -> variant, steps done
+        self.steps_run = self.steps_left = 0
+        for variant in config.variants.values():
+            self.steps_left += variant.training.steps * config.seeds
+        self.started = time.monotonic()
+        self.drawn = 0.0
+        self.live = Live(console=self.console, transient=True, auto_refresh=False)
+
+    def __enter__(self) -> SweepDisplay:
+        if self.console.is_terminal:
+            self.live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self.console.is_terminal:
+            self.live.stop()
+
+    def __call__(self, event: AblationEvent) -> None:
+        if isinstance(event, StepMetrics):
+            for key, (variant, _) in self.running.items():
+                self.running[key] = variant, event.step
+        elif isinstance(event, CellStarted):
+            self.running[event.cell.key] = event.cell.variant, 0
+        elif isinstance(event, CellDone):
+            self._done(event)
+        elif isinstance(event, CellDamaged):
+            self.console.say(f"  {event.reason}; it is run again")
+        now = time.monotonic()
+        if self.console.is_terminal and (now - self.drawn > _REDRAW_S or isinstance(event, CellStarted)):
+            self.drawn = now
+            self.live.update(self.table(), refresh=True)
+
+    def table(self) -> Group:
+        """Variants with what is done, at work, and found so far; a line with the time."""
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for name in ("variant", "done", "running", "mean val loss", "best"):
+            table.add_column(name, justify="left" if name == "variant" else "right")
+        at_work = [variant for variant, _ in self.running.values()]
+        names = sorted(self.results, key=lambda name: name not in at_work)[:_ROWS]
+        for name in [name for name in self.results if name in names]:
+            losses = [result.record.val_loss for result in self.results[name] if result.is_ok]
+            table.add_row(
+                Text(name),
+                f"{len(self.results[name])}/{self.config.seeds}",
+                str(at_work.count(name) or ""),
+                spell(mean(losses)) if losses else "",
+                spell(min(losses)) if losses else "",
+            )
+        return Group(table, Text(self._time()))
+
+    def _done(self, event: CellDone) -> None:
+        result, record = event.result, event.result.record
+        self.running.pop(result.cell.key, None)
+        self.results[result.cell.variant].append(result)
+        steps = result.cell.config.training.steps
+        self.steps_left -= steps
+        line = f"  cell {event.number:>3}/{event.total}  {result.cell.variant}  seed {record.seed}"
+        line += f"  val {spell(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
+        if event.was_there:
+            self.console.say(f"{line}  (there already)")
+            return
+        self.steps_run += steps
+        rate = "" if math.isnan(record.steps_per_sec) else f"  {record.steps_per_sec:.1f} steps/s"
+        self.console.say(f"{line}{rate}  {duration(self.seconds_left())} left")
+
+    def seconds_left(self) -> float:
+        """By the steps of the cells that are done."""
+        elapsed = time.monotonic() - self.started
+        return elapsed / self.steps_run * self.steps_left if self.steps_run else math.nan
+
+    def _time(self) -> str:
+        elapsed, left = time.monotonic() - self.started, self.seconds_left()
+        return f"{duration(elapsed)} gone, " + (f"{duration(left)} left" if math.isfinite(left) else "timing ...")
+
+
+def duration(seconds: float) -> str:
+    """`8 s`, `3 min 20 s`, `2 h 5 min`; a dash for what is not known."""
+    if not math.isfinite(seconds):
+        return "-"
+    minutes, rest = divmod(round(seconds), 60)
+    if not minutes:
+        return f"{rest} s"
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"

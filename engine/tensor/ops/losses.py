@@ -1,0 +1,64 @@
+"""Cross-entropy, fused with softmax, soft-cap and label smoothing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .constants import counting, filled
+from .elementwise import Array, Vjp
+from .shapes import rows
+from .softmax import exp_rows
+
+
+def cross_entropy(
+    logits: Array, *, targets: Array, label_smoothing: float = 0.0, softcap: float = 0.0
+) -> tuple[Array, Vjp]:
+    """L = mean over targets y_i != -1 of logsumexp(z_i) - sum_j t_ij z_ij, in nats
+
+    logits (..., V), targets (...) int -> ()
+    t = (1 - label_smoothing) onehot(y) + label_smoothing / V;  z = softcap tanh(logits / softcap) where softcap > 0.
+    dL/dz = (softmax(z) - t) / n. Where every target is ignored the loss is 0, and so is its gradient.
+    """
+    capped = _cap(rows(logits), softcap) if softcap else rows(logits)  # (N, V)
+    (n_rows, n_classes), y = capped.shape, targets.reshape(-1)
+    if len(y) != n_rows:
+        raise ValueError(f"cross_entropy: logits are {logits.shape} and targets {targets.shape}: give one target a row")
+    every = counting(n_rows)
+    n = n_rows if n_rows == 0 or y.item(y.argmin()) >= 0 else int(np.count_nonzero(y >= 0))
+    counted = None if n == n_rows else (y >= 0).astype(capped.dtype)  # (N,) of 0 or 1
+    y = y if counted is None else np.maximum(y, 0)
+    share = 1.0 / max(n, 1)
+    e = capped.copy()
+    losses = capped[every, y]
+    if label_smoothing:
+        losses *= 1.0 - label_smoothing
+        losses += capped.dot(filled(n_classes, label_smoothing / n_classes, e.dtype))
+    total, largest = exp_rows(e)
+    np.subtract(np.log(total), losses, losses)
+    if largest is not None:
+        losses += largest
+    loss = losses.dot(filled(n_rows, share, losses.dtype) if counted is None else counted * share)
+
+    def vjp(g: Array) -> tuple[Array]:
+        weight = float(g) * share
+        weights: Array | float = weight if counted is None else counted * weight
+        gz = e * (weights / total)[:, None]
+        gz[every, y] -= weights * (1.0 - label_smoothing)
+        if label_smoothing:
+            spread = weights * (label_smoothing / n_classes)
+            gz -= spread if counted is None else spread[:, None]
+        if softcap:
+            slope = capped * (1.0 / softcap)
+            slope *= slope
+            gz *= np.subtract(1.0, slope, slope)  # d cap(z)/dz = 1 - tanh^2
+        return (gz.reshape(logits.shape),)
+
+    return loss, vjp
+
+
+def _cap(z: Array, softcap: float) -> Array:
+    """softcap tanh(z / softcap)"""
+    z = z * (1.0 / softcap)
+    np.tanh(z, z)
+    z *= softcap
+    return z

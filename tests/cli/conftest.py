@@ -1,0 +1,72 @@
+"""Two ways to run a command: in this process, which is fast, and as a process of its own, which can be stopped."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from nanochat.cli.app import main
+
+
+class Done(NamedTuple):
+    """What a command left on the screen."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def complaints(self) -> list[str]:
+        """The lines in which the program says that something is wrong."""
+        return [line for line in self.err.splitlines() if line.startswith("nanochat: ")]
+
+    def assert_refused(self, code: int, part: str) -> None:
+        """One sentence, the right exit code, no traceback."""
+        assert self.code == code, self
+        assert "Traceback" not in self.err
+        assert len(self.complaints) == 1, self.err
+        assert part in self.complaints[0]
+
+
+@pytest.fixture
+def nanochat(capsys, monkeypatch, tmp_path) -> Callable[..., Done]:
+    """Run `nanochat <words>` in tmp_path."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words: object) -> Done:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main([str(word) for word in words])
+        return Done(int(left.value.code or 0), *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
+def abab(tmp_path) -> Path:
+    path = tmp_path / "abab.txt"
+    path.write_text("ab" * 300, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def start(tmp_path) -> Any:
+    """Start `nanochat <words>` in tmp_path as a process; whatever still runs at the end of the test is killed."""
+    started: list[subprocess.Popen[str]] = []
+
+    def begin(*words: object, **options: Any) -> subprocess.Popen[str]:
+        environment = {key: value for key, value in os.environ.items() if not key.startswith("NANOCHAT_")}
+        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "cwd": tmp_path, "env": environment} | options
+        command = [sys.executable, "-P", "-m", "nanochat", *map(str, words)]
+        process = subprocess.Popen(command, text=True, encoding="utf-8", **options)
+        started.append(process)
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.communicate()

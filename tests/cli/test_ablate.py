@@ -1,0 +1,101 @@
+"""`ablate`: the summary, the files, going on where it stopped, and cells that fail."""
+
+import csv
+import json
+
+import pytest
+
+FOURTEEN = (
+    "variant tie_lm_head input_rmsnorm style parameter_count steps seed final_loss mean_loss_last_n last_n "
+    "steps_per_sec tokens_per_sec vocab_size train_tokens"
+).split()
+VARIANTS = ["tied_no_input_rmsnorm", "tied_input_rmsnorm", "untied_no_input_rmsnorm", "untied_input_rmsnorm"]
+TINY = "ablate --jobs 1 --steps 2 --eval-every 0 --batch-size 1 --set eval_tokens=16 --out study".split()
+
+
+@pytest.fixture
+def ablate(nanochat, abab):
+    return lambda *words: nanochat(*TINY, "--data", abab, *words)
+
+
+def test_a_sweep_ends_with_nine_columns_and_where_everything_is(ablate, tmp_path):
+    done = ablate("--seeds", 2)
+    assert done.code == 0
+    *table, last = done.out.splitlines()
+    assert len(table) == 5
+    assert " ".join(table[0].split()) == "variant tie rms style params final loss mean loss last n steps/s tok/s"
+    assert [line.split()[0] for line in table[1:]] == VARIANTS
+    assert table[1].split()[1:5] == ["true", "false", "classic", "9"]
+    assert last.startswith("mode=scalar ablate variants=4 csv=")
+    files = dict(pair.split("=", 1) for pair in last.split()[2:])
+    assert list(files) == ["variants", "csv", "jsonl", "report"]
+    assert all((tmp_path / files[name]).is_file() for name in ("csv", "jsonl", "report"))
+    assert done.err.count("  cell ") == 8
+    assert "\x1b" not in done.out + done.err
+
+
+def test_the_tables_hold_a_row_for_each_cell(ablate, tmp_path):
+    ablate("--seeds", 2)
+    with (tmp_path / "study" / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert rows[0][:14] == FOURTEEN
+    assert [row[0] for row in rows[1:]] == [name for name in VARIANTS for _ in range(2)]
+    lines = (tmp_path / "study" / "ablation.jsonl").read_text(encoding="utf-8").splitlines()
+    assert [list(json.loads(line)) for line in lines] == [rows[0]] * 8
+
+
+def test_json_is_one_document(ablate):
+    content = json.loads(ablate("--seeds", 1, "--json").out)
+    assert [row["variant"] for row in content["rows"]] == VARIANTS
+    assert list(content["rows"][0]) == "variant tie rms style params final_loss mean_loss_last_n steps/s tok/s".split()
+
+
+def test_a_dry_run_lists_the_cells_and_writes_nothing(ablate, tmp_path):
+    done = ablate("--seeds", 2, "--dry-run")
+    assert [line.split()[:2] for line in done.out.splitlines()[1:3]] == [[VARIANTS[0], "1337"], [VARIANTS[0], "1338"]]
+    assert len(json.loads(ablate("--seeds", 2, "--dry-run", "--json").out)["cells"]) == 8
+    assert [path.name for path in tmp_path.iterdir()] == ["abab.txt"]
+
+
+def test_started_again_it_runs_what_is_missing(ablate, tmp_path):
+    first = ablate("--seeds", 1)
+    lost = min((tmp_path / "study" / "cells").iterdir())
+    before = (tmp_path / "study" / "ablation.jsonl").read_text(encoding="utf-8")
+    lost.unlink()
+    done = ablate("--seeds", 1)
+    assert (first.code, done.code) == (0, 0)
+    assert done.err.count("(there already)") == 3
+    after = (tmp_path / "study" / "ablation.jsonl").read_text(encoding="utf-8")
+    losses = [[json.loads(line)["val_loss"] for line in text.splitlines()] for text in (before, after)]
+    assert losses[0] == losses[1]
+
+
+def test_another_study_in_the_same_folder_needs_force(ablate, tmp_path):
+    ablate("--seeds", 1)
+    ablate("--seeds", 2).assert_refused(5, "holds other results already")
+    ablate("--seeds", 2, "--force", "--data", "missing.txt").assert_refused(3, "missing.txt")
+    assert len(list((tmp_path / "study" / "cells").iterdir())) == 4
+    done = ablate("--seeds", 1, "--force")
+    assert done.code == 0
+    assert "(there already)" not in done.err
+
+
+def test_a_flag_for_an_axis_is_said_to_have_no_effect(ablate):
+    assert "tie_lm_head is an axis of this study" in ablate("--no-tie-lm-head", "--dry-run").err
+    assert "note" not in ablate("--dry-run").err
+
+
+def test_diverged_cells_are_named_and_the_others_kept(ablate, tmp_path):
+    words = "--optimizer sgd --lr 1e300 --max-grad-norm 0 --seeds 1".split()
+    done = ablate(*words)
+    done.assert_refused(7, "4 of 4 cells diverged: tied_no_input_rmsnorm with seed 1337")
+    assert "Warning" not in done.err
+    assert "diverged" in (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
+    assert "none" not in done.out.splitlines()[-1]
+
+
+def test_a_report_of_a_study_is_written_anew(ablate, nanochat, tmp_path):
+    ablate("--seeds", 1)
+    (tmp_path / "study" / "report.md").unlink()
+    assert nanochat("report", "study").code == 0
+    assert (tmp_path / "study" / "report.md").is_file()

@@ -1,0 +1,171 @@
+"""From words to a frozen command and nothing else; the help of every command."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nanochat.cli import commands
+from nanochat.cli.app import app, parse, runs
+from nanochat.cli.options import SETTINGS
+from nanochat.errors import ConfigError, UsageError
+from nanochat.training.config import TrainingConfig
+
+NAMES = [(command.name,) for command in app.registered_commands]
+NAMES += [("runs", command.name) for command in runs.registered_commands]
+EXAMPLES = {
+    "train": commands.TrainCommand,
+    "sample": commands.SampleCommand,
+    "ablate": commands.AblateCommand,
+    "report": commands.ReportCommand,
+    "runs list": commands.RunsListCommand,
+    "runs compare a b": commands.RunsCompareCommand,
+    "presets": commands.PresetsCommand,
+    "graph a*b a=2 b=3": commands.GraphCommand,
+    "doctor": commands.DoctorCommand,
+}
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_a_command_is_a_frozen_value_and_nothing_happens(line, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    first, second = parse(line.split()), parse(line.split())
+    assert type(first) is EXAMPLES[line]
+    assert first == second
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(first, dataclasses.fields(first)[0].name, None)
+    assert list(tmp_path.iterdir()) == []
+    assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("words", NAMES, ids=" ".join)
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_every_command_has_help_with_an_example(words, flag, nanochat):
+    done = nanochat(*words, flag)
+    assert (done.code, done.err) == (0, "")
+    assert f"Example: nanochat {' '.join(words)}" in " ".join(done.out.split())
+    assert "\x1b" not in done.out
+
+
+def test_the_help_of_the_whole_names_every_command(nanochat):
+    done = nanochat("--help")
+    assert done.code == 0
+    for name, *_ in NAMES:
+        assert f"\n  {name} " in done.out
+
+
+@pytest.mark.parametrize("words", NAMES, ids=" ".join)
+def test_the_example_of_every_command_parses(words, tmp_path, monkeypatch):
+    import shlex
+
+    monkeypatch.chdir(tmp_path)
+    group = app if len(words) == 1 else runs
+    (command,) = [c for c in group.registered_commands if c.name == words[-1]]
+    example = shlex.split(command.epilog.removeprefix("Example: nanochat "))
+    assert parse(example) is not None
+
+
+def test_the_version_is_printed(nanochat):
+    from nanochat import __version__
+
+    assert nanochat("--version") == (0, f"nanochat {__version__}\n", "")
+
+
+def test_no_words_at_all_get_the_help(nanochat):
+    done = nanochat()
+    assert (done.code, done.out) == (2, "")
+    assert done.err.startswith("Usage: nanochat")
+
+
+def test_every_flag_reaches_its_field():
+    values = {int: "3", float: "0.25", bool: None, str: "4"}
+    for setting in SETTINGS:
+        if setting.name in ("preset", "model_kind"):
+            continue
+        text = setting.choices[-1] if setting.choices else values[setting.kind]
+        extra = [] if text is None else [text]
+        config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", setting.flag, *extra]).config
+        found = config
+        for name in setting.field.split("."):
+            found = getattr(found, name)
+        assert str(found) == (text or "True")
+
+
+def test_switches_can_be_turned_off():
+    config = parse(["train", "--preset", "microgpt", "--tie-lm-head", "--no-input-rmsnorm"]).config
+    assert (config.model.tie_lm_head, config.model.input_rmsnorm) == (True, False)
+
+
+@pytest.fixture
+def toml(tmp_path) -> Path:
+    path = tmp_path / "run.toml"
+    path.write_text('preset = "mini-gpt"\n[training]\nlr = 0.5\nsteps = 10\nbatch_size = 2\n', encoding="utf-8")
+    return path
+
+
+def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_preset(toml, monkeypatch):
+    monkeypatch.setenv("NANOCHAT_LR", "0.25")
+    monkeypatch.setenv("NANOCHAT_STEPS", "20")
+    config = parse(["train", "--config", str(toml), "--steps", "30"]).config
+    assert config.preset == "mini-gpt"
+    assert (config.training.steps, config.training.lr, config.training.batch_size) == (30, 0.25, 2)
+    assert config.training.eval_every == TrainingConfig().eval_every
+
+
+def test_set_reaches_every_field_and_wins(monkeypatch):
+    config = parse(["train", "--steps", "30", "--set", "training.steps=40", "--set", "n_layer=3"]).config
+    assert (config.training.steps, config.model.n_layer) == (40, 3)
+
+
+def test_an_empty_variable_is_no_setting(monkeypatch):
+    monkeypatch.setenv("NANOCHAT_STEPS", "")
+    assert parse(["train"]).config.training.steps == 500
+
+
+def test_replicas_are_a_number_or_auto():
+    assert parse("train --mode tensor --batch-size 4 --replicas 2".split()).config.training.replicas == 2
+    assert parse("train --mode tensor --replicas auto".split()).config.training.replicas == 0
+    with pytest.raises(UsageError, match="--replicas 'many' is neither a number nor auto"):
+        parse("train --replicas many".split())
+
+
+def test_an_ablation_is_of_the_bigram_unless_somebody_says_otherwise(toml):
+    assert parse(["ablate"]).config.preset == "bigram"
+    assert parse(["ablate", "--model-kind", "mini-gpt"]).config.preset == "mini-gpt"
+    assert parse(["ablate", "--preset", "microgpt"]).config.preset == "microgpt"
+    assert parse(["ablate", "--config", str(toml)]).config.preset == "mini-gpt"
+    assert parse(["ablate", "--set", "model_kind=mini-gpt"]).config.preset == "mini-gpt"
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ("steps = ", "is not valid TOML"),
+        ("[training]\nstep = 3", "there is no setting training.step: did you mean 'steps'"),
+        ("[training]\nsteps = 2020-01-01", "training.steps='2020-01-01'"),
+        ("[training]\nlr = nan", "lr"),
+        ("training = 3", "training=3 is not a table"),
+        ("seed = 99999999999999999999999999", ""),
+        ("model_kind = 3", "model_kind"),
+        ("model_kind = []", "model_kind=[] is not a name"),
+        ('preset = ["microgpt"]', "preset=['microgpt'] is not a name"),
+    ],
+)
+def test_a_bad_file_of_settings_is_one_sentence(tmp_path, nanochat, content, part):
+    (tmp_path / "bad.toml").write_text(content, encoding="utf-8")
+    done = nanochat("train", "--config", tmp_path / "bad.toml", "--dry-run", "--data", "missing.txt")
+    done.assert_refused(3, part)
+
+
+def test_a_file_of_settings_that_is_not_there_is_one_sentence(tmp_path):
+    with pytest.raises(ConfigError, match="does not exist"):
+        parse(["train", "--config", str(tmp_path / "no.toml")])
+
+
+def test_importing_the_command_line_loads_nothing_heavy():
+    heavy = {"pydantic", "numpy", "matplotlib", "rich", "safetensors", "regex"}
+    code = f"import sys, nanochat.cli.app; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

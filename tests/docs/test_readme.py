@@ -1,0 +1,41 @@
+"""The tour in the README: its commands run as they stand, its Python says what it says."""
+
+from __future__ import annotations
+
+import doctest
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from nanochat.cli.app import main
+
+README = Path(__file__).parents[2] / "README.md"
+
+
+@pytest.mark.slow
+def test_the_tour_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    monkeypatch.chdir(tmp_path)
+    tour = README.read_text(encoding="utf-8").split("## A tour")[1].split("\n## ")[0]
+    blocks = re.findall(r"^```(sh|python)\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
+    assert [language for language, _ in blocks].count("sh") >= 4
+    names: dict[str, object] = {}
+    for language, text in blocks:
+        if language == "sh":
+            for line in text.strip().splitlines():
+                run(line)
+        else:
+            example = doctest.DocTestParser().get_doctest(text, names, "README.md", str(README), 0)
+            assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0, capsys.readouterr().out
+            names |= example.globs
+    assert {path.name for path in (tmp_path / "results").iterdir()} >= {"graph.svg", "compare.png", "runs", "ablations"}
+
+
+def run(line: str) -> None:
+    """One command line of the tour, in this process."""
+    program, *arguments = shlex.split(line)
+    assert program == "nanochat"
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 0, line

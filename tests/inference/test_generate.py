@@ -1,0 +1,147 @@
+"""Generation token by token: it ends where it should, and a cache changes nothing but the time."""
+
+import numpy as np
+import pytest
+
+from nanochat.inference.generate import generate
+from nanochat.models.bigram.config import BigramConfig
+from nanochat.models.build import build_model, logits_array
+from nanochat.models.gpt.config import GPTConfig
+from nanochat.models.initial import draw_weights
+
+V, BLOCK = 7, 6
+CONFIGS = {
+    "learned": GPTConfig(
+        vocab_size=V, block_size=BLOCK, n_embd=8, n_head=2, n_layer=2, zero_init_proj=False, init_scale=0.5
+    ),
+    "rope": GPTConfig(
+        vocab_size=V,
+        block_size=BLOCK,
+        n_embd=8,
+        n_head=2,
+        n_kv_head=1,
+        positions="rope",
+        qk_norm=True,
+        window=3,
+        zero_init_proj=False,
+        init_scale=0.5,
+    ),
+}
+
+
+def built(config, mode: str):
+    model = build_model(config, mode, "float64")
+    model.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
+    return model
+
+
+class Fixed:
+    """Always the same logits; remembers what it was asked."""
+
+    takes_arrays = False
+
+    def __init__(self, logits) -> None:
+        self.row, self.asked = list(logits), []
+
+    def logits(self, ids, cache=None):
+        self.asked.append(list(ids))
+        return [self.row for _ in ids]
+
+
+class Uncached:
+    """A model without its cache: everything is read anew for each token."""
+
+    def __init__(self, model) -> None:
+        self.model, self.takes_arrays = model, getattr(model, "takes_arrays", False)
+
+    def logits(self, ids, cache=None):
+        assert cache is None
+        return self.model.logits(ids)
+
+
+def drawn(model, prompt=(1,), *, context=BLOCK, n=20, temperature=1.0, seed=3, **options) -> list[int]:
+    rng = np.random.default_rng(seed)
+    options = {"context": context, "max_new_tokens": n, "temperature": temperature, **options}
+    return list(generate(model, list(prompt), rng=rng, **options))
+
+
+def test_it_stops_after_the_tokens_that_were_asked_for():
+    assert drawn(Fixed([0.0, 1.0]), n=5, temperature=0) == [1] * 5
+    assert drawn(Fixed([0.0, 1.0]), n=0) == []
+
+
+def test_it_stops_at_the_stop_token_and_does_not_yield_it():
+    assert drawn(Fixed([1.0, 0.0]), temperature=0, stop_id=0) == []
+    tokens = drawn(Fixed([0.0, 3.0, 3.0]), n=1000, stop_id=0)
+    assert 0 < len(tokens) < 1000
+    assert 0 not in tokens
+
+
+def test_a_banned_token_is_never_drawn():
+    tokens = drawn(Fixed([9.0, 0.0, 0.0]), n=300, banned=(0,))
+    assert set(tokens) == {1, 2}
+    assert len(tokens) == 300
+
+
+def test_no_prompt_at_all_is_our_own_mistake():
+    with pytest.raises(ValueError, match="at least one token"):
+        drawn(Fixed([0.0]), ())
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("prompt", [(1,), (1, 2, 3), (1, 2, 3, 4, 5, 6)])
+def test_a_cache_changes_nothing(mode, config, prompt):
+    model = built(config, mode)
+    assert hasattr(model, "empty_cache")
+    assert drawn(model, prompt) == drawn(Uncached(model), prompt)
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_cached_logits_are_those_of_the_whole_text(mode, config):
+    model, ids = built(config, mode), [1, 4, 2, 6, 3, 5]
+    whole = logits_array(model, [ids])[0]
+    cache = model.empty_cache()
+    pieces = [logits_array(model, [ids[:2]], cache)[0], *(logits_array(model, [[i]], cache)[0] for i in ids[2:])]
+    np.testing.assert_allclose(np.concatenate(pieces), whole, atol=1e-12)
+
+
+def test_both_engines_draw_the_same_text():
+    texts = [drawn(built(CONFIGS["learned"], mode)) for mode in ("scalar", "tensor")]
+    assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+def test_past_the_block_the_window_slides(mode):
+    model, tokens = built(CONFIGS["learned"], mode), [1]
+    for _ in range(15):  # the long way round: the last BLOCK tokens, read anew
+        tokens.append(int(logits_array(model, [tokens[-BLOCK:]])[0, -1].argmax()))
+    assert drawn(model, n=15, temperature=0) == tokens[1:]
+
+
+def test_a_prompt_longer_than_the_context_counts_by_its_end():
+    model = Fixed([0.0, 1.0])
+    drawn(model, [0, 1, 0, 1, 1], context=3, n=2)
+    assert [len(ids) for ids in model.asked] == [3, 3]
+    assert model.asked[0] == [0, 1, 1]
+
+
+def test_with_a_cache_each_token_is_read_once_until_the_window_slides():
+    model, asked = built(CONFIGS["learned"], "scalar"), []
+    real = model.logits
+
+    def logits(ids, cache=None):
+        asked.append(len(ids))
+        return real(ids, cache)
+
+    model.logits = logits
+    drawn(model, (1, 2), n=8)
+    assert asked == [2, 1, 1, 1, 1, BLOCK, BLOCK, BLOCK]
+
+
+def test_a_bigram_depends_on_the_last_token_alone():
+    config = BigramConfig(vocab_size=V, init_scale=2.0)
+    model = built(config, "scalar")
+    first, second = (drawn(model, prompt, context=1) for prompt in ((1, 2, 3), (6, 5, 3)))
+    assert first == second

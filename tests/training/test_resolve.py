@@ -1,0 +1,135 @@
+"""Layers of settings: the strongest wins, unknown names are refused with the nearest one, types are not bent."""
+
+from dataclasses import asdict
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nanochat.errors import ConfigError
+from nanochat.models.presets import PRESETS
+from nanochat.training.config import TrainingConfig
+from nanochat.training.resolve import config_from_dict, merge, parse_assignment, resolve
+
+TREES = st.recursive(
+    st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
+).map(lambda tree: tree if isinstance(tree, dict) else {"a": tree})
+
+
+def test_nothing_at_all_is_microgpt_with_the_defaults_of_the_design():
+    config = resolve()
+    assert (config.preset, config.mode, config.seed) == ("microgpt", "scalar", 1337)
+    training = config.training
+    assert (training.steps, training.optimizer, training.beta1, training.beta2) == (500, "adamw", 0.9, 0.999)
+    assert (training.eps, training.weight_decay, training.lr_schedule) == (1e-8, 0.01, "linear")
+
+
+def test_a_later_layer_wins_and_leaves_the_rest():
+    file, flags = {"training": {"steps": 7, "lr": 0.5}}, {"training": {"steps": 9}}
+    training = resolve(file, flags).training
+    assert (training.steps, training.lr) == (9, 0.5)
+
+
+def test_a_layer_wins_over_the_preset_and_the_preset_over_the_default():
+    preset = PRESETS["nanogpt-cpu"].training
+    training = resolve({"preset": "nanogpt-cpu", "training": {"lr": 0.125}}).training
+    assert training.lr == 0.125 != preset["lr"]
+    assert training.beta2 == preset["beta2"] != TrainingConfig().beta2
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_every_preset_is_a_whole_configuration(name):
+    config = resolve({"preset": name})
+    assert (config.preset, config.model_kind, config.mode) == (name, PRESETS[name].model_kind, PRESETS[name].mode)
+
+
+@pytest.mark.parametrize("kind", ["bigram", "mini-gpt", "gpt"])
+def test_a_kind_alone_chooses_a_preset_of_that_kind(kind):
+    assert resolve({"model_kind": kind}).model_kind == kind
+
+
+def test_a_kind_and_a_preset_that_disagree_are_refused():
+    with pytest.raises(ConfigError, match="model_kind=bigram does not fit preset 'microgpt'"):
+        resolve({"preset": "microgpt", "model_kind": "bigram"})
+
+
+@pytest.mark.parametrize(
+    ("settings", "hint"),
+    [
+        ({"sed": 1}, "there is no setting sed: did you mean 'seed'"),
+        ({"training": {"step": 1}}, "there is no setting training.step: did you mean 'steps'"),
+        ({"model": {"n_layers": 1}}, "there is no setting model.n_layers: did you mean 'n_layer'"),
+        ({"preset": "micro"}, "there is no preset 'micro': did you mean 'microgpt'"),
+        ({"model_kind": "bigrams"}, "there is no model_kind 'bigrams': did you mean 'bigram'"),
+        ({"training": {"xyzzy": 1}}, "choose one of steps, "),
+    ],
+)
+def test_an_unknown_name_is_refused_with_the_nearest_one(settings, hint):
+    with pytest.raises(ConfigError) as refused:
+        resolve(settings)
+    assert hint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("settings", "field"),
+    [
+        ({"training": {"steps": "7"}}, "training.steps='7'"),
+        ({"training": {"steps": 7.5}}, "training.steps=7.5"),
+        ({"training": {"steps": True}}, "training.steps=True"),
+        ({"training": {"lr": "fast"}}, "training.lr='fast'"),
+        ({"model": {"tie_lm_head": 1}}, "model.tie_lm_head=1"),
+        ({"training": {"optimizer": "adamx"}}, "training.optimizer='adamx'"),
+        ({"training": [1, 2]}, "training=[1, 2]"),
+        ({"mode": "arrays"}, "mode='arrays'"),
+        ({"seed": None}, "seed=None"),
+    ],
+)
+def test_a_wrong_type_is_refused_and_not_converted(settings, field):
+    with pytest.raises(ConfigError) as refused:
+        resolve(settings)
+    assert field in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_a_number_that_is_not_finite_is_refused(bad):
+    with pytest.raises(ConfigError, match="lr"):
+        resolve({"training": {"lr": bad}})
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_config_survives_the_way_through_plain_values(name):
+    config = resolve({"preset": name, "seed": 3})
+    assert config_from_dict(asdict(config)) == config
+
+
+@pytest.mark.parametrize(
+    ("text", "settings"),
+    [
+        ("model.n_layer=3", {"model": {"n_layer": 3}}),
+        ("n_layer=3", {"model": {"n_layer": 3}}),
+        ("lr=1e-3", {"training": {"lr": 0.001}}),
+        ("tie_lm_head=false", {"model": {"tie_lm_head": False}}),
+        ("source=a=b.txt", {"data": {"source": "a=b.txt"}}),
+        ("seed=5", {"seed": 5}),
+        ("optimizer=sgd", {"training": {"optimizer": "sgd"}}),
+    ],
+)
+def test_an_assignment_reaches_every_field(text, settings):
+    assert parse_assignment(text) == settings
+
+
+@pytest.mark.parametrize(("text", "hint"), [("n_layr=3", "did you mean 'n_layer'"), ("n_layer", "has no value")])
+def test_an_assignment_that_reaches_nothing_is_refused(text, hint):
+    with pytest.raises(ConfigError, match=hint):
+        parse_assignment(text)
+
+
+@given(TREES, TREES, TREES)
+def test_layers_may_be_merged_one_after_the_other(a, b, c):
+    assert merge(merge(a, b), c) == merge(a, b, c)
+
+
+@given(TREES)
+def test_merging_with_itself_or_with_nothing_changes_nothing(tree):
+    assert merge(tree, tree) == merge({}, tree) == merge(tree, {}) == tree
