@@ -1,31 +1,28 @@
-"""Text to ids and back. Knows no model and no file format but its own dictionary.
+"""Text to ids and back. Knows no model; its own files and those of other tokenizers are all it reads.
 
-base.py: what every tokenizer can do.  char.py: one id a character.
+base.py: what every tokenizer can do.  char.py: one id a character.  word.py: one a word.  bpe.py: one a frequent run
+of bytes.  Each adds one idea to the one before; files.py reads and writes them, parallel.py uses several processes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
-from ..errors import TokenizerError
 from .base import Tokenizer
+from .bpe import BPETokenizer
 from .char import CharTokenizer
+from .files import load_tokenizer, save_tokenizer
+from .kinds import tokenizer_from_dict
+from .parallel import encode_many
+from .streaming import decode_stream
+from .word import WordTokenizer
 
-__all__ = ["CharTokenizer", "Tokenizer", "tokenizer_from_dict"]
-
-_KINDS: dict[str, type[Tokenizer]] = {"char": CharTokenizer}
-"""Closed on purpose: a file chooses from this table and can never name code to be imported."""
-
-
-def tokenizer_from_dict(d: Mapping[str, Any]) -> Tokenizer:
-    """The tokenizer that `to_dict` wrote, of the class that `d["kind"]` names.
-
-    Raises TokenizerError if `d` is no dictionary, its kind is unknown, or an entry is missing, unexpected or wrong.
-    """
-    if not isinstance(d, Mapping):
-        raise TokenizerError(f"a tokenizer is a JSON object, not {type(d).__name__}: restore the file from its run")
-    kind = d.get("kind")
-    if not isinstance(kind, str) or kind not in _KINDS:
-        raise TokenizerError(f"tokenizer kind {kind!r} is unknown: this version reads {', '.join(_KINDS)}")
-    return _KINDS[kind].from_dict(d)
+__all__ = [
+    "BPETokenizer",
+    "CharTokenizer",
+    "Tokenizer",
+    "WordTokenizer",
+    "decode_stream",
+    "encode_many",
+    "load_tokenizer",
+    "save_tokenizer",
+    "tokenizer_from_dict",
+]

@@ -14,6 +14,7 @@ import pytest
 from nanochat.data.builtin import read_builtin
 from nanochat.tokenizers import BPETokenizer, load_tokenizer, save_tokenizer
 from nanochat.tokenizers.bpe import PATTERNS
+from nanochat.tokenizers.spelling import spell
 
 pytestmark = pytest.mark.oracle
 
@@ -138,6 +139,24 @@ def test_ids_equal_those_of_tokenizers_that_read_our_file(pattern, tmp_path):
     assert first_difference([encoding.ids for encoding in theirs], pattern) is None
     for mine, text in zip(our_ids(pattern)[:2000], strings(), strict=False):
         assert other.decode(mine, skip_special_tokens=False) == text == ours(pattern).decode(mine)
+
+
+@PATTERN
+def test_tokenizers_learns_the_same_merges(pattern):
+    """As a set: of equally frequent pairs it takes the lowest by its own ids, whose order of bytes is another."""
+    tokenizers = pytest.importorskip("tokenizers")
+    other = tokenizers.Tokenizer(tokenizers.models.BPE())
+    split = tokenizers.pre_tokenizers.Split(tokenizers.Regex(PATTERNS[pattern]), "isolated")
+    as_bytes = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
+    other.pre_tokenizer = tokenizers.pre_tokenizers.Sequence([split, as_bytes])
+    mine = BPETokenizer.train(corpus(), vocab_size=5000, pattern=pattern, min_count=5)
+    trainer = tokenizers.trainers.BpeTrainer(
+        vocab_size=5000, min_frequency=5, initial_alphabet=as_bytes.alphabet(), show_progress=False
+    )
+    other.train_from_iterator([corpus()], trainer)
+    theirs = {tuple(pair) for pair in json.loads(other.to_str())["model"]["merges"]}
+    assert theirs == {(spell(mine.tokens[left]), spell(mine.tokens[right])) for left, right in mine.merges}
+    assert mine.vocab_size < 5000  # every pair that occurs five times: no cut among equals
 
 
 def test_a_file_that_tokenizers_trained_and_saved_gives_the_same_ids(tmp_path):
