@@ -49,13 +49,11 @@ def apply(op: Callable[..., Any], *inputs: Any, **static: Any) -> Tensor:
     out = _new(Tensor)
     out.data = y if type(y) is np.ndarray else np.asarray(y)
     out.grad = None
-    out.born = _next_birth()
+    out.requires_grad, out._parents, out._vjp, out.born = False, (), None, _next_birth()
     if _switch.recording:
         parents = [x if type(x) is Tensor and x.requires_grad else None for x in inputs]
         if any(parents):
             out.requires_grad, out._parents, out._vjp = True, parents, vjp
-            return out
-    out.requires_grad, out._parents, out._vjp = False, (), None
     return out
 
 

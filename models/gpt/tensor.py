@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from ...engine.module import Module
-from ...engine.tensor import Tensor, nn
+from ...engine.tensor import Tensor, nn, ops
 from ...engine.tensor import functional as F
+from ...engine.tensor.ops.attention import attend_last
 from ..initial import draw_weights
 from .cache import KVCache
 from .config import GPTConfig
@@ -147,17 +148,22 @@ class Attention(Module):
         )
 
     def _decode(self, qkv: Tensor, positions: np.ndarray, cache: KVCache, layer: int) -> Tensor:
-        config, n_q = self.config, self.config.n_head
-        heads = F.split_heads(qkv, n_head=n_q + 2 * config.kv_heads)  # (B, H + 2 Hkv, T, D)
-        placed, v = heads[:, : n_q + config.kv_heads], heads[:, n_q + config.kv_heads :]
+        """The same for tokens that follow those in the cache. On plain arrays: no gradient flows through a cache."""
+        config, (B, T, _) = self.config, qkv.shape
+        n_q, n_placed = config.n_head, config.n_head + config.kv_heads
+        heads = qkv.data.reshape(B, T, n_placed + config.kv_heads, config.head_size).swapaxes(1, 2)
+        placed, v = heads[:, :n_placed], heads[:, n_placed:]  # (B, H + Hkv, T, D), (B, Hkv, T, D)
         if config.positions == "rope":
-            placed = F.rope(placed, positions=positions)
+            placed = ops.rope(placed, positions=positions)[0]
         if config.qk_norm:
-            placed = F.rms_norm(placed, None, eps=config.norm_eps)
-        keys, values = cache.append(layer, placed.data[:, n_q:], v.data)
-        lengths = None if cache.even else cache.lengths + qkv.shape[1]
-        y = F.attention(placed[:, :n_q], keys, values, window=config.window, lengths=lengths)
-        return F.merge_heads(y)
+            placed = ops.rms_norm(placed, eps=config.norm_eps)[0]
+        keys, values = cache.append(layer, placed[:, n_q:], v)
+        if T == 1 and cache.even:
+            y = attend_last(placed[:, :n_q], keys, values, window=config.window)
+        else:
+            lengths = None if cache.even else cache.lengths + T
+            y, _ = ops.attention(placed[:, :n_q], keys, values, window=config.window, lengths=lengths)
+        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.n_embd))
 
 
 class MLP(Module):

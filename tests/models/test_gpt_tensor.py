@@ -109,7 +109,7 @@ def test_rows_of_different_length_decode_as_if_alone(name: str, dtype: Any) -> N
         alone = model.empty_cache()
         logits_array(model, ids[row : row + 1, :n], alone)
         cache.keys[:, row], cache.values[:, row] = alone.keys[:, 0], alone.values[:, 0]
-        cache.lengths[row] = n
+    cache.set_lengths(np.array(n_read))
     following = np.stack([ids[row, n : n + n_next] for row, n in enumerate(n_read)])
     parts = [logits_array(model, following[:, a:b], cache) for a, b in ((0, 1), (1, 4), (4, 5))]
     for row, n in enumerate(n_read):
