@@ -87,12 +87,12 @@ class Identity(Module):
 class Dropout(Module):
     """F.dropout with probability p, from a stream that the layers of a model share
 
-    `training` is set by the model's owner; outside training, and with p = 0, y = x.
+    `training` is set by the model's owner; outside training, and with p = 0, y = x and no stream is kept.
     """
 
     def __init__(self, p: float, rng: np.random.Generator) -> None:
         self.p = p
-        self.rng = rng
+        self.rng = rng if p else None  # a stream that is never drawn from would still be seeded at every step
         self.training = True
 
     def __call__(self, x: Tensor) -> Tensor:
