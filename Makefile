@@ -43,8 +43,10 @@ types: .venv/$(HERE).dev  ## check types with mypy, strictly in the package
 oracle: .venv/$(HERE).oracle  ## compare with torch and scipy
 	$(PYTEST) $(WORKERS) -m oracle
 
-bench: .venv/$(HERE).runtime  ## measure against the plain formulation and print both
+bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once `make oracle` has installed it
 	$(BIN)/python benchmarks/scalar.py
+	$(BIN)/python benchmarks/bpe.py
+	$(BIN)/nanochat bench
 
 docs: .venv/$(HERE).dev  ## check the links and run the examples of README, docs/ and docstrings
 	$(PYTEST) -q tests/test_links.py tests/test_docstrings.py $(wildcard tests/docs)

@@ -7,9 +7,11 @@ Ground for the floors, like errors.py. pydantic does the checking and is importe
 from __future__ import annotations
 
 import json
+import reprlib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
+from functools import cache
 from typing import Any, TypeVar
 
 from .errors import ConfigError, NanochatError
@@ -23,16 +25,16 @@ def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatE
     What is left out has its default. Raises `error`, naming `where` and the field; a NanochatError of the class's own
     checks passes through.
     """
-    from pydantic import TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
     prefix = f"{where}." if where else ""
     if not isinstance(content, Mapping):
-        raise error(f"{where}={content!r} is not a table of named values: write its fields by name")
+        raise error(f"{where}={reprlib.repr(content)} is not a table of named values: write its fields by name")
     names = [field.name for field in fields(cls)]  # type: ignore[arg-type]  # a dataclass
     for name in content:
         if name not in names:
             raise error(f"there is no setting {prefix}{name}: {nearest(str(name), names)}")
-    adapter = TypeAdapter(cls)
+    adapter = _adapter(cls)  # type: ignore[arg-type]  # a class has a hash
     try:
         if any(is_dataclass(value) for value in content.values()):
             return adapter.validate_python(dict(content))
@@ -43,8 +45,16 @@ def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatE
         if isinstance(cause, NanochatError):
             raise cause from None
         place = ".".join(map(str, first["loc"]))
-        given = "" if first["type"] == "missing" else f"={first['input']!r}"
+        given = "" if first["type"] == "missing" else f"={reprlib.repr(first['input'])}"
         raise error(f"{prefix}{place}{given} does not fit: {first['msg'].lower()}") from None
+
+
+@cache
+def _adapter(cls: type[Any]) -> Any:
+    """Building one costs more than using it."""
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(cls)
 
 
 def nearest(name: str, names: Iterable[str]) -> str:

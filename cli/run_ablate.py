@@ -11,10 +11,12 @@ from typing import Any
 from ..checkpoints.files import writing
 from ..errors import CheckpointError, GuardError, SweepError
 from ..experiments.ablate import AblationConfig, run_ablation
+from ..experiments.answer import answer
 from ..experiments.axes import read
 from ..experiments.budget import share_budget
 from ..experiments.cells import cores, run_cell
 from ..experiments.grid import Cell
+from ..experiments.lock import folder_locked
 from ..experiments.study import Study, read_config
 from ..experiments.study_report import FIGURES, write_study_report
 from ..experiments.summary import VariantSummary, summarise
@@ -50,11 +52,13 @@ def execute(command: AblateCommand) -> None:
     prepare(base)  # a bad corpus is refused before a folder is made or cleared
     out = command.out or next_folder(ABLATIONS, f"{command.name}-{base.preset}-{_corpus(base.data.source)}")
     _claim(out, config, force=command.force)
-    with StopSignals().watched() as stop, SweepDisplay(config, command.jobs) as display:
-        study = run_ablation(config, out, jobs=command.jobs, observe=display, should_stop=stop)
+    with StopSignals().watched() as stop, SweepDisplay(config) as display:
+        study = run_ablation(config, out, jobs=command.jobs, cluster=command.cluster, observe=display, should_stop=stop)
     if study.results:
         write_study_report(out)
     _print(study, out, as_json=command.json)
+    if study.results:
+        say(answer(study).replace("**", "").replace("`", ""))
     if study.missing:
         say(f"{len(study.missing)} cells are still to be run: the same command with --out {out} goes on")
         raise SystemExit(stop.exit_code if stop() else SweepError.exit_code)
@@ -71,7 +75,7 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
     if not holds_results(out):
         return
     if force:
-        with writing(out):
+        with folder_locked(out), writing(out):  # not from under a sweep that is at work there
             for name in _OURS:
                 (out / name).unlink(missing_ok=True)
             shutil.rmtree(out / "cells", ignore_errors=True)

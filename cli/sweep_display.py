@@ -17,7 +17,7 @@ from ..experiments.summary import spell
 from ..training.trainer import StepMetrics
 from .console import Remarks
 
-_REDRAW_S = 0.25
+_PER_SECOND = 4
 _ROWS = 20
 """Variants shown; of more, those at work come first."""
 
@@ -25,17 +25,18 @@ _ROWS = 20
 class SweepDisplay:
     """Follows the events of a sweep. The cost of a cell is taken to be its steps: time left is told by those."""
 
-    def __init__(self, config: AblationConfig, jobs: int) -> None:
-        self.config, self.jobs = config, jobs
+    def __init__(self, config: AblationConfig) -> None:
+        self.config = config
         self.console = Remarks()
         self.results: dict[str, list[CellResult]] = {name: [] for name in config.variants}
-        self.running: dict[str, tuple[str, int]] = {}  # key of a cell -> variant, steps done
-        self.steps_run = self.steps_left = 0
+        self.running: dict[str, str] = {}  # key of a cell -> variant
+        self.steps_run = self.steps_left = self.steps_here = 0
         for variant in config.variants.values():
             self.steps_left += variant.training.steps * config.seeds
         self.started = time.monotonic()
-        self.drawn = 0.0
-        self.live = Live(console=self.console, transient=True, auto_refresh=False)
+        self.live = Live(
+            console=self.console, transient=True, get_renderable=self.table, refresh_per_second=_PER_SECOND
+        )
 
     def __enter__(self) -> SweepDisplay:
         if self.console.is_terminal:
@@ -48,25 +49,20 @@ class SweepDisplay:
 
     def __call__(self, event: AblationEvent) -> None:
         if isinstance(event, StepMetrics):
-            for key, (variant, _) in self.running.items():
-                self.running[key] = variant, event.step
+            self.steps_here = event.step
         elif isinstance(event, CellStarted):
-            self.running[event.cell.key] = event.cell.variant, 0
+            self.running[event.cell.key] = event.cell.variant
         elif isinstance(event, CellDone):
             self._done(event)
         elif isinstance(event, CellDamaged):
             self.console.say(f"  {event.reason}; it is run again")
-        now = time.monotonic()
-        if self.console.is_terminal and (now - self.drawn > _REDRAW_S or isinstance(event, CellStarted)):
-            self.drawn = now
-            self.live.update(self.table(), refresh=True)
 
     def table(self) -> Group:
         """Variants with what is done, at work, and found so far; a line with the time."""
         table = Table(box=None, pad_edge=False, header_style="bold")
         for name in ("variant", "done", "running", "mean val loss", "best"):
             table.add_column(name, justify="left" if name == "variant" else "right")
-        at_work = [variant for variant, _ in self.running.values()]
+        at_work = list(self.running.values())  # a copy: this is drawn from a thread
         names = sorted(self.results, key=lambda name: name not in at_work)[:_ROWS]
         for name in [name for name in self.results if name in names]:
             losses = [result.record.val_loss for result in self.results[name] if result.is_ok]
@@ -83,7 +79,7 @@ class SweepDisplay:
         result, record = event.result, event.result.record
         self.running.pop(result.cell.key, None)
         self.results[result.cell.variant].append(result)
-        steps = result.cell.config.training.steps
+        steps, self.steps_here = result.cell.config.training.steps, 0
         self.steps_left -= steps
         line = f"  cell {event.number:>3}/{event.total}  {result.cell.variant}  seed {record.seed}"
         line += f"  val {spell(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
@@ -95,9 +91,9 @@ class SweepDisplay:
         self.console.say(f"{line}{rate}  {duration(self.seconds_left())} left")
 
     def seconds_left(self) -> float:
-        """By the steps of the cells that are done."""
-        elapsed = time.monotonic() - self.started
-        return elapsed / self.steps_run * self.steps_left if self.steps_run else math.nan
+        """By the steps that are done, those of a cell in this process included."""
+        done, left = self.steps_run + self.steps_here, self.steps_left - self.steps_here
+        return (time.monotonic() - self.started) / done * left if done else math.nan
 
     def _time(self) -> str:
         elapsed, left = time.monotonic() - self.started, self.seconds_left()

@@ -1,19 +1,20 @@
-"""An ablation: run what is not on disk yet, one cell after the other, and merge the tables. Draws no conclusion."""
+"""An ablation: run what is not on disk yet, here or in processes, and merge the tables. Draws no conclusion."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..training.run import Evaluated, Event, run_training
-from ..training.trainer import StepMetrics
+from ..data.dataset import build_dataset
+from ..training.run import Event
+from .cells import CellResult, cores, run_cell
+from .cluster import run_on_cluster
 from .grid import HEAD_AND_NORM, AblationConfig, Cell
+from .lock import folder_locked
 from .study import (
     CellDamaged,
-    CellResult,
     Study,
-    Validation,
     find_result,
     read_config,
     read_study,
@@ -21,6 +22,7 @@ from .study import (
     write_result,
     write_tables,
 )
+from .workers import Started, run_in_processes
 
 __all__ = [
     "HEAD_AND_NORM",
@@ -62,43 +64,65 @@ def run_ablation(
     config: AblationConfig,
     out: Path,
     *,
+    jobs: int = 1,
+    cluster: str = "",
     observe: Callable[[AblationEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> Study:
     """The study in `out`, complete unless `should_stop` ended it; started again, it goes on where it was.
 
-    Seed by seed, so that what is there when it is stopped early compares all variants. A cell that diverges is a
-    result like the others (`record.status`). Raises WriteError, and what run_training raises; finished cells stay.
+    Seed by seed, so that what is there when it is stopped early compares all variants. With jobs=1 the cells run here
+    and the events of their steps are observed, too; otherwise in `jobs` processes, 0 for one a core, or on the Dask
+    cluster whose scheduler has the address `cluster`. A cell that diverges, fails or is refused is a result like the
+    others (`record.status`); what failed or was refused is tried again at the next start.
+    Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out`, WriteError, and what
+    run_on_cluster raises; finished cells stay.
     """
-    start_study(config, out)
-    cells = sorted(config.cells(), key=lambda cell: cell.config.seed)
-    for number, cell in enumerate(cells, start=1):
-        result = find_result(cell, out, observe)
-        was_there = result is not None
-        if result is None:
-            if should_stop():
-                break
-            observe(CellStarted(cell, number, len(cells)))
-            result = _run(cell, observe, should_stop)
-            if result.record.status == "interrupted":
-                break
-            write_result(result, out)
-        observe(CellDone(result, number, len(cells), was_there))
-    study = read_study(out)
-    write_tables(study, out)
+    with folder_locked(out):
+        start_study(config, out)
+        cells = sorted(config.cells(), key=lambda cell: cell.config.seed)
+        numbers = {cell.key: number for number, cell in enumerate(cells, start=1)}
+        missing = []
+        for cell in cells:
+            result = find_result(cell, out, observe)
+            if result is not None and result.is_finished:
+                observe(CellDone(result, numbers[cell.key], len(cells), True))
+            else:
+                missing.append(cell)
+        if missing:
+            check_data(missing[0])
+        sweep = (
+            run_on_cluster(missing, cluster, should_stop=should_stop)
+            if cluster and missing
+            else _run(missing, jobs or cores(), observe, should_stop)
+        )
+        for progress in sweep:
+            if isinstance(progress, Started):
+                observe(CellStarted(progress.cell, numbers[progress.cell.key], len(cells)))
+            elif progress.record.status != "interrupted":
+                write_result(progress, out)
+                observe(CellDone(progress, numbers[progress.cell.key], len(cells), False))
+        study = read_study(out)
+        write_tables(study, out)
     return study
 
 
-def _run(cell: Cell, observe: Callable[[AblationEvent], None], should_stop: Callable[[], bool]) -> CellResult:
-    losses: list[float] = []
-    validations: list[Validation] = []
+def check_data(cell: Cell) -> None:
+    """Raises DataError, TokenizerError where the text that all cells read cannot be read: no cell could begin."""
+    data = cell.config.data
+    build_dataset(
+        data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
+    )
 
-    def listen(event: Event) -> None:
-        if isinstance(event, StepMetrics):
-            losses.append(event.loss)
-        elif isinstance(event, Evaluated):
-            validations.append(Validation(event.step, event.evaluation.loss))
-        observe(event)
 
-    record = run_training(cell.config, observe=listen, should_stop=should_stop)
-    return CellResult(cell, record, tuple(losses), tuple(validations))
+def _run(
+    cells: list[Cell], jobs: int, observe: Callable[[AblationEvent], None], should_stop: Callable[[], bool]
+) -> Iterator[Started | CellResult]:
+    if jobs > 1:
+        yield from run_in_processes(cells, jobs=jobs, should_stop=should_stop)
+        return
+    for cell in cells:
+        if should_stop():
+            return
+        yield Started(cell)
+        yield run_cell(cell, observe=observe, should_stop=should_stop)

@@ -1,4 +1,4 @@
-"""Figures of runs and studies, as matplotlib objects, and as PNG files with the same bytes for the same data."""
+"""Figures of runs, and what all figures share: a style, labels, and PNG files with the same bytes for the same data."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ import numpy as np
 from ..checkpoints.files import make_directory, writing
 from ..training.record import SavedRun
 from .runs import run_labels
-from .study import Study
-from .summary import VariantSummary, find, headline, spell, summarise
+from .summary import spell
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -77,9 +76,9 @@ def loss_curve(run: SavedRun) -> Figure:
             name = f"training, mean of {width} steps"
             axes.plot(steps[width - 1 :], smooth, color=COLORS[0], linewidth=2, label=name)
         axes.plot(at, validations, color=COLORS[1], linewidth=2, marker="o", markersize=5, label="validation")
-        _title(figure, run_headline(run))
+        title(figure, run_headline(run))
         axes.set(xlabel="step", ylabel=LOSS_LABEL)
-        _fit(axes, [*losses, *validations])
+        fit(axes, [*losses, *validations])
         if len(losses) or len(validations):
             axes.legend(loc="upper right")
     return figure
@@ -92,52 +91,15 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
         for i, run in enumerate(runs):
             steps, losses = training_curve(run)
             smooth, width = smoothed(losses)
-            axes.plot(steps[width - 1 :], smooth, color=_color(i), alpha=0.3, linewidth=1)
+            axes.plot(steps[width - 1 :], smooth, color=color(i), alpha=0.3, linewidth=1)
         ends = [(line.losses[-1], line.label) for line in lines if len(line.losses)]
         loss, label = min(ends, default=(math.nan, ""))
-        _title(figure, f"{label} ends lowest: validation loss {spell(loss)} nats" if ends else "No validation yet")
+        title(figure, f"{label} ends lowest: validation loss {spell(loss)} nats" if ends else "No validation yet")
         axes.set(xlabel="step", ylabel=LOSS_LABEL)
-        _draw_lines(axes, lines)
+        draw_lines(axes, lines)
         axes.plot([], [], color=FAINT, linewidth=2, marker="o", markersize=5, label="validation")
         axes.plot([], [], color=FAINT, alpha=0.5, linewidth=1, label="training, smoothed")
         axes.legend(loc="upper right")
-    return figure
-
-
-def ablation_curves(study: Study) -> Figure:
-    """Validation loss of all variants: the mean over seeds, and a band from the lowest seed to the highest."""
-    summaries = summarise(study)
-    with canvas(height=4.8) as (figure, axes):
-        _title(figure, headline(find(summaries)))
-        axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
-        _draw_lines(axes, [_mean_line(summary) for summary in summaries if summary.results])
-        if study.config.seeds > 1:
-            _note(figure, f"line: mean of {study.config.seeds} seeds; band: lowest to highest seed")
-    return figure
-
-
-def ablation_dots(study: Study) -> Figure:
-    """Final validation loss of each variant: a dot a seed, and the mean with its 95 % interval."""
-    summaries = [summary for summary in summarise(study) if summary.results]
-    with canvas(height=1.9 + 0.6 * max(1, len(summaries))) as (figure, axes):
-        for row, summary in enumerate(summaries):
-            color, interval = _color(row), summary.val_loss
-            losses = [result.record.val_loss for result in summary.ok]
-            if math.isfinite(interval.half_width):
-                axes.plot([interval.low, interval.high], [row, row], color=color, linewidth=2, zorder=2)
-            axes.plot([interval.mean] * 2, [row - 0.15, row + 0.15], color=color, linewidth=2.5, zorder=4)
-            axes.scatter(losses, [row + 0.27] * len(losses), s=34, color=color, alpha=0.6, linewidths=0, zorder=3)
-        axes.set_yticks(range(len(summaries)), [_row_label(summary) for summary in summaries], color=INK)
-        axes.set_ylim(max(1, len(summaries)) - 0.4, -0.5)  # the best on top
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
-        _title(figure, headline(find(summaries)))
-        axes.set_xlabel(f"{VAL_LOSS_LABEL} after the last step")
-        ends = [result.record.val_loss for summary in summaries for result in summary.ok]
-        if _explodes(ends):
-            axes.set_xlim(_log_limits(ends, most=1e30))
-            axes.set_xscale("log")
-        _note(figure, "dot: one seed; upright mark: mean; bar: 95 % t interval of the mean")
     return figure
 
 
@@ -188,6 +150,13 @@ def smoothed(losses: np.ndarray) -> tuple[np.ndarray, int]:
 @contextmanager
 def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
     """A figure 8 inches wide in the style of the house, with one pair of axes."""
+    with empty_canvas(height) as figure:
+        yield figure, figure.add_subplot()
+
+
+@contextmanager
+def empty_canvas(height: float) -> Iterator[Figure]:
+    """The same, with nothing on it."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # lazy: half a second, and only reports draw
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -195,7 +164,7 @@ def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
     with _styled():
         figure = Figure(figsize=(8, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
         FigureCanvasAgg(figure)
-        yield figure, figure.add_subplot()
+        yield figure
 
 
 @contextmanager
@@ -206,32 +175,17 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def _mean_line(summary: VariantSummary) -> Line:
-    """Over the seeds that ended well, or all where none did, at the steps that each of them reached."""
-    results = summary.ok or summary.results
-    curves = [{point.step: point.loss for point in result.validations} for result in results]
-    steps = sorted(set.intersection(*(set(curve) for curve in curves)))
-    losses = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, M)
-    label = summary.name + (" (diverged)" if summary.n_diverged else "")
-    return Line(label, np.array(steps), losses.mean(0), losses.min(0), losses.max(0))
-
-
-def _row_label(summary: VariantSummary) -> str:
-    n = len(summary.results)
-    return summary.name + (f"\n({summary.n_diverged} of {n} diverged)" if summary.n_diverged else "")
-
-
-def _draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Curves with bands, each named at the right; dots lead there from a curve that ends before."""
     last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
     for i, line in enumerate(lines):
         style = "-" if i < len(COLORS) else "--"
-        axes.plot(line.steps, line.losses, style, color=_color(i), linewidth=2, marker="o", markersize=4)
+        axes.plot(line.steps, line.losses, style, color=color(i), linewidth=2, marker="o", markersize=4)
         if line.low is not None and line.high is not None:
-            axes.fill_between(line.steps, line.low, line.high, color=_color(i), alpha=0.15, linewidth=0)
+            axes.fill_between(line.steps, line.low, line.high, color=color(i), alpha=0.15, linewidth=0)
         if len(line.steps) and line.steps[-1] < last:
-            axes.plot([line.steps[-1], last], [line.losses[-1]] * 2, ":", color=_color(i), alpha=0.6, linewidth=1)
-    _fit(axes, [loss for line in lines for loss in line.losses])
+            axes.plot([line.steps[-1], last], [line.losses[-1]] * 2, ":", color=color(i), alpha=0.6, linewidth=1)
+    fit(axes, [loss for line in lines for loss in line.losses])
     _label_ends(axes, lines)
 
 
@@ -245,9 +199,9 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
             ends.append((min(max(height, 0.0), 1.0), i, line.label))
     ends.sort()
     for height, (true_height, i, label) in zip(spread([end[0] for end in ends], _LABEL_GAP), ends, strict=True):
-        style: dict[str, Any] = {"color": _color(i), "linewidth": 0.9, "clip_on": False}
+        style: dict[str, Any] = {"color": color(i), "linewidth": 0.9, "clip_on": False}
         axes.plot([1.0, 1.025], [true_height, height], transform=axes.transAxes, **style)
-        axes.text(1.035, height, label, transform=axes.transAxes, color=_color(i), va="center", fontsize=10)
+        axes.text(1.035, height, label, transform=axes.transAxes, color=color(i), va="center", fontsize=10)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -271,12 +225,12 @@ def _span(cluster: Sequence[float], gap: float) -> tuple[float, float]:
     return center - half, center + half
 
 
-def _fit(axes: Axes, losses: Sequence[float]) -> None:
+def fit(axes: Axes, losses: Sequence[float]) -> None:
     """Limits of the axes; logarithmic where a run exploded. Afterwards they stay."""
     from matplotlib.ticker import MaxNLocator
 
-    if _explodes(losses):
-        axes.set_ylim(_log_limits(losses, most=100))  # what leaves the figure has exploded, and the others stay legible
+    if explodes(losses):
+        axes.set_ylim(log_limits(losses, most=100))  # what leaves the figure has exploded, and the others stay legible
         axes.set_yscale("log")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(x=0.02)
@@ -284,28 +238,30 @@ def _fit(axes: Axes, losses: Sequence[float]) -> None:
     axes.set_ylim(axes.get_ylim())
 
 
-def _title(figure: Figure, text: str) -> None:
+def title(figure: Figure, text: str) -> None:
     """Over the whole figure, from its left edge, in as many lines as it takes."""
     figure.suptitle("\n".join(wrap(text, 68)), x=0.012, ha="left", fontsize=13, fontweight="bold")
 
 
-def _note(figure: Figure, text: str) -> None:
+def note(figure: Figure, text: str) -> None:
     """How to read the marks, in small print at the foot."""
     figure.supxlabel(text, x=0.012, ha="left", fontsize=9, color=FAINT)
 
 
-def _explodes(losses: Sequence[float]) -> bool:
+def explodes(losses: Sequence[float]) -> bool:
+    """Some loss is so far above the least that a linear axis would show nothing else."""
     finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
     return bool(finite) and max(finite) > _EXPLODED * min(finite)
 
 
-def _log_limits(losses: Sequence[float], most: float) -> tuple[float, float]:
+def log_limits(losses: Sequence[float], most: float) -> tuple[float, float]:
     """Around the losses, up to `most` times the smallest of them."""
     finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
     return min(finite) / 1.3, min(max(finite), most * min(finite)) * 1.3
 
 
-def _color(i: int) -> str:
+def color(i: int) -> str:
+    """Of the i-th variant."""
     return COLORS[i % len(COLORS)]
 
 

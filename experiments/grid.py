@@ -1,20 +1,29 @@
-"""Which runs an ablation consists of: every combination of its axes, with every seed. Runs nothing."""
+"""Which runs an ablation consists of: combinations of its axes, with every seed. Runs nothing."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
-from itertools import product
-from typing import Any
+from random import Random
+from typing import Any, Literal, get_args
 
 from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..training.config import RunConfig
-from ..training.resolve import config_from_dict, merge
+from ..training.resolve import config_from_dict
+from ..validation import nearest
+from .axes import check_axes, convert, hint_of, idle_axis
+
+Design = Literal["grid", "one-at-a-time"]
+Budget = Literal["steps", "tokens", "flops"]
+MOST_CELLS = 10_000
+"""A study larger than this is a slip of the keyboard more often than not."""
 
 HEAD_AND_NORM: dict[str, tuple[Any, ...]] = {
     "model.tie_lm_head": (True, False),
@@ -48,35 +57,64 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class AblationConfig:
-    """A study: what all cells share, what differs, and how often each variant is repeated."""
+    """A study: what all cells share, what differs, and how often each variant is repeated.
+
+    The first value of every axis makes the baseline, to which the other variants are compared.
+    """
 
     base: RunConfig
     """Every setting that no axis names."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
     """Dotted field of RunConfig -> its values."""
-    seeds: int = 3
+    seeds: int = 8
     """Runs of each variant: base.seed, base.seed + 1, ... The same seed draws the same data in every variant."""
+    design: Design = "grid"
+    """Every combination, or the baseline and what differs from it in one axis."""
+    max_cells: int = 0
+    """A larger grid is cut down to a random part of it, the baseline included; 0 takes all."""
+    margin: float = 0.01
+    """A difference in nats a token that is worth seeing: a study that could have missed it is called too noisy."""
+    budget: Budget = "steps"
+    """What all variants get the same of; `steps` below is worked out from it."""
+    steps: Mapping[str, int] = field(default_factory=dict)
+    """Steps of the variants that do not train for base.training.steps."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ConfigError(f"seeds={self.seeds} is too small: give 1 or more")
-        if not self.axes:
-            raise ConfigError("an ablation without axes compares nothing: name a field and its values")
-        for path, values in self.axes.items():
-            if path == "seed":
-                raise ConfigError("seed is no axis of an ablation: give the number of seeds instead")
-            if not values or len(set(map(repr, values))) < len(values):
-                raise ConfigError(f"axis {path}={list(values)} is empty or repeats a value: give each value once")
-        _ = self.variants  # refuses what cannot be
+        if self.design not in get_args(Design):
+            raise ConfigError(f"design={self.design!r} does not exist: {nearest(str(self.design), get_args(Design))}")
+        if self.budget not in get_args(Budget):
+            raise ConfigError(f"budget={self.budget!r} does not exist: {nearest(str(self.budget), get_args(Budget))}")
+        if not 0 < self.margin < math.inf:
+            raise ConfigError(f"margin={self.margin} is not a positive number of nats: give e.g. 0.01")
+        check_axes(self.axes, self.base)
+        if self.max_cells < 0 or 0 < self.max_cells < 2 * self.seeds:
+            raise ConfigError(
+                f"max_cells={self.max_cells} does not hold two variants with {self.seeds} seeds each: "
+                f"give {2 * self.seeds} or more, or 0 for all"
+            )
+        if self.design == "one-at-a-time" and "baseline" in self.skipped:
+            raise ConfigError(f"the baseline, the first value of each axis, cannot be: {self.skipped['baseline']}")
+        if not self.variants:
+            raise ConfigError(f"no variant of this study can be: {next(iter(self.skipped.values()))}")
+        if len(self.variants) == 1 and self.skipped:
+            raise ConfigError(f"only one variant of this study can be: {next(iter(self.skipped.values()))}")
 
-    @cached_property
+    @property
     def variants(self) -> dict[str, RunConfig]:
-        """Every combination, the last axis fastest, with the first seed. Raises ConfigError on one that cannot be."""
-        names, configs = list(self.axes), {}
-        for values in product(*self.axes.values()):
-            settings = dict(zip(names, values, strict=True))
-            configs[variant_name(settings)] = _with(self.base, settings)
-        return configs
+        """What is compared, by name, with the first seed; the baseline first, the last axis fastest."""
+        return self._plan[0]
+
+    @property
+    def skipped(self) -> dict[str, str]:
+        """Combinations that contradict themselves or repeat another, by name, each with the reason."""
+        return self._plan[1]
+
+    @property
+    def baseline(self) -> str:
+        """The variant that the others are compared to."""
+        return next(iter(self.variants))
 
     def cells(self) -> list[Cell]:
         """Variant by variant, the seeds of each in order."""
@@ -85,6 +123,61 @@ class AblationConfig:
             for variant, config in self.variants.items()
             for i in range(self.seeds)
         ]
+
+    @cached_property
+    def _plan(self) -> tuple[dict[str, RunConfig], dict[str, str]]:
+        designed, wanted = self._one_at_a_time() if self.design == "one-at-a-time" else self._grid(), math.inf
+        if self.max_cells:
+            wanted = self.max_cells // self.seeds
+        found: dict[int, tuple[str, RunConfig]] = {}
+        skipped: dict[str, str] = {}
+        for index, name, settings in designed:
+            reason = idle_axis(settings, self.axes)
+            try:
+                config = _with(self.base, settings)
+            except ConfigError as error:
+                reason = str(error)
+            if reason:
+                skipped[name] = reason
+                continue
+            if name in self.steps:
+                config = replace(config, training=replace(config.training, steps=self.steps[name]))
+            found[index] = name, config
+            if len(found) >= wanted:
+                break
+        return dict(found[index] for index in sorted(found)), skipped
+
+    def _grid(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        """(position in the grid, name, settings) of every combination, or of as many as may be tried."""
+        n = math.prod(map(len, self.axes.values()))
+        if n * self.seeds > MOST_CELLS and not self.max_cells:
+            raise ConfigError(
+                f"{n:,} variants with {self.seeds} seeds are {n * self.seeds:,} cells: give max_cells (--max-cells) "
+                f"for a random part of them, or fewer values; {MOST_CELLS:,} run unasked"
+            )
+        order: Iterable[int] = range(n)
+        if self.max_cells and n * self.seeds > self.max_cells:
+            order = _in_random_order(n, self.base.seed, most=50 * self.max_cells)
+        for index in order:
+            settings = self._settings(index)
+            yield index, variant_name(settings), settings
+
+    def _settings(self, index: int) -> dict[str, Any]:
+        """The combination at a position, the last axis fastest."""
+        settings: dict[str, Any] = {}
+        for path, values in reversed(list(self.axes.items())):
+            index, i = divmod(index, len(values))
+            settings[path] = values[i]
+        return {path: settings[path] for path in self.axes}
+
+    def _one_at_a_time(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
+        first = {path: values[0] for path, values in self.axes.items()}
+        yield 0, "baseline", first
+        index = 0
+        for path, values in self.axes.items():
+            for value in values[1:]:
+                index += 1
+                yield index, variant_name({path: value}), first | {path: value}
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
@@ -108,31 +201,45 @@ def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
 def ablation_to_dict(config: AblationConfig) -> dict[str, Any]:
     """Plain values, as they stand in a study's config.json."""
     axes = {path: list(values) for path, values in config.axes.items()}
-    return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds}
+    rest = {name: getattr(config, name) for name in _OPTIONAL}
+    return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest, "steps": dict(config.steps)}
 
 
 def ablation_from_dict(content: Any) -> AblationConfig:
-    """The inverse. Raises ConfigError."""
-    if not isinstance(content, dict) or content.keys() != {"base", "axes", "seeds"}:
-        raise ConfigError("the configuration of a study has exactly base, axes and seeds")
-    base, axes, seeds = content["base"], content["axes"], content["seeds"]
+    """The inverse; what an earlier version did not write has its default. Raises ConfigError."""
+    required, optional = {"base", "axes", "seeds"}, {*_OPTIONAL, "steps"}
+    if not isinstance(content, dict) or not required <= content.keys() <= required | optional:
+        raise ConfigError(f"a study has base, axes and seeds, and may have {', '.join(sorted(optional))}")
+    base, axes = content["base"], content["axes"]
     is_table = isinstance(axes, dict) and all(isinstance(values, list) for values in axes.values())
-    if not isinstance(base, dict) or not is_table or type(seeds) is not int:
-        raise ConfigError("in the configuration of a study base is a table, axes a table of lists, seeds a count")
+    if not isinstance(base, dict) or not is_table:
+        raise ConfigError("in the configuration of a study base is a table and axes a table of lists")
     axes = {path: tuple(values) for path, values in axes.items()}
-    return AblationConfig(base=config_from_dict(base), axes=axes, seeds=seeds)
+    given = {**content, "base": config_from_dict(base), "axes": axes}
+    for name in given.keys() - {"base", "axes"}:
+        given[name] = convert(name, given[name], _HINTS[name])
+    return AblationConfig(**given)
 
 
-def _nested(path: str, value: Any) -> dict[str, Any]:
-    """{"model": {"n_layer": 2}} of model.n_layer and 2."""
-    section, dot, name = path.rpartition(".")
-    return {section: {name: value}} if dot else {name: value}
+_OPTIONAL = ("design", "max_cells", "margin", "budget")
+_HINTS = {"seeds": int, "design": Design, "max_cells": int, "margin": float, "budget": Budget, "steps": dict[str, int]}
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """The config with dotted fields replaced; unknown names and wrong values are refused, with the nearest name."""
-    layers = [_nested(path, value) for path, value in settings.items()]
-    return config_from_dict(merge(asdict(config), *layers))
+    """The config with dotted fields replaced. Raises ConfigError where the settings contradict each other."""
+    sections: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "training": {}, "": {}}
+    for path, value in settings.items():
+        section, _, name = path.rpartition(".")
+        sections[section][name] = convert(path, value, hint_of(path, config))
+    top = sections.pop("")
+    return replace(config, **top, **{name: replace(getattr(config, name), **new) for name, new in sections.items()})
+
+
+def _in_random_order(n: int, seed: int, most: int) -> Iterator[int]:
+    """0, the baseline, then other numbers below n, each once, as the seed has it; of many at most `most`."""
+    rng = Random(seed)
+    yield 0
+    yield from (1 + i for i in rng.sample(range(min(n - 1, sys.maxsize)), min(n - 1, most)))
 
 
 def _word(name: str, value: Any) -> str:

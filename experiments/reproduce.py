@@ -49,13 +49,24 @@ def command_line(config: RunConfig) -> str:
     return shlex.join(["nanochat", "train", *_arguments(config)])
 
 
-def ablation_command_line(config: AblationConfig) -> str | None:
-    """`nanochat ablate ...`, or None for axes that the command has no flag for."""
+def ablation_command_line(config: AblationConfig) -> str:
+    """`nanochat ablate --preset ... --axis ...` for one shell line."""
+    # A study turns replicas=0, what suits the machine, into 1 by itself.
+    own = {*config.axes, *(["training.replicas"] if config.base.training.replicas == 1 else [])}
+    shared = [words for path, words in _differences(config.base) if path not in own]
+    words = ["--preset", config.base.preset, *(word for some in shared for word in some)]
     if dict(config.axes) != HEAD_AND_NORM:
-        return None
-    shared = [words for path, words in _differences(config.base) if path not in config.axes]
-    arguments = ["--preset", config.base.preset, *(word for words in shared for word in words)]
-    return shlex.join(["nanochat", "ablate", *arguments, "--seeds", str(config.seeds)])
+        for path, values in config.axes.items():
+            words += ["--axis", f"{path}={','.join(_word(value) for value in values)}"]
+    words += ["--seeds", str(config.seeds)]
+    for name in ("design", "max_cells", "margin", "budget"):
+        if getattr(config, name) != getattr(AblationConfig, name):
+            words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
+    return shlex.join(["nanochat", "ablate", *words])
+
+
+def _word(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def _arguments(config: RunConfig) -> list[str]:
@@ -73,7 +84,7 @@ def _differences(config: RunConfig) -> Iterator[tuple[str, list[str]]]:
         elif name in _SWITCHES:
             yield name, [f"--{'' if value else 'no-'}{_SWITCHES[name]}"]
         else:
-            yield name, ["--set", f"{name}={value if isinstance(value, str) else json.dumps(value)}"]
+            yield name, ["--set", f"{name}={_word(value)}"]
 
 
 def _skipped(config: RunConfig) -> set[str]:

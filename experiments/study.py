@@ -19,33 +19,15 @@ from ..checkpoints.files import read_json, write_json, write_text
 from ..errors import CheckpointError, ConfigError
 from ..training.record import RunRecord, describe_environment, from_row, to_row
 from ..training.resolve import config_from_dict
-from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical, flatten
+from ..validation import read_dataclass
+from .axes import read
+from .cells import CellResult, Measured, Validation
+from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
 
-FORMAT, VERSION = "nanochat-cell", 1
+FORMAT, VERSION = "nanochat-cell", 2
 
-
-@dataclass(frozen=True)
-class Validation:
-    """One point of a validation curve; loss in nats a token."""
-
-    step: int
-    loss: float
-
-
-@dataclass(frozen=True)
-class CellResult:
-    """What a cell left behind."""
-
-    cell: Cell
-    record: RunRecord
-    losses: tuple[float, ...]
-    """Training loss of every step, nats a token."""
-    validations: tuple[Validation, ...]
-
-    @property
-    def is_ok(self) -> bool:
-        """It ran to its end, and the loss there is a number."""
-        return self.record.status == "ok" and math.isfinite(self.record.val_loss)
+SHARES = {"val_loss_25": 0.25, "val_loss_50": 0.5, "val_loss_75": 0.75}
+"""Columns of the validation loss on the way, after these shares of the steps."""
 
 
 @dataclass(frozen=True)
@@ -114,6 +96,7 @@ def write_result(result: CellResult, folder: Path) -> None:
         "record": to_row(result.record),
         "losses": [_finite(loss) for loss in result.losses],
         "validations": [[point.step, _finite(point.loss)] for point in result.validations],
+        "measured": {name: _finite(value) for name, value in asdict(result.measured).items()},
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
@@ -127,8 +110,8 @@ def write_tables(study: Study, folder: Path) -> None:
 
 
 def columns(config: AblationConfig) -> list[str]:
-    """The 14 of nanochat-rs-next first and in its order, then the rest of a record, then every axis without one."""
-    fields = ["variant", *RunRecord.__dataclass_fields__]
+    """The 14 of nanochat-rs-next first and in its order, the rest of a record, what was measured, the other axes."""
+    fields = ["variant", *RunRecord.__dataclass_fields__, *SHARES, *Measured.__dataclass_fields__]
     axes = [path.rpartition(".")[2] for path in config.axes]
     return fields + [name for name in axes if name not in fields]
 
@@ -137,8 +120,10 @@ def to_rows(study: Study) -> list[dict[str, Any]]:
     """One mapping a finished cell, all with the same keys in the same order; None where there is no number."""
     rows = []
     for result in study.results:
-        settings = {path.rpartition(".")[2]: value for path, value in flatten(asdict(result.cell.config)).items()}
-        row = {**settings, **to_row(result.record), "variant": result.cell.variant}
+        row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in study.config.axes}
+        row |= {name: _finite(result.loss_at(share)) for name, share in SHARES.items()}
+        row |= {name: _finite(value) for name, value in asdict(result.measured).items()}
+        row |= {**to_row(result.record), "variant": result.cell.variant}
         rows.append({name: row[name] for name in columns(study.config)})
     return rows
 
@@ -158,13 +143,17 @@ def _read(path: Path, cell: Cell) -> CellResult:
         head = {name: content.pop(name) for name in ("format", "version", "sha256")}
         if head != {"format": FORMAT, "version": VERSION, "sha256": _digest(content)}:
             raise ValueError("its checksum or version is not what was written")
-        if config_from_dict(content["config"]) != cell.config:
+        same = content["config"] == asdict(cell.config) or config_from_dict(content["config"]) == cell.config
+        if not same:  # the second way knows what an earlier version did not write, and takes longer
             raise ValueError("it holds another configuration")
         return CellResult(
             cell=cell,
             record=from_row(content["record"]),
             losses=tuple(_number(loss) for loss in content["losses"]),
             validations=tuple(Validation(step, _number(loss)) for step, loss in content["validations"]),
+            measured=read_dataclass(
+                Measured, {k: math.nan if v is None else v for k, v in content["measured"].items()}, "measured"
+            ),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} is damaged ({error}): its cell has to be run again") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,11 @@ class KVCache:
         self.lengths = np.array(lengths, dtype=np.int64)
         self.longest = int(self.lengths.max())
         self.even = bool((self.lengths == self.longest).all())
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Forget all rows but these."""
+        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
+        self.set_lengths(self.lengths[rows])
 
     def positions(self, n_new: int) -> np.ndarray:
         """Where the next n_new tokens stand: (T,) if rows are even, else (B, T). Raises ValueError if full."""

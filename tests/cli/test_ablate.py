@@ -81,7 +81,7 @@ def test_another_study_in_the_same_folder_needs_force(ablate, tmp_path):
 
 
 def test_a_flag_for_an_axis_is_said_to_have_no_effect(ablate):
-    assert "tie_lm_head is an axis of this study" in ablate("--no-tie-lm-head", "--dry-run").err
+    assert "tie_lm_head is an axis of this study" in ablate("--tie-lm-head", "--dry-run").err
     assert "note" not in ablate("--dry-run").err
 
 

@@ -1,10 +1,14 @@
 """A study and runs that take milliseconds: a bigram on four characters."""
 
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nanochat.experiments.ablate import AblationConfig
+from nanochat.experiments.cells import run_cell
+from nanochat.experiments.study import Study
 from nanochat.training.config import RunConfig
 from nanochat.training.resolve import resolve
 
@@ -32,3 +36,22 @@ def tiny_study(tiny_run) -> AblationConfig:
 def diverging_study(tiny_run) -> AblationConfig:
     """One rate that learns, one that explodes; two seeds."""
     return AblationConfig(base=tiny_run, axes={"training.lr": (0.03, 1e300)}, seeds=2)
+
+
+@pytest.fixture(scope="session")
+def study_of(tiny_run):
+    """A study whose variants lr=1.0, lr=2.0, ... end at the given losses, one a seed; nan has diverged."""
+    seed = AblationConfig(base=tiny_run, axes={"training.lr": (0.1, 0.2)}, seeds=1).cells()[0]
+    template = run_cell(seed)
+
+    def build(*losses, margin=0.01):
+        rates = tuple(float(i + 1) for i in range(len(losses)))
+        config = AblationConfig(base=tiny_run, axes={"training.lr": rates}, seeds=len(losses[0]), margin=margin)
+        results, ends = [], [loss for variant in losses for loss in variant]
+        for cell, loss in zip(config.cells(), ends, strict=True):
+            status = "diverged" if math.isnan(loss) else "ok"
+            record = replace(template.record, val_loss=loss, seed=cell.config.seed, status=status)
+            results.append(replace(template, cell=cell, record=record))
+        return Study(config, tuple(results), (), {})
+
+    return build

@@ -8,15 +8,16 @@ import pytest
 
 from nanochat.errors import CheckpointError, ConfigError, WriteError
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
+from nanochat.experiments.cells import TIMES
 from nanochat.experiments.grid import variant_name
 from nanochat.experiments.study import read_study
+from nanochat.training.guards import resident_bytes
 from nanochat.training.trainer import StepMetrics
 
 COLUMNS = (
     "variant,tie_lm_head,input_rmsnorm,style,parameter_count,steps,seed,final_loss,mean_loss_last_n,last_n,"
     "steps_per_sec,tokens_per_sec,vocab_size,train_tokens"
 ).split(",")
-TIMES = ("steps_per_sec", "tokens_per_sec")
 
 
 def read_csv(folder):
@@ -140,7 +141,7 @@ def test_stopped_after_two_cells_has_two_variants_of_the_first_seed(tiny_study, 
         lambda content: b"\xff\xfe\x00",
         lambda content: b"[1, 2]",
         lambda content: content.replace(b'"val_loss": ', b'"val_loss": 1', 1),
-        lambda content: content.replace(b'"version": 1', b'"version": 2', 1),
+        lambda content: content.replace(b'"version": 2', b'"version": 3', 1),
     ],
     ids=["cut", "empty", "not text", "a list", "another digit", "another version"],
 )
@@ -214,3 +215,19 @@ def test_a_folder_without_a_study_is_refused(tmp_path, content):
     (tmp_path / "config.json").write_text(content, encoding="utf-8")
     with pytest.raises(CheckpointError, match=r"config\.json"):
         read_study(tmp_path)
+
+
+@pytest.mark.slow
+def test_hundreds_of_cells_grow_neither_memory_nor_files(tiny_study, tmp_path):
+    base = replace(tiny_study.base, training=replace(tiny_study.base.training, steps=1, eval_every=0))
+    study = AblationConfig(base=base, axes={"training.lr": tuple((i + 1) / 100 for i in range(40))}, seeds=8)
+    resident = []
+    run_ablation(
+        study,
+        tmp_path,
+        observe=lambda event: resident.append(resident_bytes()) if isinstance(event, CellDone) else None,
+    )
+    assert len(list((tmp_path / "cells").iterdir())) == len(resident) == 320
+    if resident[0] is None:
+        pytest.skip("this system does not say how much memory a process holds")
+    assert resident[-1] < 1.1 * resident[20]

@@ -1,4 +1,5 @@
 import itertools
+import re
 import struct
 import subprocess
 import sys
@@ -10,14 +11,9 @@ from hypothesis import strategies as st
 
 from nanochat.errors import WriteError
 from nanochat.experiments.ablate import AblationConfig, run_ablation
-from nanochat.experiments.figures import (
-    ablation_curves,
-    ablation_dots,
-    compare_curves,
-    loss_curve,
-    save_figure,
-    spread,
-)
+from nanochat.experiments.comparisons import compare
+from nanochat.experiments.figures import compare_curves, loss_curve, save_figure, spread
+from nanochat.experiments.study_figures import costs, forest, study_curves
 from nanochat.training.record import read_run
 from nanochat.training.run import run_training
 
@@ -41,7 +37,7 @@ def png_size(path):
 
 
 def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
-    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: ablation_curves(study)}.items():
+    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: study_curves(study)}.items():
         for take in "ab":
             save_figure(draw(), tmp_path / f"{name}-{take}.png")
         assert (tmp_path / f"{name}-a.png").read_bytes() == (tmp_path / f"{name}-b.png").read_bytes()
@@ -49,41 +45,48 @@ def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
 
 
 def test_figures_are_wide_enough_to_read(study, tmp_path):
-    save_figure(ablation_dots(study), tmp_path / "dots.png")
-    assert png_size(tmp_path / "dots.png")[0] == 1200
+    save_figure(forest(study), tmp_path / "forest.png")
+    assert png_size(tmp_path / "forest.png")[0] == 1200
 
 
 def test_axes_have_units_and_the_title_says_the_finding(run, study):
-    for figure in (loss_curve(run), compare_curves([run, run]), ablation_curves(study)):
+    for figure in (loss_curve(run), compare_curves([run, run]), study_curves(study)):
         assert figure.axes[0].get_xlabel() == "step"
         assert "loss (nats per token)" in figure.axes[0].get_ylabel()
-        assert "nats" in figure.get_suptitle()
+        assert re.search("nats|too few seeds", figure.get_suptitle())
 
 
-def test_every_variant_is_named_in_both_figures(study):
-    curves = {text.get_text() for text in ablation_curves(study).axes[0].texts}
-    dots = {label.get_text() for label in ablation_dots(study).axes[0].get_yticklabels()}
-    assert curves == dots == set(study.config.variants)
+def test_every_variant_is_named_in_every_figure(study):
+    curves = {text.get_text() for text in study_curves(study).axes[0].texts}
+    rows = {label.get_text() for label in forest(study).axes[0].get_yticklabels()}
+    points = {text.get_text() for text in costs(study).legends[0].texts}
+    assert curves == points == {study.config.baseline} | rows == set(study.config.variants)
 
 
-def test_the_dots_are_the_losses_of_the_records(study):
-    drawn = [float(x) for dots in ablation_dots(study).axes[0].collections for x in dots.get_offsets()[:, 0]]
-    assert sorted(drawn) == sorted(result.record.val_loss for result in study.results)
+def test_the_dots_are_the_differences_of_the_records(study):
+    drawn = [float(x) for dots in forest(study).axes[0].collections for x in dots.get_offsets()[:, 0]]
+    assert sorted(drawn) == sorted(x for one in compare(study) for x in one.differences)
 
 
 def test_a_diverged_variant_is_named_as_such(diverging_study, tmp_path):
     study = run_ablation(diverging_study, tmp_path)
-    assert "lr=1e+300 (diverged)" in {text.get_text() for text in ablation_curves(study).axes[0].texts}
-    labels = [label.get_text() for label in ablation_dots(study).axes[0].get_yticklabels()]
-    assert labels == ["lr=0.03", "lr=1e+300\n(2 of 2 diverged)"]
+    assert "lr=1e+300 (2 of 2 diverged)" in {text.get_text() for text in study_curves(study).axes[0].texts}
+    assert [label.get_text() for label in forest(study).axes[0].get_yticklabels()] == []
+
+
+def test_of_many_variants_the_best_and_the_baseline_are_drawn(study_of):
+    figure = study_curves(study_of([9.0], *([1.0 + i / 100] for i in range(15))))
+    drawn = [text.get_text() for text in figure.axes[0].texts]
+    assert len(drawn) == 10
+    assert {"lr=1.0", "lr=2.0", "lr=10.0"} <= set(drawn)
 
 
 @pytest.mark.parametrize("lr", [1e4, 1e40])
 def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_legible(tiny_run, tmp_path, lr):
     study = run_ablation(AblationConfig(base=tiny_run, axes={"training.lr": (0.03, lr)}, seeds=1), tmp_path)
-    figure = ablation_curves(study)
+    figure = study_curves(study)
     save_figure(figure, tmp_path / "curves.png")
-    save_figure(ablation_dots(study), tmp_path / "dots.png")
+    save_figure(forest(study), tmp_path / "forest.png")
     assert figure.axes[0].get_yscale() == "log"
     assert figure.axes[0].get_ylim()[1] < 1e3
 
@@ -91,7 +94,7 @@ def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_leg
 def test_a_study_without_a_result_and_a_run_without_a_step_can_be_drawn(tiny_study, run, tmp_path):
     study = run_ablation(tiny_study, tmp_path, should_stop=lambda: True)
     empty = replace(run, metrics=[], record=None)
-    for figure in (ablation_curves(study), ablation_dots(study), loss_curve(empty), compare_curves([empty])):
+    for figure in (study_curves(study), forest(study), costs(study), loss_curve(empty), compare_curves([empty])):
         save_figure(figure, tmp_path / "empty.png")
 
 

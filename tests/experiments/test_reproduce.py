@@ -95,7 +95,11 @@ def test_an_ablation_names_its_shared_settings_and_seeds():
     base = resolve({"preset": "mini-gpt", "model": {"tie_lm_head": False}, "training": {"steps": 50}})
     line = ablation_command_line(AblationConfig(base=base, seeds=4))
     assert line == "nanochat ablate --preset mini-gpt --steps 50 --seeds 4"
-    assert ablation_command_line(AblationConfig(base=base, axes={"model.norm": ("rms", "layer")})) is None
+    axes = {"model.norm": ("rms", "layer"), "training.lr": (0.01, 1.0), "model.final_norm": (False, True)}
+    assert ablation_command_line(AblationConfig(base=base, axes=axes, design="one-at-a-time", max_cells=99)) == (
+        "nanochat ablate --preset mini-gpt --steps 50 --no-tie-lm-head --axis model.norm=rms,layer "
+        "--axis training.lr=0.01,1.0 --axis model.final_norm=false,true --seeds 8 --design one-at-a-time --max-cells 99"
+    )
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

@@ -1,0 +1,135 @@
+"""`ablate` with axes, named studies, files and processes, and what stops it."""
+
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = "ablate --eval-every 0 --set eval_tokens=16 --out study".split()
+PROC = Path("/proc")
+
+
+@pytest.fixture
+def ablate(nanochat, abab):
+    return lambda *words: nanochat(*TINY, "--steps", 2, "--jobs", 1, "--data", abab, *words)
+
+
+def test_axes_from_flags_make_the_variants(ablate, tmp_path):
+    done = ablate("--model-kind", "mini-gpt", "--mode", "tensor", "--axis", "norm=layer,none", "--axis", "lr=0.01,0.1",
+                  "--seeds", 1)  # fmt: skip
+    assert done.code == 0
+    lines = (tmp_path / "study" / "ablation.jsonl").read_text(encoding="utf-8").splitlines()
+    rows = [json.loads(line) for line in lines]
+    assert [(row["norm"], row["lr"]) for row in rows] == [
+        ("layer", 0.01),
+        ("layer", 0.1),
+        ("none", 0.01),
+        ("none", 0.1),
+    ]
+    assert "norm=none_lr=0.1" in done.out
+
+
+def test_a_command_in_a_report_does_the_study_again(ablate, nanochat, tmp_path):
+    ablate("--axis", "lr=0.01,0.1", "--seeds", 2, "--design", "one-at-a-time", "--margin", 0.5)
+    text = (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
+    line = next(line for line in text.splitlines() if line.startswith("nanochat ablate"))
+    assert nanochat(*line.split()[1:], "--out", "again", "--jobs", 1).code == 0
+    configs = [(tmp_path / name / "config.json").read_text(encoding="utf-8") for name in ("study", "again")]
+    assert configs[0] == configs[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "part"),
+    [
+        (["--axis", "nrom=rms"], 3, "did you mean 'norm'"),
+        (["--axis", "norm=rms,layer"], 3, "no effect on a bigram"),
+        (["--model-kind", "mini-gpt", "--axis", "norm=rms,lyaer"], 3, "did you mean 'layer'"),
+        (["--model-kind", "mini-gpt", "--axis", "head_bias=true"], 3, "untied head"),
+        (["--study", "norm"], 3, "did you mean 'norms'"),
+        (["--study", "none.toml"], 3, "does not exist"),
+        (["--axis", "lr=0.1,0.2", "--seeds", "1000000"], 3, "--max-cells"),
+        (["--jobs", "0"], 2, "--jobs '0'"),
+        (["--seeds", "0"], 2, "--seeds 0"),
+        (["--max-cells", "-1"], 2, "--max-cells -1"),
+    ],
+)
+def test_what_cannot_be_is_refused_in_a_sentence(ablate, tmp_path, words, code, part):
+    ablate(*words).assert_refused(code, part)
+    assert not (tmp_path / "study").exists()
+
+
+def test_what_is_left_out_is_said(ablate):
+    done = ablate("--study", "optimizers", "--dry-run", "--seeds", 1)
+    assert "note: optimizer=muon is left out: optimizer=muon is for arrays" in done.err
+
+
+def test_a_study_file_sets_axes_and_base_below_the_flags(ablate, tmp_path):
+    (tmp_path / "rates.toml").write_text('seeds = 1\n[axes]\nlr = [0.01, 0.1]\n[base]\npreset = "mini-gpt"\nseed = 7\n')
+    done = ablate("--study", "rates.toml", "--dry-run", "--json", "--seed", 3)
+    plan = json.loads(done.out)
+    assert [(cell["variant"], cell["seed"]) for cell in plan["cells"]] == [("lr=0.01", 3), ("lr=0.1", 3)]
+    assert plan["predicted_s"] > 0
+
+
+def test_a_dry_run_says_how_long_it_will_take(ablate, tmp_path):
+    last = ablate("--seeds", 2, "--dry-run").out.splitlines()[-1]
+    assert last.startswith("4 variants x 2 seeds = 8 cells, about ")
+    assert not (tmp_path / "study").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not PROC.is_dir(), reason="finds the worker in /proc")
+def test_a_worker_that_the_system_kills_is_a_failed_cell_and_exit_7(start, abab, tmp_path):
+    process = start(*TINY, "--data", abab, "--steps", 3000, "--seeds", 1, "--axis", "lr=0.1,0.2,0.3", "--jobs", 2)
+    os.kill(_worker(process.pid), signal.SIGKILL)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 7, err
+    assert "1 of 3 cells failed" in err
+    assert "ended by the system" in (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
+    again = start(*TINY, "--data", abab, "--steps", 3000, "--seeds", 1, "--axis", "lr=0.1,0.2,0.3", "--jobs", 2)
+    out, err = again.communicate(timeout=60)
+    assert (again.returncode, err.count("(there already)")) == (0, 2), out
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="no such signal")
+def test_ctrl_c_stops_a_sweep_in_processes_and_a_second_one_is_refused_meanwhile(start, abab, tmp_path):
+    words = (*TINY, "--data", abab, "--steps", 100_000, "--seeds", 1, "--jobs", 2)
+    process = start(*words)
+    _wait_for(tmp_path / "study" / "config.json")
+    time.sleep(1)
+    second = start(*words)
+    _, err = second.communicate(timeout=30)
+    assert (second.returncode, f"process {process.pid}" in err) == (5, True), err
+    assert start(*words, "--force").wait(30) == 5
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert "4 cells are still to be run" in err
+    assert "Traceback" not in err
+
+
+def _worker(parent: int) -> int:
+    """A process that `parent` has spawned to work in, once it is busy."""
+    for _ in range(200):
+        time.sleep(0.1)
+        for path in PROC.glob("[0-9]*"):
+            try:
+                words = (path / "cmdline").read_text().split("\0")
+                ppid, cpu = (int((path / "stat").read_text().rpartition(")")[2].split()[i]) for i in (1, 11))
+            except (OSError, ValueError):
+                continue
+            if ppid == parent and "spawn_main" in " ".join(words) and cpu > 60:  # hundredths: past its imports
+                return int(path.name)
+    raise AssertionError("no worker")
+
+
+def _wait_for(path: Path) -> None:
+    for _ in range(200):
+        if path.exists():
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"no {path}")

@@ -1,0 +1,86 @@
+import math
+
+import numpy as np
+import pytest
+
+from nanochat.experiments.ablate import AblationConfig, run_ablation
+from nanochat.experiments.cells import run_cell
+from nanochat.experiments.comparisons import compare
+
+BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
+
+
+def shifted(by, noise=0.001):
+    """Noise whose mean is 0."""
+    return [x + by + noise * y for x, y in zip(BASE, (1, -1, 0.5, -0.5, 1.5, -1.5, 0.2, -0.2), strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("other", "verdict"),
+    [
+        (shifted(-0.05), "better"),
+        (shifted(0.05), "worse"),
+        (shifted(0.0), "no difference seen"),
+        (BASE, "identical"),
+    ],
+)
+def test_the_word_for_eight_seeds(study_of, other, verdict):
+    assert [one.verdict for one in compare(study_of(BASE, other))] == [verdict]
+
+
+def test_noise_that_could_hide_a_difference_is_called_so_with_the_seeds_needed(study_of):
+    one = compare(study_of(BASE, shifted(0.0, noise=0.02)))[0]
+    assert one.word == "too noisy"
+    assert 8 < one.seeds_needed < 200
+    assert one.verdict == f"too noisy (needs {one.seeds_needed} seeds)"
+    assert compare(study_of(BASE, shifted(0.0, noise=0.02), margin=0.1))[0].word == "no difference seen"
+
+
+def test_three_seeds_are_too_few_however_clear_the_difference(study_of):
+    one = compare(study_of(BASE[:3], shifted(-1.0)[:3]))[0]
+    assert one.p_t < 0.001
+    assert (one.p_exact, one.verdict) == (0.25, "too few seeds (needs 6 seeds)")
+
+
+def test_more_comparisons_ask_for_more(study_of):
+    """Six seeds: p = 2/64 = 0.031 alone, 0.062 as one of two."""
+    assert compare(study_of(BASE[:6], shifted(0.1)[:6]))[0].word == "worse"
+    pair = compare(study_of(BASE[:6], shifted(0.1)[:6], shifted(0.2)[:6]))
+    assert [(one.p_exact, one.p_holm, one.word) for one in pair] == [(1 / 32, 1 / 16, "too few seeds")] * 2
+
+
+def test_pairing_sees_what_the_spread_over_seeds_hides(study_of):
+    one = compare(study_of(BASE, shifted(-0.015)))[0]
+    assert np.std(BASE) > 0.02
+    assert one.word == "better"
+    assert one.interval.high < 0
+    assert one.bootstrap[1] < 0
+
+
+def test_a_variant_of_which_a_seed_diverged_is_not_compared(study_of):
+    nan = math.nan
+    diverged, sound = compare(study_of(BASE[:6], [nan, *shifted(-1)[1:6]], shifted(0.1)[:6]))
+    assert (diverged.verdict, diverged.word) == ("diverged (1 of 6)", "not comparable")
+    assert math.isnan(diverged.p_holm)
+    assert sound.word == "worse"  # one comparison only
+    assert compare(study_of([nan, *BASE[1:6]], BASE[:6]))[0].verdict == "the baseline did not end well"
+
+
+def test_an_axis_that_changes_nothing_is_called_identical_end_to_end(tiny_run, tmp_path):
+    """A threshold that no gradient reaches."""
+    config = AblationConfig(base=tiny_run, axes={"training.max_grad_norm": (1e6, 2e6)}, seeds=2)
+    study = run_ablation(config, tmp_path)
+    assert [one.verdict for one in compare(study)] == ["identical"]
+
+
+@pytest.mark.slow
+def test_five_percent_of_studies_of_real_runs_without_a_difference_are_significant(study_of, tiny_run):
+    """Real losses of 128 seeds, dealt into 500 studies of 8 against 8; +- 2 % is two standard deviations."""
+    cells = AblationConfig(base=tiny_run, axes={"training.lr": (0.1,)}, seeds=128).cells()
+    losses = [run_cell(cell).record.val_loss for cell in cells]
+    rng = np.random.default_rng(5)
+    found = 0
+    for _ in range(500):
+        drawn = rng.choice(losses, size=16, replace=False).tolist()
+        found += compare(study_of(drawn[:8], drawn[8:], margin=9.0))[0].p_exact <= 0.05
+    assert found / 500 == pytest.approx(0.05, abs=0.02)
