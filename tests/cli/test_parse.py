@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from nanochat.cli import commands
-from nanochat.cli.app import app, parse, runs
+from nanochat.cli.app import parse
 from nanochat.cli.options import SETTINGS
+from nanochat.cli.root import app, runs
 from nanochat.errors import ConfigError, UsageError
 from nanochat.training.config import TrainingConfig
 

@@ -1,0 +1,44 @@
+"""The Typer applications that the commands hang on, and the flags that commands with settings share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+from .. import __version__
+from . import commands as c
+from .options import setting_parameters
+
+app = typer.Typer(
+    name="nanochat",
+    help="Automatic differentiation and transformers, in single numbers and in arrays.",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,  # Rich markup in help costs 100 ms
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+runs = typer.Typer(name="runs", help="What was run so far.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(runs)
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"nanochat {__version__}")
+        raise typer.Exit
+
+
+def with_settings(command: Callable[..., c.Command]) -> Callable[..., c.Command]:
+    """Give a command every flag of the settings table; they arrive in its **options."""
+
+    def with_all_flags(**options: Any) -> c.Command:
+        return command(**options)
+
+    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
+    with_all_flags.__signature__ = inspect.Signature([*setting_parameters(), *own])  # type: ignore[attr-defined]
+    with_all_flags.__doc__ = command.__doc__
+    return with_all_flags
