@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ..data.dataset import build_dataset
+from ..errors import ConfigError
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
 from ..training.record import read_run
@@ -52,6 +54,15 @@ def _model(path: Path, command: SampleCommand) -> LanguageModel:
         model = counts_language_model(dataset, boost_futuristic=data.style == "futuristic")
     else:
         model = load(path)
-    if command.unknown:
-        return replace(model, tokenizer=replace(model.tokenizer, unknown=command.unknown))  # type: ignore[type-var]
-    return model
+    return _with_policy(model, command.unknown) if command.unknown else model
+
+
+def _with_policy(model: LanguageModel, unknown: str) -> LanguageModel:
+    """The model, reading unknown text by this policy. Raises ConfigError where its tokenizer has none."""
+    tokenizer: Any = model.tokenizer
+    if not hasattr(tokenizer, "unknown"):
+        kind = tokenizer.to_dict()["kind"]
+        raise ConfigError(
+            f"--unknown {unknown} has no meaning for a {kind} tokenizer, which can spell every text: leave it out"
+        )
+    return replace(model, tokenizer=replace(tokenizer, unknown=unknown))

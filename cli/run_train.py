@@ -13,7 +13,10 @@ from ..errors import DivergedError
 from ..experiments.grid import flatten
 from ..experiments.report import write_run_report
 from ..inference.language_model import load
+from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
+from ..training.forecast import forecast
+from ..training.memory import available_bytes, predict_peak_bytes
 from ..training.prepare import prepare
 from ..training.record import RunRecord
 from ..training.run import run_training
@@ -57,6 +60,9 @@ def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
         "style": record.style,
         "tie_lm_head": record.tie_lm_head,
         "input_rmsnorm": record.input_rmsnorm,
+        "backend": "numpy" if record.mode == "tensor" else "python",
+        "device": "cpu",
+        "using_gpu": False,
         "params": record.parameter_count,
         "steps": record.steps,
         "initial_loss": round(record.initial_loss, 6),
@@ -80,19 +86,32 @@ def format_figures(figures: dict[str, Any]) -> str:
 def _samples(out: Path, seed: int) -> list[str]:
     """A few texts for the report, from the weights as they lie on disk."""
     language_model = load(out)
+    n_tokens = _SAMPLE_TOKENS
+    if language_model.mode == "scalar":  # past its context a window of numbers is read anew for each token: too slow
+        n_tokens = min(n_tokens, max(16, language_model.context))
     streams = (np.random.default_rng([seed, i]) for i in range(_N_SAMPLES))
-    return [language_model.generate(max_new_tokens=_SAMPLE_TOKENS, seed=stream) for stream in streams]
+    return [language_model.generate(max_new_tokens=n_tokens, seed=stream) for stream in streams]
 
 
 def _dry_run(command: TrainCommand) -> None:
+    """Print what the run would be and take. The time comes from steps that are really run, and forgotten."""
     workshop = prepare(command.config)
-    config = asdict(workshop.config)
+    resolved, n_tokens, available = workshop.config, workshop.dataset.n_train_tokens, available_bytes()
+    expected = forecast(workshop)
     plan = {
-        "parameters": count_parameters(workshop.config.model.parameters()),
-        "steps": command.config.training.steps,
-        "train_tokens": workshop.dataset.n_train_tokens,
+        "parameters": count_parameters(resolved.model.parameters()),
+        "flops_per_token": flops_per_token(resolved.model),
+        "predicted_peak_mib": predict_peak_bytes(resolved, n_tokens) >> 20,
+        "available_mib": None if available is None else available >> 20,
+        "steps": resolved.training.steps,
+        "tokens_per_step": expected.tokens_per_step,
+        "predicted_s": round(expected.seconds, 1),
+        "train_tokens": n_tokens,
         "val_tokens": workshop.dataset.n_val_tokens,
     }
+    basis = f"{expected.calibration_steps} real steps" if expected.calibration_steps else "one row of a batch"
+    say(f"predicted_s is extrapolated from {basis}, measured in {expected.calibration_s:.1f} s; nothing was written")
+    config = asdict(resolved)
     if command.json:
         print_json(plan | {"config": config})
         return

@@ -16,7 +16,7 @@ from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig, build_model, context_size, logits_array
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
-from ..tokenizers import Tokenizer, tokenizer_from_dict
+from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
 from ..validation import read_dataclass
 from .generate import generate
 from .samplers import check_temperature
@@ -74,8 +74,7 @@ class LanguageModel:
             stop_id=bos if self.stops_at_bos else None,
             banned=() if self.stops_at_bos else (bos,),
         )
-        for index in new_ids:
-            yield self.tokenizer.decode([index])
+        yield from decode_stream(self.tokenizer, new_ids, before=ids)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Logits after each of the ids.       (T,) -> (T, V)"""

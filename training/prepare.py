@@ -17,6 +17,7 @@ from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
 from .config import RunConfig
+from .memory import check_memory
 from .streams import stream_number, stream_seed
 from .trainer import Accumulate, Optimizer, accumulate_in_turn
 
@@ -52,7 +53,10 @@ class Workshop:
 
 
 def prepare(config: RunConfig) -> Workshop:
-    """Read the data, build and fill the model. Raises ConfigError, DataError, TokenizerError."""
+    """Read the data, build and fill the model.
+
+    Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
+    """
     data = config.data
     dataset = build_dataset(
         data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
@@ -63,6 +67,7 @@ def prepare(config: RunConfig) -> Workshop:
         data=replace(data, layout=dataset.corpus.layout),
         training=replace(config.training, replicas=resolve_replicas(config)),
     )
+    check_memory(config, dataset.n_train_tokens)
     settings = config.training
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
     model = build_model(config.model, config.mode, config.dtype, dropout_rng)

@@ -69,12 +69,13 @@ def accumulate_in_turn(model: Any) -> Accumulate:
 
     def accumulate(batches: Sequence[Batch]) -> float:
         n_tokens = max(1, sum(batch.n_targets for batch in batches))
-        total = 0.0
-        for batch in batches:
-            share = batch.n_targets / n_tokens
-            loss = model.loss(*batch) * share
-            loss.backward()
-            total += float(loss)
-        return total
+        return sum(_add_gradient(model, batch, batch.n_targets / n_tokens) for batch in batches)
 
     return accumulate
+
+
+def _add_gradient(model: Any, batch: Batch, share: float) -> float:
+    """A function of its own, so that the graph of one micro-batch is gone before the next is built."""
+    loss = model.loss(*batch) * share
+    loss.backward()
+    return float(loss)

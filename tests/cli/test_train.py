@@ -2,16 +2,22 @@
 
 import json
 import re
+import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from nanochat.checkpoints.directory import newest_checkpoint
 from nanochat.inference.language_model import load
+from nanochat.models.bigram.config import BigramConfig
+from nanochat.models.build import build_model
+from nanochat.tokenizers import BPETokenizer
 from nanochat.training.record import read_run
 
 KEYS = (
-    "mode model_kind style tie_lm_head input_rmsnorm params steps initial_loss final_loss val_loss mean_loss_last_n "
-    "steps_per_sec tokens_per_sec vocab_size train_tokens run"
+    "mode model_kind style tie_lm_head input_rmsnorm backend device using_gpu params steps initial_loss final_loss "
+    "val_loss mean_loss_last_n steps_per_sec tokens_per_sec vocab_size train_tokens run"
 ).split()
 TINY = "train --preset bigram --eval-every 0 --set eval_tokens=32 --batch-size 2".split()
 
@@ -31,6 +37,7 @@ def test_training_ends_with_one_line_of_figures(nanochat, abab, tmp_path):
     assert list(figures) == KEYS
     assert figures["mode"] == "scalar"
     assert (figures["tie_lm_head"], figures["params"], figures["steps"]) == ("false", "18", "3")
+    assert (figures["backend"], figures["device"], figures["using_gpu"]) == ("python", "cpu", "false")
     assert figures["run"] == "here"
     for name in ("initial_loss", "final_loss", "val_loss", "mean_loss_last_n"):
         assert re.fullmatch(r"\d+\.\d{6}", figures[name])
@@ -44,6 +51,12 @@ def test_json_is_one_document_with_the_same_keys(nanochat, abab):
     assert list(figures) == KEYS
     assert (figures["steps"], figures["tie_lm_head"]) == (3, False)
     assert isinstance(figures["val_loss"], float)
+
+
+@pytest.mark.parametrize(("mode", "backend"), [("scalar", "python"), ("tensor", "numpy")])
+def test_the_line_names_what_computed(nanochat, abab, mode, backend):
+    figures = json.loads(nanochat(*TINY, "--data", abab, "--steps", 1, "--mode", mode, "--json").out)
+    assert (figures["backend"], figures["device"], figures["using_gpu"]) == (backend, "cpu", False)
 
 
 def test_a_run_leaves_the_files_of_the_design(run):
@@ -78,6 +91,30 @@ def test_a_dry_run_says_what_would_be_and_writes_nothing(nanochat, abab, tmp_pat
     assert "training.lr=0.03\n" in done.out
     assert json.loads(nanochat(*TINY, "--data", abab, "--dry-run", "--json").out)["config"]["model"]["vocab_size"] == 3
     assert [path.name for path in tmp_path.iterdir()] == ["abab.txt"]
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+def test_a_dry_run_predicts_memory_and_time_from_real_steps(nanochat, abab, mode):
+    done = nanochat(*TINY, "--data", abab, "--mode", mode, "--steps", 30, "--dry-run", "--json")
+    plan = json.loads(done.out)
+    assert (plan["parameters"], plan["flops_per_token"], plan["steps"]) == (18, 54, 30)
+    assert plan["tokens_per_step"] == 32
+    assert plan["predicted_peak_mib"] > 10
+    assert plan["available_mib"] is None or plan["available_mib"] > plan["predicted_peak_mib"]
+    assert 0 <= plan["predicted_s"] < 60
+    assert "extrapolated from 20 real steps" in done.err
+
+
+def test_a_run_that_cannot_fit_is_refused_before_anything_is_built_or_written(nanochat, tmp_path, monkeypatch):
+    monkeypatch.setattr("nanochat.training.memory.available_bytes", lambda: 8 << 30)
+    words = "train --preset nanogpt-cpu --data builtin:names --set model.n_embd=65536 --set model.n_layer=96".split()
+    for more in ((), ("--mode", "scalar"), ("--dry-run",)):
+        start = time.perf_counter()
+        nanochat(*words, *more).assert_refused(
+            5, "8,192 MiB are available: lower batch_size=12, block_size=64 or n_embd"
+        )
+        assert time.perf_counter() - start < 1
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_runs_are_numbered(nanochat, abab, run):
@@ -154,6 +191,19 @@ def test_unknown_characters_in_a_prompt_follow_the_policy(nanochat, run):
     nanochat("sample", "--prompt", "a!").assert_refused(3, "character '!' (U+0021) at position 1")
     nanochat("sample", "--prompt", "a!", "--unknown", "unk").assert_refused(3, "unknown='unk' needs a tokenizer")
     assert nanochat("sample", "--prompt", "a!", "--unknown", "skip", "--max-new-tokens", 2).out.startswith("a!")
+
+
+def test_a_tokenizer_that_spells_everything_has_no_policy_for_unknown_text(nanochat, run, tmp_path):
+    model = load(run)
+    bpe = BPETokenizer.train("ab", vocab_size=257)
+    config = BigramConfig(vocab_size=257)
+    weights = {"wte.weight": np.zeros((257, 257))}
+    built = build_model(config, "tensor")
+    built.load_state_dict(weights)
+    replace(model, model=built, tokenizer=bpe, config=config, mode="tensor").save(tmp_path / "model.json")
+    words = ("sample", "--run", "model.json", "--max-new-tokens", 2)
+    assert nanochat(*words).code == 0
+    nanochat(*words, "--unknown", "skip").assert_refused(3, "--unknown skip has no meaning for a bpe tokenizer")
 
 
 def test_runs_are_listed_and_compared(nanochat, abab, run, tmp_path):

@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from nanochat.inference.generate import generate
+from nanochat.inference.generate import generate, generate_batch
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model, logits_array
 from nanochat.models.gpt.config import GPTConfig
@@ -145,3 +147,59 @@ def test_a_bigram_depends_on_the_last_token_alone():
     model = built(config, "scalar")
     first, second = (drawn(model, prompt, context=1) for prompt in ((1, 2, 3), (6, 5, 3)))
     assert first == second
+
+
+def drawn_together(model, prompts, *, context=BLOCK, n=20, temperature=1.0, seeds=None, **options) -> list[list[int]]:
+    rngs = [np.random.default_rng(seed) for seed in seeds or range(len(prompts))]
+    options = {"context": context, "max_new_tokens": n, "temperature": temperature, **options}
+    return generate_batch(model, prompts, rngs=rngs, **options)
+
+
+PROMPTS = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=BLOCK + 2), max_size=5)
+
+
+# float64: what a batch rounds otherwise than a row alone is far too little to move a token.
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@settings(deadline=None, max_examples=25)
+@given(prompts=PROMPTS, n=st.integers(0, BLOCK + 4), temperature=st.sampled_from([0, 0.7, 1.0]), stop=st.booleans())
+def test_a_batch_draws_for_each_prompt_what_it_gives_alone(config, prompts, n, temperature, stop):
+    model, options = built(config, "tensor"), {"n": n, "temperature": temperature, "stop_id": 2 if stop else None}
+    together = drawn_together(model, prompts, **options)
+    assert together == [drawn(model, prompt, seed=i, **options) for i, prompt in enumerate(prompts)]
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+def test_rows_know_nothing_of_their_neighbours(mode):
+    model, prompts = built(CONFIGS["learned"], mode), [[1], [3, 4, 5], [2, 2, 6, 1, 0]]
+    whole = drawn_together(model, prompts, seeds=[7, 8, 9], stop_id=0)
+    assert drawn_together(model, prompts[::-1], seeds=[9, 8, 7], stop_id=0) == whole[::-1]
+    assert drawn_together(model, prompts[1:2], seeds=[8], stop_id=0) == whole[1:2]
+
+
+def test_a_batch_asks_the_model_once_for_all_rows():
+    model, shapes = built(CONFIGS["rope"], "tensor"), []
+    real = model.logits
+
+    def logits(ids, cache=None):
+        shapes.append(np.shape(ids))
+        return real(ids, cache)
+
+    model.logits = logits
+    drawn_together(model, [[1], [3, 4], [2, 2, 6]], n=3)
+    assert shapes == [(3, 3), (3, 1), (3, 1)]
+
+
+def test_a_bigram_draws_in_a_batch_too():
+    model = built(BigramConfig(vocab_size=V, init_scale=2.0), "tensor")
+    prompts = [[1], [2, 3]]
+    assert drawn_together(model, prompts, context=1) == [
+        drawn(model, prompt, context=1, seed=i) for i, prompt in enumerate(prompts)
+    ]
+
+
+def test_each_prompt_of_a_batch_needs_its_generator_and_a_token():
+    model = built(CONFIGS["learned"], "tensor")
+    with pytest.raises(ValueError, match="2 prompts and 1 generators"):
+        drawn_together(model, [[1], [2]], seeds=[1])
+    with pytest.raises(ValueError, match="at least one token"):
+        drawn_together(model, [[1], []])

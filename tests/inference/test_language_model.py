@@ -11,7 +11,7 @@ from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
-from nanochat.tokenizers import CharTokenizer
+from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer
 
 TOKENIZER = CharTokenizer("abcdef")
 GPT = GPTConfig(vocab_size=7, block_size=5, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5)
@@ -135,3 +135,37 @@ def test_an_unknown_character_is_named_with_its_place():
 def test_a_bad_temperature_is_refused_before_anything_is_drawn():
     with pytest.raises(UsageError):
         next(language_model().stream(temperature=-1.0))
+
+
+class Says:
+    """A model that says the ids it was given, one after the other, whatever it reads."""
+
+    takes_arrays = False
+
+    def __init__(self, ids, vocab_size) -> None:
+        self.ids, self.vocab_size = iter(ids), vocab_size
+
+    def logits(self, ids, cache=None):
+        row = np.zeros(self.vocab_size)
+        row[next(self.ids)] = 1.0
+        return [row for _ in ids]
+
+
+def spoken(tokenizer, prompt, ids) -> list[str]:
+    config = GPTConfig(vocab_size=tokenizer.vocab_size, block_size=99)
+    model = LanguageModel(Says(ids, tokenizer.vocab_size), tokenizer, config, "gpt", "scalar", stops_at_bos=False)
+    return list(model.stream(prompt, max_new_tokens=len(ids), temperature=0))
+
+
+def test_words_go_on_with_the_space_that_follows_the_prompt():
+    tokenizer = WordTokenizer.train("I don't know, do you?")
+    ids = tokenizer.encode("don't know, you?")
+    assert spoken(tokenizer, "I", ids) == [" don", "'", "t", " know", ",", " you", "?"]
+    assert spoken(tokenizer, "", ids)[0] == "don"
+    assert spoken(tokenizer, "don'", tokenizer.encode("t know")) == ["t", " know"]
+
+
+def test_bytes_are_shown_when_they_are_a_character():
+    tokenizer = BPETokenizer.train("abc", vocab_size=257)
+    ids = [byte + 1 for byte in "é€a".encode()]
+    assert spoken(tokenizer, "ö", ids) == ["é", "€", "a"]

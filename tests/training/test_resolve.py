@@ -133,3 +133,12 @@ def test_layers_may_be_merged_one_after_the_other(a, b, c):
 @given(TREES)
 def test_merging_with_itself_or_with_nothing_changes_nothing(tree):
     assert merge(tree, tree) == merge({}, tree) == merge(tree, {}) == tree
+
+
+@pytest.mark.parametrize(
+    "settings", [{"model": "x" * 10**6}, {"model": {"n_layer": "x" * 10**6}}, {"seed": [1] * 10**6}]
+)
+def test_a_wrong_value_of_any_length_makes_a_short_sentence(settings):
+    with pytest.raises(ConfigError) as caught:
+        resolve(settings)
+    assert len(str(caught.value)) < 300

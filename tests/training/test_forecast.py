@@ -1,0 +1,43 @@
+"""How long a run takes is told from real steps of it."""
+
+import pytest
+
+from nanochat.training import forecast as forecast_module
+from nanochat.training.forecast import forecast
+from nanochat.training.prepare import prepare
+from nanochat.training.resolve import resolve
+
+
+def workshop(mode="tensor", **training):
+    training = {"steps": 12, "batch_size": 4, "eval_tokens": 64, **training}
+    settings = {"preset": "microgpt", "mode": mode, "data": {"source": "builtin:verse"}, "training": training}
+    return prepare(resolve(settings))
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+def test_it_runs_real_steps_and_extrapolates(mode):
+    expected = forecast(workshop(mode))
+    assert 1 <= expected.calibration_steps <= 12
+    assert expected.tokens_per_step == 4 * 16
+    assert 0 < expected.seconds < 60
+
+
+def test_time_grows_with_steps_and_evaluations(monkeypatch):
+    monkeypatch.setattr(forecast_module, "_time_steps", lambda workshop: (2.0, 5, 64))
+    monkeypatch.setattr(forecast_module, "_time_evaluation", lambda workshop: 10.0)
+    assert forecast(workshop(steps=0)).seconds == 10
+    assert forecast(workshop(steps=12, eval_every=0)).seconds == 24 + 20
+    assert forecast(workshop(steps=12, eval_every=4)).seconds == 24 + 40  # before, after 4, 8 and 12
+    assert forecast(workshop(steps=100, eval_every=0)).seconds == 200 + 20
+
+
+def test_a_step_too_long_to_wait_for_is_judged_by_one_row(monkeypatch):
+    monkeypatch.setattr(forecast_module, "_BUDGET_S", 0.0)
+    expected = forecast(workshop())
+    assert expected.calibration_steps == 0
+    assert expected.seconds > 0
+
+
+def test_a_run_that_diverges_at_once_has_a_time_all_the_same():
+    expected = forecast(workshop(optimizer="sgd", lr=1e300, max_grad_norm=0.0))
+    assert expected.seconds > 0
