@@ -21,7 +21,7 @@ help:  ## list the targets
 demo: .venv/$(HERE).runtime  ## train a GPT in pure Python, invent ten names, sweep an ablation (about two minutes)
 	$(BIN)/nanochat train --preset microgpt --data builtin:names --steps 300 --out results/runs/demo --force
 	$(BIN)/nanochat sample --run results/runs/demo --n-samples 10
-	$(BIN)/nanochat ablate --steps 200 --seeds 2 --out results/ablations/demo --force
+	$(BIN)/nanochat ablate --steps 200 --out results/ablations/demo --force
 	@echo "The report of the sweep: results/ablations/demo/report.md"
 	@echo "The report of the run:   results/runs/demo/report.md"
 

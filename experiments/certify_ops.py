@@ -54,6 +54,13 @@ def op_cases() -> list[Case]:
         ),
         _case("linear", {"x": (2, 3, 4), "weight": (5, 4), "bias": (5,)}, _by_row(S.linear)),
         _case("embedding", {"weight": (5, 3)}, lambda weight: [weight[i] for i in _IDS.reshape(-1)], ids=_IDS),
+        _case(
+            "embedding_sum",
+            {"tokens": (5, 3), "places": (4, 3)},
+            lambda tokens, places: [S.add(tokens[i], places[t]) for row in _IDS for t, i in enumerate(row)],
+            ids=_IDS,
+            positions=np.arange(_IDS.shape[1]),
+        ),
         _case("layer_norm", rows | gain | bias, _by_row(S.layer_norm)),
         _case("rms_norm", rows | gain, _by_row(S.rms_norm)),
         _case("dyt", rows | {"alpha": (1,)} | gain | bias, _by_row(lambda x, a, w, b: S.dyt(x, a[0], w, b))),

@@ -10,12 +10,13 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
+from .. import __version__
 from ..checkpoints.files import make_directory, read_json, write_json, writing
 from ..errors import CheckpointError
 from ..validation import read_dataclass
@@ -87,14 +88,14 @@ def from_row(row: dict[str, Any]) -> RunRecord:
 
 def describe_environment() -> dict[str, Any]:
     """Versions and machine: what else decides a figure."""
-    packages = ("numpy", "nanochat")
+    packages = ("numpy",)
     return {
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
-        "platform": platform.platform(),
+        "platform": platform.system(),  # not platform.platform(): a kernel's build name is nobody's business
         "machine": platform.machine(),
         "cores": os.cpu_count(),
-        "packages": {name: _version(name) for name in packages},
+        "packages": {name: version(name) for name in packages} | {"nanochat": __version__},
         "blas": _blas(),
     }
 
@@ -212,10 +213,3 @@ def _blas() -> str:
     """The library that multiplies matrices, as far as this build of NumPy knows."""
     dependencies = np.show_config(mode="dicts").get("Build Dependencies", {})
     return str(dependencies.get("blas", {}).get("name", "unknown"))
-
-
-def _version(package: str) -> str:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return "not installed"

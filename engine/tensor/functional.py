@@ -27,6 +27,7 @@ reshape, transpose, getitem, concat = _lift(ops.reshape), _lift(ops.transpose), 
 matmul = _lift(ops.matmul)
 linear = _lift(ops.linear)
 embedding = _lift(ops.embedding)
+embedding_sum = _lift(ops.embedding_sum)
 
 layer_norm = _lift(ops.layer_norm)
 rms_norm = _lift(ops.rms_norm)

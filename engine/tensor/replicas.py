@@ -73,8 +73,8 @@ class Accumulator:
             if futures:
                 wait(futures)  # also when this thread's micro-batch failed: no one may still be writing
         losses += [future.result() for future in futures]
-        for i, master in enumerate(self._masters):
-            _collect(master, [replica.leaves[i].grad for replica in team], first)
+        for master, *leaves in zip(self._masters, *[replica.leaves for replica in team], strict=True):
+            _collect(master, leaves, first)
         return losses
 
     def _draw_seeds(self) -> list[int]:
@@ -105,12 +105,12 @@ class Replica:
         return float(loss)
 
 
-def _collect(master: Tensor, gradients: list[np.ndarray | None], first: bool) -> None:
-    """master.grad = the gradients, added in order; to what earlier waves found, unless this is the first."""
+def _collect(master: Tensor, leaves: list[Tensor], first: bool) -> None:
+    """master.grad = the leaves' gradients, added in order; to what earlier waves found, unless this is the first."""
     total = master.grad
     if total is None:
         total = master.grad = np.zeros_like(master.data)
-    found = [g for g in gradients if g is not None]
+    found = [leaf.grad for leaf in leaves if leaf.grad is not None]
     if not first:
         found.insert(0, total)
     if len(found) == 1:

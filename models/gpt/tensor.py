@@ -78,10 +78,11 @@ class GPT(Module):
         return x
 
     def _embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
-        x = self.wte(ids)  # (B, T, C)
         if self.wpe is not None:
-            x = x + self.wpe(positions)
-        elif self.config.positions == "sinusoidal":
+            x = F.embedding_sum(self.wte.weight, self.wpe.weight, ids=ids, positions=positions)  # (B, T, C)
+        else:
+            x = self.wte(ids)
+        if self.config.positions == "sinusoidal":
             x = x + sinusoids(positions, self.config.n_embd).astype(self.dtype)
         if self.config.input_rmsnorm:
             x = F.rms_norm(x, None, eps=self.config.norm_eps)

@@ -57,6 +57,11 @@ CASES = {
         ((n(2, 3, 4), n(1), n(4)), {}),
         ((n(3, 4), n(1), n(4), n(4)), {}),
     ],
+    "embedding_sum": [
+        ((n(5, 3), n(4, 3)), {"ids": IDS, "positions": np.arange(IDS.shape[-1])}),
+        ((n(5, 3), n(4, 3)), {"ids": IDS[:1], "positions": np.arange(1, 1 + IDS.shape[-1])}),
+        ((n(5, 3), n(4, 3)), {"ids": IDS, "positions": np.arange(IDS.size).reshape(IDS.shape) % 4}),
+    ],
     "embedding": [((n(5, 3),), {"ids": IDS}), ((n(300, 2),), {"ids": np.array([7, 299, 7, 0])})],
     "exp": [((n(3, 4),), {})],
     "gelu": [((n(3, 4) * 2,), {})],

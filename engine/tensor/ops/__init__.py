@@ -10,7 +10,7 @@ from .activations import gelu, relu, relu2, silu, swiglu
 from .attention import attention
 from .dropout import dropout
 from .elementwise import abs, add, div, exp, log, maximum, mul, neg, power, scale, shift, sqrt, sub, tanh
-from .linear import embedding, linear, matmul
+from .linear import embedding, embedding_sum, linear, matmul
 from .losses import cross_entropy
 from .norms import dyt, layer_norm, rms_norm
 from .rope import rope
@@ -19,7 +19,8 @@ from .shapes import concat, getitem, mean, merge_heads, reshape, split_heads, su
 from .softmax import softmax
 
 __all__ = [
-    "abs", "add", "attention", "concat", "cross_entropy", "div", "dropout", "dyt", "embedding", "exp", "gelu",
+    "abs", "add", "attention", "concat", "cross_entropy", "div", "dropout", "dyt", "embedding",
+    "embedding_sum", "exp", "gelu",
     "getitem", "layer_norm", "linear", "log", "matmul", "maximum", "mean", "merge_heads", "mul", "neg", "power",
     "relu", "relu2", "reshape", "rms_norm", "rope", "scale", "self_attention", "shift", "silu", "softmax",
     "split_heads", "sqrt", "sub", "sum", "swiglu", "tanh", "transpose",

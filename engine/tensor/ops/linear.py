@@ -49,23 +49,39 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, V
 
 def embedding(weight: Array, *, ids: Array) -> tuple[Array, Vjp]:
     """y = the rows of weight named by ids       weight (V, C), ids (...) int -> (..., C)"""
+    return weight.take(ids, 0), lambda g: (_add_rows(g, ids, weight.shape),)
 
-    def vjp(g: Array) -> tuple[Array]:
-        v, c = weight.shape
-        flat, g2 = ids.reshape(-1), g.reshape(-1, c)
-        if v <= _FEW_ROWS:
-            one_hot = np.zeros((v, len(flat)), g2.dtype)
-            one_hot[flat, counting(len(flat))] = 1
-            return (one_hot.dot(g2),)  # np.add.at is five times slower
-        gw = np.zeros((v, c), g2.dtype)
-        if len(flat):
-            order = flat.argsort(kind="stable")
-            ordered = flat[order]
-            starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-            gw[ordered[starts]] = np.add.reduceat(g2[order], starts, axis=0)
-        return (gw,)
 
-    return weight.take(ids, 0), vjp
+def embedding_sum(tokens: Array, places: Array, *, ids: Array, positions: Array) -> tuple[Array, Vjp]:
+    """y = tokens[ids] + places[positions], the two tables of a transformer in one pass
+
+    tokens (V, C), places (P, C), ids (B, T) int, positions (T,) or (B, T) int -> (B, T, C)
+    """
+    y = tokens.take(ids, 0)
+    y += places.take(positions, 0)
+
+    def vjp(g: Array) -> tuple[Array, Array]:
+        by_place = g.sum(0) if positions.ndim < ids.ndim and len(g) != 1 else g
+        return _add_rows(g, ids, tokens.shape), _add_rows(by_place, positions, places.shape)
+
+    return y, vjp
+
+
+def _add_rows(g: Array, ids: Array, shape: tuple[int, ...]) -> Array:
+    """What embedding's gradient is: row v is the sum of the rows of g (..., C) whose id is v       -> (V, C)"""
+    (v, c), flat = shape, ids.reshape(-1)
+    g2 = g.reshape(-1, c)
+    if v <= _FEW_ROWS:
+        one_hot = np.zeros((v, len(flat)), g2.dtype)
+        one_hot[flat, counting(len(flat))] = 1
+        return one_hot.dot(g2)  # np.add.at is five times slower
+    total = np.zeros((v, c), g2.dtype)
+    if len(flat):
+        order = flat.argsort(kind="stable")
+        ordered = flat[order]
+        starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        total[ordered[starts]] = np.add.reduceat(g2[order], starts, axis=0)
+    return total
 
 
 def column_sums(g2: Array) -> Array:
