@@ -44,6 +44,8 @@ class Accumulator:
         """
         if not batches:
             raise ValueError("no micro-batches: a step needs at least one")
+        if len(batches) == 1:  # alone it needs no weight
+            return self._run_wave([(batches[0], 1.0, self._draw_seeds())], first=True)[0]
         counts = [int(np.count_nonzero(np.asarray(batch[1]) != -1)) for batch in batches]
         n = max(sum(counts), 1)
         jobs = [(batch, count / n, self._draw_seeds()) for batch, count in zip(batches, counts, strict=True)]

@@ -45,15 +45,24 @@ def apply(op: Callable[..., Any], *inputs: Any, **static: Any) -> Tensor:
 
     Inputs are Tensors, arrays (constants) or None; op as in `ops`.
     """
-    y, vjp = op(*[x.data if type(x) is Tensor else x for x in inputs], **static)
+    arrays, parents, needed = [], [], False
+    for x in inputs:
+        if type(x) is Tensor:
+            arrays.append(x.data)
+            parents.append(x if x.requires_grad else None)
+            needed = needed or x.requires_grad
+        else:
+            arrays.append(x)
+            parents.append(None)
+    y, vjp = op(*arrays, **static)
     out = _new(Tensor)
     out.data = y if type(y) is np.ndarray else np.asarray(y)
     out.grad = None
-    out.requires_grad, out._parents, out._vjp, out.born = False, (), None, _next_birth()
-    if _switch.recording:
-        parents = [x if type(x) is Tensor and x.requires_grad else None for x in inputs]
-        if any(parents):
-            out.requires_grad, out._parents, out._vjp = True, parents, vjp
+    out.born = _next_birth()
+    if needed and _switch.recording:
+        out.requires_grad, out._parents, out._vjp = True, parents, vjp
+    else:
+        out.requires_grad, out._parents, out._vjp = False, (), None
     return out
 
 
@@ -153,6 +162,8 @@ class Tensor:
     # **** arithmetic: with another Tensor, an array or a Python number on either side
 
     def __add__(self, other: Any) -> Tensor:
+        if type(other) is Tensor:
+            return apply(ops.add, self, other)
         return apply(ops.shift, self, by=float(other)) if _is_number(other) else apply(ops.add, self, _array(other))
 
     def __mul__(self, other: Any) -> Tensor:
