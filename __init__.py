@@ -7,6 +7,7 @@ engine runs without NumPy. No import statement may stand here (DESIGN: it would 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Tensor": "nanochat.engine.tensor",
     "Value": "nanochat.engine.scalar",
     "load": "nanochat.inference.language_model",
     "train": "nanochat.training.run",
@@ -14,7 +15,7 @@ _HOMES = {
 }
 _NAMES_THERE = {"train": "run_training"}
 
-__all__ = ["GPTConfig", "Value", "__version__", "load", "train"]
+__all__ = ["GPTConfig", "Tensor", "Value", "__version__", "load", "train"]
 
 
 def __getattr__(name: str) -> object:
@@ -22,3 +23,7 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'nanochat' has no attribute {name!r}: it offers {', '.join(__all__)}")
     home = __import__(_HOMES[name], fromlist=["*"])
     return getattr(home, _NAMES_THERE.get(name, name))
+
+
+def __dir__() -> list[str]:
+    return __all__

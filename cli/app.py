@@ -45,6 +45,8 @@ def parse(argv: Sequence[str]) -> c.Command | None:
     Raises typer.TyperException on wrong usage and NanochatError on wrong settings.
     """
     result = app(list(argv), prog_name="nanochat", standalone_mode=False)
+    if isinstance(result, int) and result:  # Typer's word for Ctrl-C while it reads the words
+        raise typer.Exit(result)
     return cast("c.Command", result) if type(result) in _WORK else None
 
 

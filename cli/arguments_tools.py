@@ -26,8 +26,12 @@ def _graph(
 ) -> c.Command:
     """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
     check_count("--max-nodes", max_nodes, 1)
-    by_ending: dict[str, Any] = {".svg": "svg", ".dot": "dot", ".gv": "dot"}
-    chosen = format or by_ending.get(out.suffix if out else "", "mermaid")
+    endings: dict[str, Any] = {".svg": "svg", ".dot": "dot", ".gv": "dot"}
+    endings |= dict.fromkeys((".mmd", ".md", ".txt", ""), "mermaid")
+    ending = out.suffix if out else ""
+    if format is None and ending not in endings:
+        raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
+    chosen = format or endings[ending]
     return c.GraphCommand(
         expression=expression, values=_numbers(values or []), run=run, format=chosen, max_nodes=max_nodes, out=out
     )

@@ -75,7 +75,9 @@ def _cell(key: str, value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, float):
-        return f"{value:g}" if 0 < abs(value) < 1e-3 else f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
+        if 0 < abs(value) < 1e-3 or abs(value) >= 1e9:
+            return f"{value:g}"
+        return f"{value:.4f}" if abs(value) < 100 else f"{value:,.0f}"
     if type(value) is int and key != "seed":
         return f"{value:,}"
     return "" if value is None else str(value)

@@ -87,6 +87,8 @@ def describe(event: Prepared) -> str:
         f"{event.n_train_tokens:,} training tokens, {config.model.vocab_size} in the vocabulary, "
         f"layout {config.data.layout}"
     )
+    if event.val_is_train:
+        text += "\nthe text is too short to keep a part for validation: the validation loss is of text trained on"
     if event.counts_loss is not None:
         who = "a bigram with an untied head" if config.model.tie_lm_head else "training"
         text += f"\ncounting pairs gives a validation loss of {event.counts_loss:.4f}: what {who} can approach"

@@ -15,13 +15,20 @@ from .options import setting_parameters
 app = typer.Typer(
     name="nanochat",
     help="Automatic differentiation and transformers, in single numbers and in arrays.",
+    epilog="Example: nanochat train && nanochat sample --n-samples 10",
     no_args_is_help=True,
     add_completion=True,
     rich_markup_mode=None,  # Rich markup in help costs 100 ms
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-runs = typer.Typer(name="runs", help="What was run so far.", no_args_is_help=True, rich_markup_mode=None)
+runs = typer.Typer(
+    name="runs",
+    help="What was run so far.",
+    epilog="Example: nanochat runs list",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
 app.add_typer(runs)
 
 

@@ -153,7 +153,8 @@ def _row(summary: VariantSummary) -> dict[str, Any]:
     """The nine columns of nanochat-rs-next; figures are means over the seeds that ended well, None if none did."""
     record = summary.results[0].record
     means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
-    final, last_n, steps, tokens = (summary.mean_of(name) if summary.ok else None for name in means)
+    figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
+    final, last_n, steps, tokens = (figure if math.isfinite(figure) else None for figure in figures)
     return {
         "variant": summary.name,
         "tie": record.tie_lm_head,

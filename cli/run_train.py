@@ -45,7 +45,8 @@ def execute(command: TrainCommand) -> None:
         print_json(figures)
     else:
         print_result(format_figures(figures))
-    say(f"written to {out}: read {out / 'report.md'}, or draw with `nanochat sample --run {out}`")
+    draw = f", or draw with `nanochat sample --run {out}`" if any((out / "checkpoints").glob("step-*")) else ""
+    say(f"written to {out}: read {out / 'report.md'}{draw}")
     if record.status == "diverged":
         raise DivergedError(record.reason)
     if record.status == "interrupted":
@@ -124,6 +125,8 @@ def _format(key: str, value: Any) -> str:
         return "none"
     if isinstance(value, bool):
         return str(value).lower()
+    if isinstance(value, float) and abs(value) >= 1e9:
+        return f"{value:g}"
     if isinstance(value, float):
         return f"{value:.2f}" if key.endswith("per_sec") else f"{value:.6f}"
     return str(value)

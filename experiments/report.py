@@ -68,6 +68,8 @@ def data_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
             f"{row['steps']:,} steps saw {count(seen)} tokens, {passes:.2g} passes over the "
             f"{row['train_tokens']:,} of the training text."
         )
+    if row.get("val_is_train"):
+        caveats.append("The text is too short to keep a part of it unseen: the validation loss is of text trained on.")
     if config.training.eval_tokens:
         caveats.append(
             f"The validation loss is of at most {config.training.eval_tokens:,} tokens, evenly spread over the "

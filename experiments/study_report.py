@@ -60,7 +60,7 @@ def study_report(study: Study) -> str:
         *_differences(study, comparisons),
         "## Cost",
         _cost_table(summaries),
-        "Seconds are of whole runs, validations included, with other cells at work beside them; means over seeds.",
+        "Seconds are of whole runs, validations included, beside whatever other cells were at work; means over seeds.",
         f"![{_costs_text(summaries)}](costs.png)",
         *_left_out(study),
         "## Reproduce",

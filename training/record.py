@@ -68,6 +68,8 @@ class RunRecord:
     best_val_loss: float
     perplexity: float
     bits_per_byte: float
+    val_is_train: bool = False
+    """The text was too short to split: the validation loss is a training loss."""
     status: str
     """ok, interrupted, or diverged."""
     reason: str = ""

@@ -41,6 +41,8 @@ class Prepared:
     config: RunConfig
     n_parameters: int
     n_train_tokens: int
+    val_is_train: bool
+    """The text was too short to split: the validation loss is a training loss."""
     counts_loss: float | None
     """Bigram runs: validation loss of the counts, which training approaches."""
 
@@ -234,7 +236,13 @@ class _Run:
         counts_loss = None
         if isinstance(self.config.model, BigramConfig):
             counts_loss = count_pairs(dataset).loss(pairs_of(dataset.val.ids))
-        return Prepared(self.config, self.workshop.model.n_parameters(), dataset.n_train_tokens, counts_loss)
+        return Prepared(
+            self.config,
+            self.workshop.model.n_parameters(),
+            dataset.n_train_tokens,
+            val_is_train=dataset.val_is_train,
+            counts_loss=counts_loss,
+        )
 
     def _record(self) -> RunRecord:
         config, seconds = self.config, self.training_s
@@ -266,6 +274,7 @@ class _Run:
             best_val_loss=min((loss for loss in losses if math.isfinite(loss)), default=math.nan),
             perplexity=last.perplexity if finished else math.nan,
             bits_per_byte=last.bits_per_byte if finished else math.nan,
+            val_is_train=self.workshop.dataset.val_is_train,
             status=self.status,
             reason=self.reason,
         )

@@ -99,3 +99,9 @@ def test_a_report_of_a_study_is_written_anew(ablate, nanochat, tmp_path):
     (tmp_path / "study" / "report.md").unlink()
     assert nanochat("report", "study").code == 0
     assert (tmp_path / "study" / "report.md").is_file()
+
+
+def test_a_sweep_of_no_steps_is_json_without_nan(ablate):
+    done = ablate("--steps", 0, "--seeds", 1, "--jobs", 1, "--json")
+    assert done.code == 0
+    assert all(row["final_loss"] is None for row in json.loads(done.out)["rows"])

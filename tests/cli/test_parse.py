@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from nanochat.cli import commands
-from nanochat.cli.app import parse
+from nanochat.cli.app import main, parse
 from nanochat.cli.options import SETTINGS
 from nanochat.cli.root import app, runs
 from nanochat.errors import ConfigError, UsageError
@@ -170,3 +170,13 @@ def test_importing_the_command_line_loads_nothing_heavy():
     code = f"import sys, nanochat.cli.app; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_ctrl_c_while_the_words_are_read_is_not_taken_for_help(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nanochat.cli.arguments_run.resolve_options", interrupted)
+    with pytest.raises(SystemExit) as end:
+        main(["train"])
+    assert end.value.code == 130
