@@ -12,7 +12,7 @@ from .root import app, with_settings
 
 
 @app.command("train", epilog="Example: nanochat train --preset microgpt --data builtin:names --steps 500")
-@with_settings
+@with_settings()
 def _train(
     *,
     out: OutFlag = None,

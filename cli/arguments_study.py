@@ -24,7 +24,7 @@ from .root import app, runs, with_settings
 
 
 @app.command("ablate", epilog="Example: nanochat ablate --model-kind mini-gpt --axis norm=rms,layer --steps 200")
-@with_settings
+@with_settings(without=("--sample-every", "--checkpoint-every"))
 def _ablate(
     *,
     study: Annotated[

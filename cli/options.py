@@ -75,7 +75,7 @@ SETTINGS = (
     Setting("--grad-accum", "training.grad_accum", int, "Micro-batches in one step.", least=1),
     Setting("--replicas", "training.replicas", str, "Threads that share a batch: a number, or auto for the machine's."),
     Setting("--optimizer", "training.optimizer", str, "Rule of the update.", choices=("sgd", "adam", "adamw", "muon")),
-    Setting("--lr", "training.lr", float, "Base learning rate."),
+    Setting("--lr", "training.lr", float, "Base learning rate.", least=0),
     Setting(
         "--lr-schedule",
         "training.lr_schedule",
@@ -84,9 +84,9 @@ SETTINGS = (
         choices=("constant", "linear", "sqrt", "cosine"),
     ),
     Setting("--warmup", "training.warmup", int, "Steps over which the rate rises.", least=0),
-    Setting("--beta1", "training.beta1", float, "Adam's first decay."),
-    Setting("--beta2", "training.beta2", float, "Adam's second decay."),
-    Setting("--eps", "training.eps", float, "Adam's denominator."),
+    Setting("--beta1", "training.beta1", float, "Adam's first decay.", least=0),
+    Setting("--beta2", "training.beta2", float, "Adam's second decay.", least=0),
+    Setting("--eps", "training.eps", float, "Adam's denominator.", least=0),
     Setting("--weight-decay", "training.weight_decay", float, "Decay of matrices.", least=0),
     Setting("--max-grad-norm", "training.max_grad_norm", float, "Clip the gradient's norm to this; 0 is off.", least=0),
     Setting("--tie-lm-head", "model.tie_lm_head", bool, "The head is the embedding matrix."),
@@ -110,10 +110,10 @@ _SET = Annotated[
 ]
 
 
-def setting_parameters() -> list[Parameter]:
-    """The signature that a command with settings has, beside its own flags."""
+def setting_parameters(without: tuple[str, ...] = ()) -> list[Parameter]:
+    """The signature of a command with settings, beside its own flags; `without` names flags that do nothing there."""
     return [
-        *(setting.parameter() for setting in SETTINGS),
+        *(setting.parameter() for setting in SETTINGS if setting.flag not in without),
         Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
         Parameter("set", Parameter.KEYWORD_ONLY, default=None, annotation=_SET),
     ]
@@ -128,7 +128,7 @@ def resolve_options(
     """
     given: dict[str, Any] = {}
     for setting in SETTINGS:
-        value = options[setting.name]
+        value = options.get(setting.name)
         if value is None:
             continue
         if isinstance(value, float) and not math.isfinite(value):

@@ -39,13 +39,17 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
         raise typer.Exit
 
 
-def with_settings(command: Callable[..., c.Command]) -> Callable[..., c.Command]:
-    """Give a command every flag of the settings table; they arrive in its **options."""
+def with_settings(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., c.Command]], Callable[..., c.Command]]:
+    """Give a command the flags of the settings table, all but `without`; they arrive in its **options."""
 
-    def with_all_flags(**options: Any) -> c.Command:
-        return command(**options)
+    def decorate(command: Callable[..., c.Command]) -> Callable[..., c.Command]:
+        def with_flags(**options: Any) -> c.Command:
+            return command(**options)
 
-    own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
-    with_all_flags.__signature__ = inspect.Signature([*setting_parameters(), *own])  # type: ignore[attr-defined]
-    with_all_flags.__doc__ = command.__doc__
-    return with_all_flags
+        own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
+        signature = inspect.Signature([*setting_parameters(without), *own])
+        with_flags.__signature__ = signature  # type: ignore[attr-defined]
+        with_flags.__doc__ = command.__doc__
+        return with_flags
+
+    return decorate
