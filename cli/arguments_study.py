@@ -136,9 +136,10 @@ def _certify(
     return c.CertifyCommand(presets=tuple(preset or PRESETS), seed=seed, out=out, json=json)
 
 
-@app.command("bench", epilog="Example: nanochat bench --profile nanogpt-cpu")
+@app.command("bench", epilog="Example: nanochat bench --profile --preset nanogpt-cpu")
 def _bench(
-    profile: Annotated[str, typer.Option(help="Take one training step of this preset apart, op by op.")] = "",
+    profile: Annotated[bool, typer.Option("--profile", help="Take one training step apart, op by op.")] = False,
+    preset: Annotated[str, typer.Option(help="Whose step.", metavar="NAME")] = "nanogpt-cpu",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = 7,
     out: OutFlag = None,
     json: JsonFlag = False,
@@ -147,6 +148,6 @@ def _bench(
 
     PyTorch is measured from a checkout (benchmarks/torch_gpt.py); elsewhere only our own figures are printed.
     """
-    if profile and profile not in PRESETS:
-        raise UsageError(f"--profile {profile!r} is no preset: {nearest(profile, PRESETS)}")
-    return c.BenchCommand(profile=profile, rounds=rounds, out=out, json=json)
+    if preset not in PRESETS:
+        raise UsageError(f"--preset {preset!r} is unknown: {nearest(preset, PRESETS)}")
+    return c.BenchCommand(profile=preset if profile else "", rounds=rounds, out=out, json=json)
