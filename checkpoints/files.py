@@ -28,17 +28,22 @@ def make_directory(path: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Atomically replace `path` by UTF-8 text: temporary file beside it, fsync, rename."""
+    """Atomically replace `path` by UTF-8 text, line ends as they are."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Atomically replace `path`: temporary file beside it, fsync, rename. Raises WriteError."""
     make_directory(path.parent)
     with writing(path):
         draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # not tempfile's: its files are for the owner alone
         try:
-            with draft.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(text)
+            with draft.open("wb") as file:
+                file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             os.replace(draft, path)
-        except BaseException:
+        except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
             with suppress(OSError):
                 draft.unlink()
             raise

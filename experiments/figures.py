@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..checkpoints.files import make_directory, writing
+from ..checkpoints.files import write_bytes
 from ..training.record import SavedRun
 from .runs import run_labels
 from .summary import spell
@@ -108,14 +107,7 @@ def save_figure(figure: Figure, path: Path) -> None:
     content = io.BytesIO()
     with _styled():
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
-    make_directory(path.parent)
-    draft = path.with_name(f".{path.name}.tmp")
-    with writing(path):
-        try:
-            draft.write_bytes(content.getvalue())
-            os.replace(draft, path)
-        finally:
-            draft.unlink(missing_ok=True)
+    write_bytes(path, content.getvalue())
 
 
 def training_curve(run: SavedRun) -> tuple[np.ndarray, np.ndarray]:
