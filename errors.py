@@ -57,3 +57,7 @@ class WriteError(NanochatError):
     """A result could not be written: disk full, no permission, a file where a folder should be."""
 
     exit_code = 8
+
+
+class NanochatWarning(UserWarning):
+    """Something that deserves saying and stops nothing: a damaged checkpoint that was passed over, another BLAS."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -11,7 +12,7 @@ from typing import cast
 
 import typer
 
-from ..errors import GuardError, NanochatError, UsageError, WriteError
+from ..errors import GuardError, NanochatError, NanochatWarning, UsageError, WriteError
 from . import arguments_run, arguments_study, arguments_tools  # noqa: F401  (each hangs its commands on the app)
 from . import commands as c
 from .root import app
@@ -70,6 +71,18 @@ def _exit_code(argv: Sequence[str]) -> int:
 
 
 def _attempt(argv: Sequence[str]) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", NanochatWarning)
+        warnings.showwarning = _remark
+        return _run(argv)
+
+
+def _remark(message: Warning | str, *_: object, **__: object) -> None:
+    """A warning as one line on stderr, without the line of code that it comes from."""
+    sys.stderr.write(f"nanochat: {' '.join(str(message).split())}\n")
+
+
+def _run(argv: Sequence[str]) -> int:
     try:
         command = parse(argv)
         if command is not None:
