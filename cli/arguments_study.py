@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +62,8 @@ def _ablate(
 
     for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
         check_count(flag, least if value is None else value, least)
+    if margin is not None and not 0 < margin < math.inf:
+        raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
     axes = parse_axes(axis or ())
     recipe = Recipe(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else Recipe()
     if study is not None:

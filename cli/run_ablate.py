@@ -17,6 +17,7 @@ from ..experiments.budget import share_budget
 from ..experiments.cells import cores, run_cell
 from ..experiments.grid import Cell
 from ..experiments.lock import folder_locked
+from ..experiments.significance import least_seeds
 from ..experiments.study import Study, read_config
 from ..experiments.study_report import FIGURES, write_study_report
 from ..experiments.summary import VariantSummary, summarise
@@ -45,6 +46,7 @@ def execute(command: AblateCommand) -> None:
     _warn_of_axes(config)
     for name, reason in config.skipped.items():
         say(f"note: {name} is left out: {reason}")
+    _warn_of_seeds(config)
     if command.dry_run:
         _plan(config, command.jobs or cores(), as_json=command.json)
         return
@@ -94,6 +96,17 @@ def _warn_of_axes(config: AblationConfig) -> None:
         name = axis.rpartition(".")[2]
         if read(config.base, axis) != read(resolve({"preset": config.base.preset}), axis):
             say(f"note: {name} is an axis of this study, so its flag has no effect")
+
+
+def _warn_of_seeds(config: AblationConfig) -> None:
+    """A study that cannot find anything, however large the difference, should say so before it takes its hours."""
+    comparisons = max(1, len(config.variants) - 1)
+    needed = least_seeds(comparisons)
+    if config.seeds < needed:
+        say(
+            f"note: {config.seeds} seeds cannot show a difference, since the exact test needs {needed} for "
+            f"{comparisons} comparison{'s' if comparisons > 1 else ''}: pass --seeds {needed} for verdicts"
+        )
 
 
 def _plan(config: AblationConfig, jobs: int, *, as_json: bool) -> None:
@@ -150,11 +163,13 @@ def _print(study: Study, out: Path, *, as_json: bool) -> None:
 
 
 def _row(summary: VariantSummary) -> dict[str, Any]:
-    """The nine columns of nanochat-rs-next; figures are means over the seeds that ended well, None if none did."""
-    record = summary.results[0].record
+    """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
+    record, loss = summary.results[0].record, summary.val_loss
     means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
     figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
-    final, last_n, steps, tokens = (figure if math.isfinite(figure) else None for figure in figures)
+    final, last_n, steps, tokens, val, spread = (
+        figure if math.isfinite(figure) else None for figure in (*figures, loss.mean, loss.half_width)
+    )
     return {
         "variant": summary.name,
         "tie": record.tie_lm_head,
@@ -165,4 +180,7 @@ def _row(summary: VariantSummary) -> dict[str, Any]:
         "mean_loss_last_n": last_n,
         "steps/s": steps,
         "tok/s": tokens,
+        "seeds": len(summary.ok),
+        "val_loss": val,
+        "val_loss_ci95": spread,
     }

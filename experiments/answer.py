@@ -41,6 +41,10 @@ def answer(study: Study) -> str:
         return "None: no variant that was run ended well with every seed."
     best, base, named = ranking[0], study.config.baseline, _by_name(found)
     text = f"`{best.name}` ends lowest, at {interval_text(best)} nats per token"
+    if len(found) > 1 and all(one.word == "too few seeds" for one in found):
+        needed = max(one.seeds_needed or 0 for one in found)
+        text += f"; **too few seeds** to say more: the exact test needs {needed} for {len(found)} comparisons."
+        return text
     if best.name == base:
         text += ", and is the baseline."
     elif named[best.name].reason:

@@ -80,9 +80,11 @@ class CellResult:
         return self.record.status in ("ok", "diverged")
 
     def loss_at(self, share: float) -> float:
-        """Validation loss after that share of the steps: of the last validation until then; nan without one."""
-        until = [point for point in self.validations if point.step <= share * self.cell.config.training.steps]
-        return until[-1].loss if until else math.nan
+        """Validation loss after that share of the steps: of the last validation in the quarter of the run before;
+        nan without one."""
+        steps = self.cell.config.training.steps
+        near = [point for point in self.validations if (share - 1 / 4) * steps < point.step <= share * steps]
+        return near[-1].loss if near else math.nan
 
 
 def run_cell(

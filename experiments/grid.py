@@ -217,12 +217,20 @@ def ablation_from_dict(content: Any) -> AblationConfig:
     axes = {path: tuple(values) for path, values in axes.items()}
     given = {**content, "base": config_from_dict(base), "axes": axes}
     for name in given.keys() - {"base", "axes"}:
-        given[name] = convert(name, given[name], _HINTS[name])
+        given[name] = convert(name, given[name], SETTING_HINTS[name])
     return AblationConfig(**given)
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget")
-_HINTS = {"seeds": int, "design": Design, "max_cells": int, "margin": float, "budget": Budget, "steps": dict[str, int]}
+SETTING_HINTS = {
+    "seeds": int,
+    "design": Design,
+    "max_cells": int,
+    "margin": float,
+    "budget": Budget,
+    "steps": dict[str, int],
+}
+"""Types of the fields of AblationConfig that a file sets as they stand."""
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

@@ -13,8 +13,8 @@ from ..errors import ConfigError
 from ..models.parameters import count_parameters
 from ..training.config import RunConfig
 from ..validation import nearest
-from .axes import full_path
-from .grid import HEAD_AND_NORM, AblationConfig
+from .axes import convert, full_path
+from .grid import HEAD_AND_NORM, SETTING_HINTS, AblationConfig
 from .significance import least_seeds
 
 _SCALES = {"depth-width": {"model.n_layer": (1, 2), "model.n_embd": (1, 2)}}
@@ -89,7 +89,8 @@ def read_recipe(path: Path) -> Recipe:
         lists[full_path(name)] = tuple(values)
     if not isinstance(base, dict):
         raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')
-    return Recipe(name=path.stem, axes=lists, base=base, settings=content)
+    settings = {name: convert(f"{path}: {name}", value, SETTING_HINTS[name]) for name, value in content.items()}
+    return Recipe(name=path.stem, axes=lists, base=base, settings=settings)
 
 
 def make_study(base: RunConfig, recipe: Recipe, **given: Any) -> AblationConfig:

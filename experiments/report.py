@@ -61,8 +61,9 @@ def _run_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
 def data_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
     """How much text stands behind the figures."""
     caveats = []
-    if row.get("train_tokens"):
-        seen = row["steps"] * row["tokens_per_sec"] / row["steps_per_sec"] if row["steps"] else 0
+    rates = row.get("tokens_per_sec"), row.get("steps_per_sec")
+    if row.get("train_tokens") and (all(rates) or not row["steps"]):
+        seen = row["steps"] * rates[0] / rates[1] if row["steps"] else 0
         passes = seen / row["train_tokens"]
         caveats.append(
             f"{row['steps']:,} steps saw {count(seen)} tokens, {passes:.2g} passes over the "

@@ -11,12 +11,13 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from ..checkpoints.files import read_json, write_json, write_text
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, GuardError
 from ..training.record import RunRecord, describe_environment, from_row, to_row
 from ..training.resolve import config_from_dict
 from ..validation import read_dataclass
@@ -51,9 +52,20 @@ class CellDamaged:
 
 
 def start_study(config: AblationConfig, folder: Path) -> None:
-    """Write what is known before the first cell. Raises WriteError."""
+    """Write what is known before the first cell.
+
+    Raises WriteError, and GuardError where cells lie there that read another text from the same path.
+    """
+    text = _text_digest(config.base.data.source)
+    if any((folder / "cells").glob("*.json")) and (folder / "env.json").is_file():
+        former = _read_environment(folder).get("text_sha256", text)
+        if former != text:
+            raise GuardError(
+                f"{config.base.data.source} has changed since the cells in {folder} were run: choose another --out, "
+                "or pass --force to run them all again"
+            )
     write_json(folder / "config.json", ablation_to_dict(config))
-    write_json(folder / "env.json", describe_environment())
+    write_json(folder / "env.json", {**describe_environment(), "text_sha256": text})
 
 
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
@@ -66,7 +78,7 @@ def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda eve
             missing.append(cell)
         else:
             results.append(result)
-    return Study(config, tuple(results), tuple(missing), read_json(folder / "env.json"))
+    return Study(config, tuple(results), tuple(missing), _read_environment(folder))
 
 
 def read_config(path: Path) -> AblationConfig:
@@ -159,8 +171,22 @@ def _read(path: Path, cell: Cell) -> CellResult:
         raise CheckpointError(f"{path} is damaged ({error}): its cell has to be run again") from error
 
 
+def _read_environment(folder: Path) -> dict[str, Any]:
+    content = read_json(folder / "env.json")
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{folder / 'env.json'} is damaged (it holds no table): restore it from a copy")
+    return content
+
+
 def _path(cell: Cell, folder: Path) -> Path:
     return folder / "cells" / f"{cell.key}.json"
+
+
+def _text_digest(source: str) -> str | None:
+    """Of the file that the cells read; None for a text of the package; a missing file is told by the run."""
+    with suppress(OSError, ValueError), Path(source).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+    return None
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -3,28 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from .facts import render_facts
+from .tales import render_tales
 
 
 class Builtin(NamedTuple):
-    """A text of the package: its file, how it is cut, and where it comes from."""
+    """A text of the package: how it is had, how it is cut, and where it comes from."""
 
-    file: str
+    read: Callable[[], str]
+    """Documents one a line."""
     layout: Literal["stream", "documents"]
     origin: str
 
 
+def _file(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _facts() -> str:
+    return render_facts(json.loads(_file("facts.json")))
+
+
 BUILTINS = {
-    "names": Builtin("names.txt", "documents", "first names of the 1990 census of the United States, public domain"),
-    "verse": Builtin("verse.txt", "stream", "verse written for nanochat, under its license (MIT)"),
-    "facts": Builtin("facts.json", "documents", "public facts tabled for nanochat, under its license (MIT)"),
+    "names": Builtin(
+        partial(_file, "names.txt"),
+        "documents",
+        "first names of the 1990 census of the United States, public domain",
+    ),
+    "verse": Builtin(partial(_file, "verse.txt"), "stream", "verse written for nanochat, under its license (MIT)"),
+    "facts": Builtin(_facts, "documents", "public facts tabled for nanochat, under its license (MIT)"),
+    "tales": Builtin(render_tales, "stream", "a megabyte of tales by a grammar of nanochat, under its license (MIT)"),
 }
 
 
 def read_builtin(name: str) -> str:
     """The text of the built-in corpus `name`, a key of BUILTINS: documents one a line."""
-    text = files(__package__).joinpath(BUILTINS[name].file).read_text(encoding="utf-8")
-    return render_facts(json.loads(text)) if name == "facts" else text
+    return BUILTINS[name].read()

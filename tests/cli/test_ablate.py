@@ -23,7 +23,8 @@ def test_a_sweep_ends_with_nine_columns_and_where_everything_is(ablate, tmp_path
     assert done.code == 0
     *table, last = done.out.splitlines()
     assert len(table) == 5
-    assert " ".join(table[0].split()) == "variant tie rms style params final loss mean loss last n steps/s tok/s"
+    nine = "variant tie rms style params final loss mean loss last n steps/s tok/s"
+    assert " ".join(table[0].split()) == f"{nine} seeds val loss val loss ci95"
     assert [line.split()[0] for line in table[1:]] == VARIANTS
     assert table[1].split()[1:5] == ["true", "false", "classic", "9"]
     assert last.startswith("mode=scalar ablate variants=4 csv=")
@@ -47,7 +48,8 @@ def test_the_tables_hold_a_row_for_each_cell(ablate, tmp_path):
 def test_json_is_one_document(ablate):
     content = json.loads(ablate("--seeds", 1, "--json").out)
     assert [row["variant"] for row in content["rows"]] == VARIANTS
-    assert list(content["rows"][0]) == "variant tie rms style params final_loss mean_loss_last_n steps/s tok/s".split()
+    nine = "variant tie rms style params final_loss mean_loss_last_n steps/s tok/s".split()
+    assert list(content["rows"][0]) == [*nine, "seeds", "val_loss", "val_loss_ci95"]
 
 
 def test_a_dry_run_lists_the_cells_and_writes_nothing(ablate, tmp_path):
@@ -105,3 +107,15 @@ def test_a_sweep_of_no_steps_is_json_without_nan(ablate):
     done = ablate("--steps", 0, "--seeds", 1, "--jobs", 1, "--json")
     assert done.code == 0
     assert all(row["final_loss"] is None for row in json.loads(done.out)["rows"])
+
+
+@pytest.mark.parametrize("margin", ["nan", "0", "-1", "inf"])
+def test_a_margin_that_is_no_width_is_wrong_usage(ablate, margin):
+    done = ablate("--margin", margin)
+    assert done.code == 2
+    assert "--margin" in done.err
+
+
+def test_too_few_seeds_for_any_verdict_are_said_beforehand(ablate):
+    said = ablate("--seeds", 3).err
+    assert "3 seeds cannot show a difference, since the exact test needs 7 for 3 comparisons" in said

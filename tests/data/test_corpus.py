@@ -1,5 +1,6 @@
 """Loading a corpus: what becomes of text, and one sentence for everything that is no text."""
 
+import hashlib
 import os
 import re
 
@@ -193,3 +194,9 @@ def test_facts_are_some_hundred_different_sentences():
 def test_every_built_in_states_its_origin():
     assert all(load_corpus(f"builtin:{name}").origin == BUILTINS[name].origin for name in BUILTINS)
     assert all(builtin.origin for builtin in BUILTINS.values())
+
+
+def test_the_tales_are_the_same_text_for_ever():
+    text = load_corpus("builtin:tales").documents[0]
+    assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1e64d3e33a807675"
+    assert 1_100_000 <= len(text) < 1_102_000

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from nanochat.errors import CheckpointError, ConfigError, WriteError
+from nanochat.errors import CheckpointError, ConfigError, GuardError, WriteError
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
 from nanochat.experiments.cells import TIMES
 from nanochat.experiments.grid import variant_name
@@ -231,3 +231,15 @@ def test_hundreds_of_cells_grow_neither_memory_nor_files(tiny_study, tmp_path):
     if resident[0] is None:
         pytest.skip("this system does not say how much memory a process holds")
     assert resident[-1] < 1.1 * resident[20]
+
+
+def test_a_study_does_not_mix_cells_of_two_texts(tiny_study, tmp_path):
+    text = tmp_path / "text.txt"
+    text.write_text("abcab" * 40, encoding="utf-8")
+    base = replace(tiny_study.base, data=replace(tiny_study.base.data, source=str(text)))
+    study = replace(tiny_study, base=base, seeds=1)
+    run_ablation(study, tmp_path / "study")
+    run_ablation(study, tmp_path / "study")  # the same text: nothing to run, nothing to refuse
+    text.write_text("abcba" * 40, encoding="utf-8")
+    with pytest.raises(GuardError, match=r"text\.txt has changed since the cells"):
+        run_ablation(study, tmp_path / "study")

@@ -36,6 +36,12 @@ def test_a_lead_that_may_be_chance_is_not_called_better(study_of):
     assert headline(study_of([2.0], [1.0])).endswith("too few seeds (needs 6 seeds)")
 
 
+def test_too_few_seeds_for_every_comparison_are_said_once(study_of):
+    text = answer(study_of(BASE[:3], moved(-0.5)[:3], moved(0.5)[:3]))
+    assert text.endswith("; **too few seeds** to say more: the exact test needs 7 for 2 comparisons.")
+    assert text.count("too few") == 1
+
+
 def test_many_variants_are_counted(study_of):
     study = study_of(BASE, *(moved(0.1 * i) for i in range(1, 7)), BASE)
     assert "Of the others, 6 worse, 1 identical." in answer(study)

@@ -47,7 +47,7 @@ def test_question_and_answer_are_the_first_lines(study_folder):
     assert lines[0] == "# Ablation: tie_lm_head × input_rmsnorm"
     assert lines[1].startswith("**Question.** Which of 4 variants")
     assert lines[2].startswith("**Answer.** `")
-    assert "**too few seeds** (" in lines[2]
+    assert "**too few seeds** to say more: the exact test needs 7 for 3 comparisons" in lines[2]
 
 
 def test_the_table_is_that_of_the_csv_sorted_by_validation_loss(study_folder):
