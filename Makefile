@@ -12,11 +12,11 @@ HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 PYTEST := $(BIN)/pytest
 WORKERS := -n auto --maxprocesses 4
 
-.PHONY: help demo test quick lint types oracle bench docs lock clean
+.PHONY: help demo test quick lint types oracle bench reliability docs lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: .venv/$(HERE).runtime  ## train a GPT in pure Python, invent ten names, sweep an ablation (about two minutes)
 	$(BIN)/nanochat train --preset microgpt --data builtin:names --steps 300 --out results/runs/demo --force
@@ -47,6 +47,9 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 	$(BIN)/python benchmarks/scalar.py
 	$(BIN)/python benchmarks/bpe.py
 	$(BIN)/nanochat bench
+
+reliability: .venv/$(HERE).dev  ## inject faults, 400,000 in a quarter of an hour, and write docs/reliability.md
+	$(BIN)/python tests/reliability/measure.py
 
 docs: .venv/$(HERE).dev  ## check the links and run the examples of README, docs/ and docstrings
 	$(PYTEST) -q tests/test_links.py tests/test_docstrings.py $(wildcard tests/docs)

@@ -4,11 +4,18 @@ This is the ground under the floors: it imports nothing, and every floor may rai
 sentence: what was wrong (the value), where (file, line, field, flag), how to mend it.
 """
 
+_LONGEST = 1000
+
 
 class NanochatError(Exception):
     """Anything that the user can mend; shown as one sentence, never as a traceback."""
 
     exit_code = 3
+
+    def __str__(self) -> str:
+        """The sentence; a damaged file can put a megabyte into it, and then its middle is left out."""
+        text = super().__str__()
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST // 2]} [...] {text[-_LONGEST // 2 :]}"
 
 
 class UsageError(NanochatError):

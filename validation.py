@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import reprlib
+import stat
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
+from pathlib import Path
 from typing import Any, TypeVar
 
 from .errors import ConfigError, NanochatError
 
 T = TypeVar("T")
+_LARGEST_TOML = 1 << 20
 
 
 def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatError] = ConfigError) -> T:
@@ -47,6 +51,29 @@ def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatE
         place = ".".join(map(str, first["loc"]))
         given = "" if first["type"] == "missing" else f"={reprlib.repr(first['input'])}"
         raise error(f"{prefix}{place}{given} does not fit: {first['msg'].lower()}") from None
+
+
+def read_toml_table(path: Path, flag: str) -> dict[str, Any]:
+    """The content of a TOML file that `flag` names, as plain JSON values: TOML knows dates, no setting of ours does.
+
+    Raises ConfigError.
+    """
+    try:
+        info = path.stat()
+        if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
+            raise ConfigError(f"{flag} {path} is no regular file: name a TOML file")
+        if info.st_size > _LARGEST_TOML:
+            raise ConfigError(f"{flag} {path} has {info.st_size:,} bytes, more than any settings: name a TOML file")
+        content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
+    except FileNotFoundError as error:
+        raise ConfigError(f"{flag} {path} does not exist: check the path") from error
+    except OSError as error:
+        raise ConfigError(f"{flag} {path} cannot be read: {error.strerror}") from error
+    except ConfigError:
+        raise
+    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 5,000 digits, a NUL in the path
+        raise ConfigError(f"{flag} {path} is not valid TOML: {error}") from error
+    return content
 
 
 @cache

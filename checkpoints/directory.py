@@ -1,37 +1,60 @@
 """Checkpoints of a run: one directory a step, complete before it has its name, checked before it is read.
 
-    checkpoints/step-00000500/{model.json, optimizer.json, state.json, MANIFEST.json}
+    checkpoints/step-00000500/{model.safetensors, optimizer.safetensors, state.json, ..., MANIFEST.json}
 
 It is written under a temporary name beside its goal and renamed when the manifest, which names the size and sha256
-of every file, is on disk. A reader takes the newest directory whose manifest verifies.
+of every file, is on disk. A reader takes the newest directory whose manifest verifies. What a killed process left
+behind is put right by whoever writes or looks there next (drafts.py).
 """
 
 from __future__ import annotations
 
-import hashlib
 import os
-import shutil
-from collections.abc import Callable
+import re
+import warnings
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import TypeVar
 
-from ..errors import CheckpointError
-from .files import make_directory, read_json, sync_directory, write_json, writing
+from ..errors import CheckpointError, NanochatWarning
+from .drafts import draft_name, recover, remove, sweep
+from .files import Written, make_directory, sync_directory, writing
+from .manifest import MANIFEST, NewerVersionError, describe, read_manifest, verify, write_manifest
 
-MANIFEST = "MANIFEST.json"
-VERSION = 1
+__all__ = [  # with what belongs to it from manifest.py
+    "MANIFEST",
+    "list_checkpoints",
+    "newest_checkpoint",
+    "newest_that",
+    "prune",
+    "read_manifest",
+    "save_directory",
+    "superfluous",
+    "verify",
+]
+
+T = TypeVar("T")
 
 
-def save_directory(parent: Path, step: int, write_files: Callable[[Path], None]) -> Path:
-    """parent/step-N with what `write_files(folder)` writes; replaces one of the same step. Raises WriteError."""
+def save_directory(parent: Path, step: int, write_files: Callable[[Path], Mapping[str, Written] | None]) -> Path:
+    """parent/step-N with what `write_files(folder)` writes; replaces one of the same step. Raises WriteError.
+
+    `write_files` may return what the writers of large files returned, by file name: those are not read again for the
+    manifest. One writer at a time in a folder.
+    """
+    is_new = not parent.exists()
     make_directory(parent)
+    if is_new:
+        with writing(parent):
+            sync_directory(parent.parent)
     goal = parent / f"step-{step:08d}"
     with writing(goal):
-        draft, former = (parent / f".{goal.name}.{os.getpid()}.{word}" for word in ("new", "old"))
+        sweep(parent)
+        draft, former = draft_name(goal, "new"), draft_name(goal, "old")
         try:
             draft.mkdir()
-            write_files(draft)
-            write_json(draft / MANIFEST, {"version": VERSION, "step": step, "files": _describe(draft)})
+            write_manifest(draft, step, describe(draft, write_files(draft) or {}))
             sync_directory(draft)
             if goal.exists():  # a folder with something in it cannot be replaced, only moved out of the way
                 os.replace(goal, former)
@@ -42,42 +65,91 @@ def save_directory(parent: Path, step: int, write_files: Callable[[Path], None])
                 os.replace(former, goal)
             raise
         finally:
-            for leftover in (draft, former):
-                with suppress(OSError):
-                    shutil.rmtree(leftover)
+            remove(draft)
+            if goal.exists():  # else the former one is all there is, and `recover` will give it its name again
+                remove(former)
     return goal
 
 
+def list_checkpoints(parent: Path) -> list[Path]:
+    """Every step-N under `parent`, the oldest first, not verified."""
+    with suppress(OSError):
+        found = [(int(match[1]), path) for path in parent.iterdir() if (match := _NAME.fullmatch(path.name))]
+        return [path for _, path in sorted(found) if path.is_dir()]
+    return []
+
+
 def newest_checkpoint(parent: Path) -> Path:
-    """The last step-N under `parent` that verifies. Raises CheckpointError naming those that do not."""
+    """The last step-N under `parent` that verifies. Warns of each later one; raises CheckpointError if none does."""
+
+    def verified(folder: Path) -> Path:
+        verify(folder)
+        return folder
+
+    return newest_that(parent, verified)
+
+
+def newest_that(parent: Path, read: Callable[[Path], T], folders: Iterable[Path] | None = None) -> T:
+    """What `read` makes of the newest step-N under `parent`, or of the first of `folders`, that it does not refuse.
+
+    Warns (NanochatWarning) of each one that raised a CheckpointError; raises CheckpointError if all did.
+    """
+    if folders is None:
+        with suppress(OSError):  # where nothing may be written, nothing is put right
+            recover(parent)
+        folders = reversed(list_checkpoints(parent))
     damaged = []
-    for folder in sorted(parent.glob("step-*"), reverse=True):
+    for folder in folders:
         try:
-            verify(folder)
+            content = read(folder)
         except CheckpointError as error:
             damaged.append(str(error))
         else:
-            return folder
+            for sentence in damaged:
+                warnings.warn(f"{sentence}; went back to {folder.name}", NanochatWarning, stacklevel=3)
+            return content
     detail = ": " + "; ".join(damaged) if damaged else ", the run was stopped before its first one"
     raise CheckpointError(f"{parent} holds no whole checkpoint{detail}")
 
 
-def verify(folder: Path) -> None:
-    """Raises CheckpointError unless the manifest's files are there, all with their size and sha256, and no others."""
-    manifest = read_json(folder / MANIFEST)
-    files = manifest.get("files") if isinstance(manifest, dict) else None
-    if not isinstance(files, dict) or manifest.get("version") != VERSION:
-        raise CheckpointError(f"{folder / MANIFEST} is damaged or of another version: restore it from a copy")
-    if files != _describe(folder):
-        raise CheckpointError(f"{folder} differs from its manifest: restore it from a copy or use an older checkpoint")
+def prune(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[Path]:
+    """Remove all but the newest `keep_last` whole checkpoints and those of the steps in `keep`; returns the removed.
+
+    Damaged ones are removed, too, but for those of a newer version, which this program cannot judge; as long as none
+    is whole, nothing is removed. keep_last=0 keeps all. Each loses its name at once and its files afterwards.
+    Raises WriteError.
+    """
+    goners = superfluous(parent, keep_last=keep_last, keep=keep)
+    for folder in goners:
+        gone = draft_name(folder, "gone")
+        with writing(folder):
+            os.replace(folder, gone)
+        remove(gone)
+    return goners
 
 
-def _describe(folder: Path) -> dict[str, dict[str, int | str]]:
-    try:
-        contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != MANIFEST}
-    except OSError as error:
-        raise CheckpointError(f"{folder} cannot be read ({error.strerror})") from error
-    return {
-        name: {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
-        for name, content in contents.items()
-    }
+def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[Path]:
+    """What `prune` would remove, the newest first."""
+    if keep_last < 1:
+        return []
+    n_whole, goners = 0, []
+    for folder in reversed(list_checkpoints(parent)):
+        is_wanted = n_whole < keep_last
+        try:
+            (verify if is_wanted else read_manifest)(folder)
+        except NewerVersionError:
+            continue
+        except CheckpointError:
+            is_wanted = False
+        if is_wanted:
+            n_whole += 1
+        elif _step_of(folder) not in keep:
+            goners.append(folder)
+    return goners if n_whole else []
+
+
+def _step_of(folder: Path) -> int:
+    return int(folder.name.removeprefix("step-"))
+
+
+_NAME = re.compile(r"step-(\d{8,})")

@@ -1,15 +1,29 @@
-"""Write a file whole or not at all, and say in one sentence why it could not be written or read."""
+"""Write a file whole or not at all, and say in one sentence why it could not be written; and JSON both ways."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 from ..errors import CheckpointError, WriteError
+from .digest import Sha256
+from .drafts import draft_name, remove_stale
+from .json_text import check_writable, strict_json
+from .source import reading
+
+LIMIT_JSON = 1 << 28
+"""Configs, states and manifests above 256 MiB are refused unread."""
+
+
+class Written(TypedDict):
+    """What a manifest keeps of a file."""
+
+    bytes: int
+    sha256: str
 
 
 @contextmanager
@@ -27,41 +41,56 @@ def make_directory(path: Path) -> None:
         path.mkdir(parents=True, exist_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str) -> Written:
     """Atomically replace `path` by UTF-8 text, line ends as they are."""
-    write_bytes(path, text.encode("utf-8"))
+    return write_bytes(path, text.encode("utf-8"))
 
 
-def write_bytes(path: Path, content: bytes) -> None:
+def write_bytes(path: Path, content: bytes) -> Written:
     """Atomically replace `path`: temporary file beside it, fsync, rename. Raises WriteError."""
+    return write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
+    """write_bytes for content that comes in pieces (memoryviews of bytes), each needed only once.
+
+    The sha256 is that of the content in memory, so that a disk that keeps something else is found out later.
+    """
     make_directory(path.parent)
     with writing(path):
-        draft = path.with_name(f".{path.name}.{os.getpid()}.tmp")  # not tempfile's: its files are for the owner alone
+        draft = draft_name(path, "tmp")  # not tempfile's: its files are for the owner alone
+        remove_stale(path)
+        n_bytes = 0
         try:
-            with draft.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(draft, path)
+            with Sha256() as digest:
+                with draft.open("wb") as file:
+                    for chunk in chunks:
+                        digest.update(chunk)
+                        file.write(chunk)
+                        n_bytes += len(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(draft, path)
+                return {"bytes": n_bytes, "sha256": digest.hexdigest()}
         except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
             with suppress(OSError):
                 draft.unlink()
             raise
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: Path, content: Any) -> Written:
     """Atomically write JSON that reads well and is the same bytes for the same content. Raises on nan and inf."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """The content of a JSON file that this project wrote. Raises CheckpointError."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"), parse_constant=_refuse_constant)
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{path} is missing: is this a folder that nanochat wrote?") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read as JSON ({error}): restore it from a copy") from error
+def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True) -> Any:
+    """The content of a JSON file that this project wrote, at most `limit` bytes. Raises CheckpointError."""
+    with reading(path, follow=follow) as source:
+        if source.size > limit:
+            raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
+        content = strict_json(source.read(source.size), path)
+        check_writable(content, path)
+        return content
 
 
 def sync_directory(path: Path) -> None:
@@ -73,11 +102,6 @@ def sync_directory(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _refuse_constant(word: str) -> None:
-    """Python reads NaN and Infinity, which are no JSON and which we never write."""
-    raise ValueError(f"{word} is not a JSON number")
 
 
 def _reason(error: OSError) -> str:

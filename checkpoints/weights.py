@@ -1,24 +1,23 @@
-"""A model in one readable JSON file: what it is, how it spells text, and its weights, every float exactly.
-
-`repr` of a float64 gives the shortest digits that read back as the same number, so nothing is lost; a float32 is
-a float64 as well.
-"""
+"""A model in one file: what it is, how it spells text, where it comes from, and its weights, every float exactly."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, DivergedError
 from ..models.presets import Mode, ModelKind
 from ..validation import read_dataclass
-from .files import read_json, write_json
+from .arrays import read_arrays, write_arrays
+from .files import Written
+from .migrations import migrate
 
-FORMAT, VERSION = "nanochat-model", 1
+FORMAT, VERSION = "nanochat-model", 2
 
 
 @dataclass(frozen=True)
@@ -28,49 +27,58 @@ class Snapshot:
     model_kind: ModelKind
     mode: Mode
     dtype: Literal["float32", "float64"]
-    """Precision of the weights in tensor mode."""
+    """Precision of the weights; float64 in scalar mode."""
     model: Mapping[str, Any]
     """Fields of its configuration."""
     tokenizer: Mapping[str, Any]
     stops_at_bos: bool
     """Trained on documents that BOS ends; otherwise BOS is never drawn."""
     weights: Mapping[str, Any]
-    """Arrays or nested lists by name."""
+    """Arrays by name; nested lists, too, when saving."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Where the weights come from, e.g. {"step": 500, "preset": "microgpt", "data": "builtin:names", "seed": 1337}."""
 
 
-def save_snapshot(path: Path, snapshot: Snapshot) -> None:
-    """Write the model to `path`, atomically. Raises WriteError, and ValueError on a weight that is not finite."""
-    content = {"format": FORMAT, "version": VERSION} | asdict(snapshot)
-    content["weights"] = {name: np.asarray(weight).tolist() for name, weight in snapshot.weights.items()}
-    write_json(path, content)
+def save_snapshot(path: Path, snapshot: Snapshot) -> Written:
+    """Atomically write the model in the format that `path` ends in; returns what a manifest keeps of the file.
 
-
-def load_snapshot(path: Path) -> Snapshot:
-    """Read what save_snapshot wrote: types and finiteness are checked, not yet that the weights fit the model.
-
-    Raises CheckpointError.
+    Raises WriteError, ConfigError on another ending, and DivergedError on a weight that is not finite.
     """
-    content = read_json(path)
-    if not isinstance(content, dict) or content.get("format") != FORMAT:
-        raise CheckpointError(f"{path} is not a nanochat model: expected a JSON object with format={FORMAT!r}")
-    if content.get("version") != VERSION:
+    weights = {name: np.asarray(weight) for name, weight in snapshot.weights.items()}
+    name = not_finite(weights)
+    if name is not None:
+        raise DivergedError(f"{name} is not finite, so {path} was not written: go back to an earlier checkpoint")
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
+    header |= {key.name: getattr(snapshot, key.name) for key in fields(Snapshot) if key.name != "weights"}
+    return write_arrays(path, weights, header)
+
+
+def load_snapshot(path: Path, *, sha256: str | None = None, follow: bool = True) -> Snapshot:
+    """Read what save_snapshot wrote, today or in an earlier version; the options are those of `read_arrays`.
+
+    Types and finiteness are checked, not yet that the weights fit the model (structure.py). Raises CheckpointError.
+    """
+    arrays, header = read_arrays(path, sha256=sha256, follow=follow)
+    if header.get("format") != FORMAT:
+        raise CheckpointError(f"{path} is not a nanochat model: expected a header with format={FORMAT!r}")
+    version = header.get("version")
+    if type(version) is not int or not 1 <= version <= VERSION:
         raise CheckpointError(
-            f"{path} has format version {content.get('version')!r}, this program reads {VERSION}: update nanochat"
+            f"{path} has format version {version!r}, this program reads 1 to {VERSION}: update nanochat"
         )
-    weights = content.get("weights")
-    if not isinstance(weights, dict):
-        raise CheckpointError(f"{path} is damaged (it has no weights by name): restore it from a copy")
-    header = {key: value for key, value in content.items() if key not in ("format", "version")} | {"weights": {}}
-    snapshot = read_dataclass(Snapshot, header, str(path), CheckpointError)
-    return replace(snapshot, weights={name: _array(weight, name, path) for name, weight in weights.items()})
+    arrays, header = migrate((arrays, header), version, path)
+    content = {key: value for key, value in header.items() if key not in ("format", "version")}
+    snapshot = read_dataclass(Snapshot, content | {"weights": {}}, str(path), CheckpointError)
+    name = not_finite(arrays)
+    if name is not None:
+        raise CheckpointError(f"{path} is damaged ({name} holds a number that is not finite): restore it from a copy")
+    return replace(snapshot, weights=arrays)
 
 
-def _array(weight: Any, name: str, path: Path) -> np.ndarray:
-    """The numbers as float64. Raises CheckpointError on anything else than a block of finite numbers."""
-    try:
-        array = np.array(weight)
-    except (ValueError, OverflowError) as error:
-        raise CheckpointError(f"{path} is damaged ({name} is no array: {error}): restore it from a copy") from error
-    if array.dtype.kind not in "fi" or not np.isfinite(array).all():
-        raise CheckpointError(f"{path} is damaged ({name} holds something that is no number): restore it from a copy")
-    return array.astype(np.float64)
+def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:
+    """The name of the first array that holds nan or inf. A sum is the cheapest look, and only a finite one is sure."""
+    with np.errstate(all="ignore"):
+        for name, array in arrays.items():
+            if not math.isfinite(array.sum()) and not np.isfinite(array).all():
+                return name
+    return None

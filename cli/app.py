@@ -13,13 +13,26 @@ from typing import cast
 import typer
 
 from ..errors import GuardError, NanochatError, NanochatWarning, UsageError, WriteError
-from . import arguments_run, arguments_study, arguments_tools  # noqa: F401  (each hangs its commands on the app)
+from . import (  # noqa: F401  (each hangs its commands on the app)
+    arguments_checkpoint,
+    arguments_data,
+    arguments_eval,
+    arguments_run,
+    arguments_sample,
+    arguments_study,
+    arguments_tokenizer,
+    arguments_tools,
+)
 from . import commands as c
+from . import commands_text as t
 from .root import app
 
 _WORK = {
     c.TrainCommand: "run_train",
     c.SampleCommand: "run_sample",
+    c.ChatCommand: "run_chat",
+    c.EvalCommand: "run_eval",
+    c.PhasesCommand: "run_phases",
     c.AblateCommand: "run_ablate",
     c.ReportCommand: "run_report",
     c.RunsListCommand: "run_runs",
@@ -28,7 +41,20 @@ _WORK = {
     c.CertifyCommand: "run_certify",
     c.GraphCommand: "run_graph",
     c.BenchCommand: "run_bench",
+    c.CheckpointInspectCommand: "run_checkpoint_inspect",
+    c.CheckpointConvertCommand: "run_checkpoint",
+    c.CheckpointDiffCommand: "run_checkpoint",
+    c.CheckpointVerifyCommand: "run_checkpoint_folders",
+    c.CheckpointPruneCommand: "run_checkpoint_folders",
     c.DoctorCommand: "run_doctor",
+    t.DataValidateCommand: "run_data",
+    t.DataStatsCommand: "run_data",
+    t.DataConvertCommand: "run_data",
+    t.TokenizerTrainCommand: "run_tokenizer_train",
+    t.TokenizerEncodeCommand: "run_tokenizer",
+    t.TokenizerDecodeCommand: "run_tokenizer",
+    t.TokenizerInspectCommand: "run_tokenizer_figures",
+    t.TokenizerCompareCommand: "run_tokenizer_figures",
 }
 
 
@@ -72,7 +98,7 @@ def _exit_code(argv: Sequence[str]) -> int:
 
 def _attempt(argv: Sequence[str]) -> int:
     with warnings.catch_warnings():
-        warnings.simplefilter("always", NanochatWarning)
+        warnings.simplefilter("default", NanochatWarning)  # the same remark is made once
         warnings.showwarning = _remark
         return _run(argv)
 

@@ -1,13 +1,17 @@
-"""`nanochat train`, `sample`, `presets`: their words, turned into commands."""
+"""`nanochat train`, `presets`: their words, turned into commands."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
+from ..errors import UsageError
+from ..training.config import RunConfig
 from . import commands as c
-from .options import DryRunFlag, ForceFlag, JsonFlag, LongPrompt, OutFlag, check_count, resolve_options
+from .options import DryRunFlag, ForceFlag, JsonFlag, OutFlag, check_count, given_settings, resolve_options
 from .root import app, with_settings
 
 
@@ -15,6 +19,24 @@ from .root import app, with_settings
 @with_settings()
 def _train(
     *,
+    start_from: Annotated[
+        str, typer.Option("--from", help="Begin with the weights of this run or model.", metavar="RUN")
+    ] = "",
+    partial: Annotated[
+        str, typer.Option(help="With --from: take weights of these names, where they fit.", metavar="GLOB")
+    ] = "",
+    recipe: Annotated[
+        Path | None, typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE")
+    ] = None,
+    resume: Annotated[
+        str, typer.Option(help="Go on with a run, one of its checkpoints, or what auto finds.", metavar="auto|PATH")
+    ] = "",
+    override: Annotated[
+        bool, typer.Option("--override", help="Resume although settings or data have changed.")
+    ] = False,
+    stop_at: Annotated[
+        int | None, typer.Option(help="End after this step, saved; the schedule stays that of --steps.", metavar="N")
+    ] = None,
     out: OutFlag = None,
     force: ForceFlag = False,
     dry_run: DryRunFlag = False,
@@ -23,51 +45,51 @@ def _train(
 ) -> c.Command:
     """Train a model: with no flag at all, microgpt on built-in names.
 
-    A flag overrides NANOCHAT_<FLAG> in the environment, which overrides --config, which overrides the preset.
+    A flag overrides NANOCHAT_<FLAG> in the environment, which overrides --config, which overrides the preset, or with
+    --resume the settings of the run. `--resume auto` finds the run in --out, else the newest unfinished one, else it
+    starts one. To resume from an older checkpoint give another --out, or --force to drop the later ones.
     """
-    return c.TrainCommand(config=resolve_options(options), out=out, force=force, dry_run=dry_run, json=json)
-
-
-@app.command("sample", epilog="Example: nanochat sample --run latest --prompt em --n-samples 10")
-def _sample(
-    *,
-    run: Annotated[str, typer.Option(help="Folder of a run, a checkpoint, a .json model, or latest.")] = "latest",
-    prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "",
-    temperature: Annotated[float, typer.Option(help="0 is greedy, 1 the model's own distribution.")] = 0.8,
-    max_new_tokens: Annotated[int, typer.Option(help="Most tokens to add.")] = 200,
-    n_samples: Annotated[int, typer.Option(help="How many texts.")] = 1,
-    seed: Annotated[int, typer.Option(help="Root of the randomness.")] = 1337,
-    from_counts: Annotated[
-        bool, typer.Option("--from-counts", help="Draw from counted pairs of the run's data.")
-    ] = False,
-    unknown: Annotated[
-        Literal["error", "skip", "unk"] | None, typer.Option(help="Characters that the model does not know.")
-    ] = None,
-    long_prompt: Annotated[LongPrompt, typer.Option(help="A prompt longer than the context.")] = "error",
-    json: JsonFlag = False,
-) -> c.Command:
-    """Draw text from a trained model.
-
-    Once a text is longer than the model's context, the window slides: each new token depends on the last tokens only.
-    """
-    from ..inference.samplers import check_temperature
-
-    check_temperature(temperature)
-    check_count("--max-new-tokens", max_new_tokens, 0)
-    check_count("--n-samples", n_samples, 1)
-    check_count("--seed", seed, 0)
-    return c.SampleCommand(
-        run=run,
-        prompt=prompt,
-        temperature=temperature,
-        max_new_tokens=max_new_tokens,
-        n_samples=n_samples,
-        seed=seed,
-        from_counts=from_counts,
-        unknown=unknown,
-        long_prompt=long_prompt,
+    if recipe is not None:
+        return _phases(recipe, given_settings(options), out=out, force=force, json=json)
+    if partial and not start_from:
+        raise UsageError("--partial is for --from: give both, or none")
+    if start_from and resume:
+        raise UsageError("--from begins a run and --resume goes on with one: give one of the two")
+    if override and not resume:
+        raise UsageError("--override is for --resume: give both, or none")
+    if stop_at is not None:
+        check_count("--stop-at", stop_at, 0)
+    return c.TrainCommand(
+        config=None if resume else _resolve(options, start_from, partial),
+        settings=given_settings(options),
+        resume=resume,
+        override=override,
+        stop_at=stop_at,
+        out=out,
+        force=force,
+        dry_run=dry_run,
         json=json,
     )
+
+
+def _resolve(options: dict[str, Any], start_from: str, partial: str) -> RunConfig:
+    """The config of a run; one that begins with all weights of another has its model, unless flags say otherwise."""
+    if not start_from:
+        return resolve_options(options)
+    from ..training.start import model_settings
+    from .folders import find_folder
+
+    start_from = str(find_folder(start_from))
+    below = {} if partial else model_settings(start_from)
+    return replace(resolve_options(options, below=below), start_from=start_from, partial=partial)
+
+
+def _phases(path: Path, settings: dict[str, Any], *, out: Path | None, force: bool, json: bool) -> c.Command:
+    from ..experiments.phases import read_phases
+
+    if settings:
+        raise UsageError("--recipe brings its own settings: write them into the file, or train without it")
+    return c.PhasesCommand(path=path, recipe=read_phases(path), out=out, force=force, json=json)
 
 
 @app.command("presets", epilog="Example: nanochat presets")

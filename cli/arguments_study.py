@@ -25,7 +25,7 @@ from .root import app, runs, with_settings
 
 
 @app.command("ablate", epilog="Example: nanochat ablate --model-kind mini-gpt --axis norm=rms,layer --steps 200")
-@with_settings(without=("--sample-every", "--checkpoint-every"))
+@with_settings(without=("--sample-every", "--checkpoint-every", "--keep-last", "--checkpoint-format"))
 def _ablate(
     *,
     study: Annotated[

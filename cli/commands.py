@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..training.config import RunConfig
+from .commands_text import TextCommand
 
 if TYPE_CHECKING:
     from ..experiments.grid import AblationConfig  # 12 ms that --help need not pay
+    from ..experiments.phases import PhasedRecipe
+    from ..inference.samplers import Sampling  # NumPy
 
 RUNS = Path("results/runs")
 ABLATIONS = Path("results/ablations")
@@ -21,7 +24,14 @@ ABLATIONS = Path("results/ablations")
 class TrainCommand:
     """`nanochat train`"""
 
-    config: RunConfig
+    config: RunConfig | None
+    """None with `resume`: the run's own, with `settings` laid over it."""
+    settings: Mapping[str, Any]
+    """What flags, the environment and --config say."""
+    resume: str
+    """A run, a checkpoint, or auto; "" starts one."""
+    override: bool
+    stop_at: int | None
     out: Path | None
     force: bool
     dry_run: bool
@@ -34,13 +44,57 @@ class SampleCommand:
 
     run: str
     prompt: str
-    temperature: float
+    sampling: Sampling
+    stop: tuple[str, ...]
+    beam: int
+    """Width of a beam search instead of drawing; 0 is off."""
+    length_penalty: float
+    alternatives: int
+    """How many other tokens to show for each; 0 is off."""
     max_new_tokens: int
     n_samples: int
     seed: int
     from_counts: bool
     unknown: Literal["error", "skip", "unk"] | None
     long_prompt: Literal["error", "truncate-left"]
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChatCommand:
+    """`nanochat chat`"""
+
+    run: str
+    system: str
+    sampling: Sampling
+    max_new_tokens: int
+    seed: int
+    unknown: Literal["error", "skip", "unk"] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasesCommand:
+    """`nanochat train --recipe`"""
+
+    path: Path
+    recipe: PhasedRecipe
+    out: Path | None
+    force: bool
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvalCommand:
+    """`nanochat eval`"""
+
+    run: str
+    data: str
+    """"" for the run's own."""
+    side: Literal["val", "train"]
+    questions: Literal["none", "world-small", "world", "world-large"]
+    best: bool
+    batch_size: int
+    out: Path | None
     json: bool
 
 
@@ -128,6 +182,52 @@ class BenchCommand:
 
 
 @dataclass(frozen=True, kw_only=True)
+class CheckpointInspectCommand:
+    """`nanochat checkpoint inspect`"""
+
+    path: str
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointConvertCommand:
+    """`nanochat checkpoint convert`: to a file whose ending names the format, or to a folder of GPT-2."""
+
+    source: str
+    target: Path
+    to: Literal["gpt2"] | None
+    force: bool
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointDiffCommand:
+    """`nanochat checkpoint diff`"""
+
+    first: str
+    second: str
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointVerifyCommand:
+    """`nanochat checkpoint verify`"""
+
+    paths: tuple[str, ...]
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointPruneCommand:
+    """`nanochat checkpoint prune`"""
+
+    run: str
+    keep_last: int
+    dry_run: bool
+    json: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class DoctorCommand:
     """`nanochat doctor`"""
 
@@ -137,6 +237,9 @@ class DoctorCommand:
 Command = (
     TrainCommand
     | SampleCommand
+    | ChatCommand
+    | EvalCommand
+    | PhasesCommand
     | AblateCommand
     | ReportCommand
     | RunsListCommand
@@ -145,5 +248,11 @@ Command = (
     | CertifyCommand
     | GraphCommand
     | BenchCommand
+    | CheckpointInspectCommand
+    | CheckpointConvertCommand
+    | CheckpointDiffCommand
+    | CheckpointVerifyCommand
+    | CheckpointPruneCommand
     | DoctorCommand
+    | TextCommand
 )

@@ -62,8 +62,13 @@ def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str
         table.add_column(key.replace("_", " "), justify="right" if key in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(row.get("field", key), value) for key, value in row.items()))
+    results().print(table)
+
+
+def results() -> Console:
+    """Stdout for what is drawn: as wide as the terminal, and nothing is wrapped elsewhere."""
     width = None if sys.stdout.isatty() else _WIDE
-    _Results(highlight=False, width=width, color_system=_colors()).print(table)
+    return _Results(highlight=False, width=width, color_system=_colors())
 
 
 def _colors() -> Literal["auto"] | None:
@@ -84,13 +89,18 @@ def _cell(key: str, value: Any) -> str:
 
 
 class StopSignals:
-    """The first Ctrl-C or SIGTERM asks to stop after the step; the second leaves at once."""
+    """The first Ctrl-C or SIGTERM asks to stop after the step; the second leaves at once.
+
+    Until somebody looks for the first time, before the first step, there is nothing to save: the first leaves, too.
+    """
 
     def __init__(self) -> None:
         self.received = 0
+        self.looked_at = False
 
     def __call__(self) -> bool:
         """Whether somebody asked."""
+        self.looked_at = True
         return self.received != 0
 
     @property
@@ -102,9 +112,12 @@ class StopSignals:
         if self.received:
             raise SystemExit(128 + number)
         self.received = number
+        remark = b"stopping after this step; once more leaves at once" if self.looked_at else b"stopped before a step"
         # Not sys.stderr, which may be in the middle of writing when the signal comes.
         with suppress(OSError):
-            os.write(2, b"\nnanochat: stopping after this step; once more leaves at once\n")
+            os.write(2, b"\nnanochat: " + remark + b"\n")
+        if not self.looked_at:
+            raise SystemExit(self.exit_code)
 
     @contextmanager
     def watched(self) -> Iterator[StopSignals]:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ..checkpoints.files import writing
-from ..errors import ConfigError, GuardError
-from ..experiments.runs import latest_run
+from ..checkpoints.directory import list_checkpoints
+from ..checkpoints.files import read_json, writing
+from ..errors import CheckpointError, ConfigError, GuardError
+from ..experiments.runs import find_runs, latest_run
 from .commands import RUNS
+from .console import say
 
 _LONGEST_NAME = 60
 """A file system takes 255 bytes; a corpus may have a longer path, and a name in any script."""
@@ -30,6 +32,30 @@ def next_folder(root: Path, name: str) -> Path:
     return root / f"{name}-{max((int(match[1]) for match in found if match), default=0) + 1:04d}"
 
 
+def find_unfinished(out: Path | None) -> Path | None:
+    """What `--resume auto` goes on with: the run in `out`, else the newest unfinished one; None to start afresh.
+
+    A run without a checkpoint has nothing to go on from; one that diverged would diverge again.
+    """
+    if out is not None:
+        return out if list_checkpoints(out / "checkpoints") else None
+    runs = find_runs(RUNS, observe=lambda damaged: say(f"left out: {damaged.reason}"))
+    open_ends = (run.path for run in runs if run.record is None or run.record.status not in ("ok", "diverged"))
+    return next((path for path in open_ends if list_checkpoints(path / "checkpoints")), None)
+
+
+def is_beginning(out: Path) -> bool:
+    """A run that was ended before its first checkpoint lies there: nothing is lost when it starts again."""
+    ended = any((out / name).exists() for name in ("record.json", "cells"))
+    if ended or list_checkpoints(out / "checkpoints"):
+        return False
+    try:
+        config = read_json(out / "config.json")
+    except CheckpointError:
+        return False
+    return isinstance(config, dict) and {"preset", "model_kind", "training"} <= config.keys()
+
+
 def holds_results(out: Path) -> bool:
     """A run or a study lies there. Raises WriteError for a path that no file can have."""
     with writing(out):
@@ -40,3 +66,11 @@ def check_free(out: Path) -> None:
     """Raises GuardError where `out` holds results: whoever starts says --force to replace them."""
     if holds_results(out):
         raise GuardError(f"{out} holds results already: choose another --out, or pass --force to replace them")
+
+
+def check_free_file(path: Path) -> None:
+    """Raises GuardError where something is called `path`, WriteError for a path that no file can have."""
+    with writing(path):
+        taken = path.exists()
+    if taken:
+        raise GuardError(f"{path} exists already: choose another name, or pass --force to replace it")

@@ -6,9 +6,7 @@ somebody gives it, so the layers below show through.
 
 from __future__ import annotations
 
-import json
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from inspect import Parameter
@@ -17,11 +15,11 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from ..errors import ConfigError, UsageError
+from ..errors import UsageError
 from ..models.presets import PRESETS
 from ..training.config import RunConfig
 from ..training.resolve import merge, parse_assignment, resolve
-from ..validation import nearest
+from ..validation import nearest, read_toml_table
 
 
 @dataclass(frozen=True)
@@ -62,15 +60,37 @@ SETTINGS = (
     Setting("--preset", "preset", str, f"Architecture and recipe to start from: {', '.join(PRESETS)}."),
     Setting("--mode", "mode", str, "Which engine.", choices=("scalar", "tensor")),
     Setting("--model-kind", "model_kind", str, "Family of the model.", choices=("bigram", "mini-gpt", "gpt")),
-    Setting("--data", "data.source", str, "A text file, or builtin:names, builtin:verse, builtin:facts."),
+    Setting("--data", "data.source", str, "Text, JSON, JSONL or CSV, or builtin:names, builtin:verse, builtin:facts."),
     Setting(
-        "--layout", "data.layout", str, "One document a line, or one text.", choices=("auto", "documents", "stream")
+        "--layout",
+        "data.layout",
+        str,
+        "One document a line or row, one text, or conversations.",
+        choices=("auto", "documents", "stream", "chat"),
     ),
+    Setting("--tokenizer", "data.tokenizer", str, "char, word, bpe, or a tokenizer's file."),
+    Setting("--vocab-size", "data.vocab_size", int, "Most tokens of word or bpe; 0: what it needs.", least=0),
+    Setting("--loss-on", "data.loss_on", str, "What counts in conversations.", choices=("answers", "all")),
+    Setting("--packing", "data.packing", str, "Documents in a row.", choices=("none", "isolated", "joined")),
     Setting("--style", "data.style", str, "futuristic adds four sentences.", choices=("classic", "futuristic")),
-    Setting("--unknown", "data.unknown", str, "Characters outside the vocabulary.", choices=("error", "skip", "unk")),
+    Setting(
+        "--unknown",
+        "data.unknown",
+        str,
+        "Characters and words outside the vocabulary.",
+        choices=("auto", "error", "skip", "unk"),
+    ),
     Setting("--seed", "seed", int, "Root of all randomness.", least=0),
     Setting("--dtype", "dtype", str, "Precision of arrays.", choices=("float32", "float64")),
     Setting("--steps", "training.steps", int, "Optimizer steps; 0 only reports the first loss.", least=0),
+    Setting("--epochs", "training.epochs", float, "Passes over the text, instead of --steps.", least=0),
+    Setting(
+        "--patience",
+        "training.patience",
+        int,
+        "Stop after so many validations without a better one; 0 is off.",
+        least=0,
+    ),
     Setting("--batch-size", "training.batch_size", int, "Rows in one micro-batch.", least=1),
     Setting("--grad-accum", "training.grad_accum", int, "Micro-batches in one step.", least=1),
     Setting("--replicas", "training.replicas", str, "Threads that share a batch: a number, or auto for the machine's."),
@@ -97,8 +117,16 @@ SETTINGS = (
         "--checkpoint-every",
         "training.checkpoint_every",
         int,
-        "Steps between checkpoints; the last is kept always.",
+        "Steps between checkpoints, beside those before validations and at the end.",
         least=0,
+    ),
+    Setting("--keep-last", "training.keep_last", int, "Checkpoints that stay, the best besides; 0 keeps all.", least=0),
+    Setting(
+        "--checkpoint-format",
+        "training.checkpoint_format",
+        str,
+        "How checkpoints are written: binary, or to be read.",
+        choices=("safetensors", "json", "json.gz"),
     ),
 )
 
@@ -126,6 +154,14 @@ def resolve_options(
 
     `below` are settings that --config and the flags override. Raises UsageError, ConfigError.
     """
+    settings = merge(below or {}, given_settings(options))
+    if default_preset and not settings.keys() & {"preset", "model_kind"}:
+        settings["preset"] = default_preset
+    return resolve(settings)
+
+
+def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the flags, the environment and --config say, as nested settings. Raises UsageError, ConfigError."""
     given: dict[str, Any] = {}
     for setting in SETTINGS:
         value = options.get(setting.name)
@@ -141,11 +177,12 @@ def resolve_options(
         if setting.name == "replicas":
             value = count_or_auto("--replicas", value)
         given = merge(given, _nested(setting.field, value))
+    if options.get("steps") is not None and options.get("epochs") is not None:
+        raise UsageError("--steps and --epochs both say how long to train: give one of the two")
+    if options.get("steps") is not None:
+        given["training"]["epochs"] = 0.0  # whatever a file or preset says
     assignments = [parse_assignment(text) for text in options["set"] or ()]
-    settings = merge(below or {}, read_toml(options["config"]), given, *assignments)
-    if default_preset and not settings.keys() & {"preset", "model_kind"}:
-        settings["preset"] = default_preset
-    return resolve(settings)
+    return merge(read_toml(options["config"]), given, *assignments)
 
 
 def check_count(flag: str, value: float, least: float) -> None:
@@ -156,20 +193,7 @@ def check_count(flag: str, value: float, least: float) -> None:
 
 def read_toml(path: Path | None) -> dict[str, Any]:
     """The settings of a file, {} where none is named. Raises ConfigError."""
-    if path is None:
-        return {}
-    try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-        plain: dict[str, Any] = json.loads(
-            json.dumps(content, default=str)
-        )  # TOML knows dates, no setting of ours does
-        return plain
-    except FileNotFoundError as error:
-        raise ConfigError(f"--config {path} does not exist: check the path") from error
-    except OSError as error:
-        raise ConfigError(f"--config {path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"--config {path} is not valid TOML: {error}") from error
+    return {} if path is None else read_toml_table(path, "--config")
 
 
 def count_or_auto(flag: str, text: str) -> int:

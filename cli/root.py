@@ -30,6 +30,31 @@ runs = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(runs)
+checkpoint = typer.Typer(
+    name="checkpoint",
+    help="Models and checkpoints on disk.",
+    epilog="Example: nanochat checkpoint inspect latest",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(checkpoint)
+
+data = typer.Typer(
+    name="data",
+    help="Data files: checked, counted, converted.",
+    epilog="Example: nanochat data stats builtin:names",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(data)
+tokenizer = typer.Typer(
+    name="tokenizer",
+    help="Text to ids and back.",
+    epilog="Example: nanochat tokenizer inspect latest",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(tokenizer)
 
 
 @app.callback(invoke_without_command=True)

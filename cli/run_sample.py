@@ -2,63 +2,49 @@
 
 from __future__ import annotations
 
+import json
 import sys
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from rich.markup import escape
 
-from ..data.dataset import build_dataset
 from ..errors import ConfigError
+from ..inference.alternatives import Candidate, Choice
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
+from ..training.prepare import read_data
 from ..training.record import read_run
 from .commands import SampleCommand
-from .console import print_json
+from .console import print_json, print_table
 from .folders import find_folder
 
 
 def execute(command: SampleCommand) -> None:
-    """Print each sample, character by character, on a line of its own."""
+    """Print each sample on a line of its own: as it is drawn, or as it is done where many are drawn at once."""
     path = find_folder(command.run)
-    language_model = _model(path, command)
-    texts = []
-    for number in range(command.n_samples):
-        pieces = language_model.stream(
-            command.prompt,
-            max_new_tokens=command.max_new_tokens,
-            temperature=command.temperature,
-            seed=np.random.default_rng([command.seed, number]),
-            long_prompt=command.long_prompt,
-        )
-        if command.json:
-            texts.append(command.prompt + "".join(pieces))
-            continue
-        first = next(pieces, "")  # an error shows before anything is printed
-        sys.stdout.write(command.prompt + first)
-        for piece in pieces:
-            sys.stdout.write(piece)
-            sys.stdout.flush()
-        sys.stdout.write("\n")
-    if command.json:
-        print_json({"run": str(path), "samples": texts})
-
-
-def _model(path: Path, command: SampleCommand) -> LanguageModel:
-    if command.from_counts:
-        data = read_run(path).config.data
-        dataset = build_dataset(
-            data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
-        )
-        model = counts_language_model(dataset, boost_futuristic=data.style == "futuristic")
+    model = _model(path, command)
+    if command.alternatives:
+        _show_alternatives(path, model, command)
+    elif command.beam:
+        _show_likeliest(path, model, command)
+    elif command.json:
+        print_json({"run": str(path), "samples": ["".join(pieces) for pieces in _draw(model, command)]})
     else:
-        model = load(path)
-    return _with_policy(model, command.unknown) if command.unknown else model
+        for pieces in _draw(model, command):
+            for piece in pieces:
+                sys.stdout.write(piece)
+                sys.stdout.flush()
+            sys.stdout.write("\n")
 
 
-def _with_policy(model: LanguageModel, unknown: str) -> LanguageModel:
+def with_policy(model: LanguageModel, unknown: str | None) -> LanguageModel:
     """The model, reading unknown text by this policy. Raises ConfigError where its tokenizer has none."""
+    if unknown is None:
+        return model
     tokenizer: Any = model.tokenizer
     if not hasattr(tokenizer, "unknown"):
         kind = tokenizer.to_dict()["kind"]
@@ -66,3 +52,71 @@ def _with_policy(model: LanguageModel, unknown: str) -> LanguageModel:
             f"--unknown {unknown} has no meaning for a {kind} tokenizer, which can spell every text: leave it out"
         )
     return replace(model, tokenizer=replace(tokenizer, unknown=unknown))
+
+
+def _draw(model: LanguageModel, command: SampleCommand) -> Iterator[Iterator[str]]:
+    """The texts, each in pieces. An array model draws many at once."""
+    options = {**_limits(command), **asdict(command.sampling)}
+    if command.n_samples > 1 and model.mode == "tensor":
+        for text in model.generate_batch([command.prompt] * command.n_samples, seed=command.seed, **options):
+            yield iter([text])
+        return
+    for number in range(command.n_samples):
+        pieces = model.stream(command.prompt, seed=np.random.default_rng([command.seed, number]), **options)
+        first = next(pieces, "")  # an error shows before anything is printed
+        yield _joined(command.prompt + first, pieces)
+
+
+def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _show_likeliest(path: Path, model: LanguageModel, command: SampleCommand) -> None:
+    found = model.beam(command.prompt, width=command.beam, length_penalty=command.length_penalty, **_limits(command))
+    best = found[: command.n_samples]
+    if command.json:
+        texts, scores = [text for text, _ in best], [score for _, score in best]
+        print_json({"run": str(path), "samples": texts, "scores": scores})
+        return
+    for text, _ in best:
+        sys.stdout.write(text + "\n")
+
+
+def _show_alternatives(path: Path, model: LanguageModel, command: SampleCommand) -> None:
+    choices = model.alternatives(
+        command.prompt,
+        n=command.alternatives,
+        seed=np.random.default_rng([command.seed, 0]),  # those of the first sample
+        **_limits(command),
+        **asdict(command.sampling),
+    )
+    if command.json:
+        tokens = [{**asdict(one.drawn), "likeliest": [asdict(other) for other in one.likeliest]} for one in choices]
+        print_json({"run": str(path), "prompt": command.prompt, "tokens": tokens})
+    elif rows := [_row(one) for one in choices]:
+        print_table(rows, right=("p",))
+
+
+def _row(choice: Choice) -> dict[str, Any]:
+    """The token that was drawn, its probability, and the likeliest in its place, numbered."""
+    others = {str(i): f"{_spell(one)} {one.p:.4f}" for i, one in enumerate(choice.likeliest, start=1)}
+    return {"token": _spell(choice.drawn), "p": choice.drawn.p, **others}
+
+
+def _spell(one: Candidate) -> str:
+    """In quotation marks, so that a space is seen, and with no power over the table."""
+    return escape(json.dumps(one.text, ensure_ascii=False))
+
+
+def _limits(command: SampleCommand) -> dict[str, Any]:
+    return {"max_new_tokens": command.max_new_tokens, "stop": command.stop, "long_prompt": command.long_prompt}
+
+
+def _model(path: Path, command: SampleCommand) -> LanguageModel:
+    if not command.from_counts:
+        return with_policy(load(path), command.unknown)
+    data = read_run(path).config.data
+    dataset = read_data(data, load(path).tokenizer)
+    model = counts_language_model(dataset, boost_futuristic=data.style == "futuristic")
+    return with_policy(model, command.unknown)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import shlex
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,46 +14,119 @@ import numpy as np
 
 from ..errors import DivergedError
 from ..experiments.grid import flatten
+from ..experiments.lock import folder_locked
 from ..experiments.report import write_run_report
 from ..inference.language_model import load
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
+from ..training.config import RunConfig
 from ..training.forecast import forecast
 from ..training.memory import available_bytes, predict_peak_bytes
 from ..training.prepare import prepare
 from ..training.record import RunRecord
-from ..training.run import run_training
+from ..training.resolve import resolve
+from ..training.resume import ResumePlan, plan_resume
+from ..training.run import Event, Prepared, run_training
 from .commands import RUNS, TrainCommand
 from .console import StopSignals, print_json, print_result, say
 from .display import TrainingDisplay
-from .folders import check_free, next_folder
+from .folders import check_free, find_unfinished, is_beginning, next_folder
 
 _N_SAMPLES, _SAMPLE_TOKENS = 5, 80
 
 
 def execute(command: TrainCommand) -> None:
     """Train, write, report. Raises DivergedError, or SystemExit after Ctrl-C, when all is on disk."""
-    config = command.config
+    plan = _find_plan(command)
+    config = plan.config if plan else command.config or resolve(command.settings)
     if command.dry_run:
-        _dry_run(command)
+        _dry_run(config, plan, as_json=command.json)
         return
-    out = command.out or next_folder(RUNS, f"{config.preset}-{Path(config.data.source.split(':')[-1]).stem}")
-    if not command.force:
+    out = plan.out if plan else command.out or next_folder(RUNS, f"{config.preset}-{_corpus(config)}")
+    if plan and plan.finished:
+        say(
+            f"{out} is finished after {plan.finished.steps} steps: its figures again; --override --steps N adds to them"
+        )
+        _show(plan.finished, out, as_json=command.json)
+        return
+    if not plan and not command.force and not (command.resume and is_beginning(out)):
         check_free(out)
-    with StopSignals().watched() as stop, TrainingDisplay(config.training.steps) as display:
-        record = run_training(config, out=out, observe=display, should_stop=stop)
+    with _claimed(out) as claim, StopSignals().watched() as stop, TrainingDisplay(config.training.steps) as display:
+
+        def observe(event: Event) -> None:
+            claim(event)
+            display(event)
+
+        record = run_training(
+            config if plan is None else None,
+            out=out,
+            observe=observe,
+            should_stop=stop,
+            resume=plan,
+            stop_at=command.stop_at,
+        )
     write_run_report(out, samples=_samples(out, config.seed) if record.status == "ok" else ())
-    figures = figures_of(record, out)
-    if command.json:
-        print_json(figures)
-    else:
-        print_result(format_figures(figures))
+    _show(record, out, as_json=command.json)
     draw = f", or draw with `nanochat sample --run {out}`" if any((out / "checkpoints").glob("step-*")) else ""
     say(f"written to {out}: read {out / 'report.md'}{draw}")
+    if record.status == "ok" and record.reason:
+        say(record.reason)
+    if record.status in ("interrupted", "stopped"):
+        say(f"go on with `{shlex.join(['nanochat', 'train', '--resume', str(out)])}`")
     if record.status == "diverged":
         raise DivergedError(record.reason)
     if record.status == "interrupted":
         raise SystemExit(stop.exit_code)
+
+
+def _find_plan(command: TrainCommand) -> ResumePlan | None:
+    """What --resume means; None where a run is to be started."""
+    if not command.resume:
+        return None
+    path = find_unfinished(command.out) if command.resume == "auto" else Path(command.resume)
+    if path is None:
+        say("there is nothing to go on with: starting a run")
+        return None
+    plan = plan_resume(
+        path,
+        config=command.settings,
+        out=None if command.resume == "auto" else command.out,
+        override=command.override,
+        force=command.force,
+    )
+    if not plan.finished:
+        say(f"going on from {plan.checkpoint}")
+    return plan
+
+
+@contextmanager
+def _claimed(out: Path) -> Iterator[Callable[[Event], None]]:
+    """One process at a time trains in a folder: taken at once where it is there, else when it has been made.
+
+    Raises GuardError where another process holds it.
+    """
+    with ExitStack() as held:
+        is_there = out.is_dir()
+        if is_there:
+            held.enter_context(folder_locked(out, "run"))
+
+        def claim(event: Event) -> None:
+            if isinstance(event, Prepared) and not is_there:
+                held.enter_context(folder_locked(out, "run"))
+
+        yield claim
+
+
+def _show(record: RunRecord, out: Path, *, as_json: bool) -> None:
+    figures = figures_of(record, out)
+    if as_json:
+        print_json(figures)
+    else:
+        print_result(format_figures(figures))
+
+
+def _corpus(config: RunConfig) -> str:
+    return Path(config.data.source.split(":")[-1]).stem
 
 
 def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
@@ -94,29 +170,29 @@ def _samples(out: Path, seed: int) -> list[str]:
     return [language_model.generate(max_new_tokens=n_tokens, seed=stream) for stream in streams]
 
 
-def _dry_run(command: TrainCommand) -> None:
+def _dry_run(config: RunConfig, plan: ResumePlan | None, *, as_json: bool) -> None:
     """Print what the run would be and take. The time comes from steps that are really run, and forgotten."""
-    workshop = prepare(command.config)
+    workshop = prepare(config, plan.tokenizer if plan else None)
     resolved, n_tokens, available = workshop.config, workshop.dataset.n_train_tokens, available_bytes()
-    expected = forecast(workshop)
-    plan = {
+    expected, steps, done = forecast(workshop), resolved.training.steps, plan.state.step if plan else 0
+    rows = {
         "parameters": count_parameters(resolved.model.parameters()),
         "flops_per_token": flops_per_token(resolved.model),
         "predicted_peak_mib": predict_peak_bytes(resolved, n_tokens) >> 20,
         "available_mib": None if available is None else available >> 20,
-        "steps": resolved.training.steps,
+        "steps": steps,
         "tokens_per_step": expected.tokens_per_step,
-        "predicted_s": round(expected.seconds, 1),
+        "predicted_s": round(expected.seconds * (1 - done / max(1, steps)), 1),
         "train_tokens": n_tokens,
         "val_tokens": workshop.dataset.n_val_tokens,
-    }
+    } | ({"resume": str(plan.checkpoint), "out": str(plan.out)} if plan else {})
     basis = f"{expected.calibration_steps} real steps" if expected.calibration_steps else "one row of a batch"
     say(f"predicted_s is extrapolated from {basis}, measured in {expected.calibration_s:.1f} s; nothing was written")
-    config = asdict(resolved)
-    if command.json:
-        print_json(plan | {"config": config})
+    settings = asdict(resolved)
+    if as_json:
+        print_json(rows | {"config": settings})
         return
-    for key, value in (plan | flatten(config)).items():
+    for key, value in (rows | flatten(settings)).items():
         print_result(f"{key}={value}")
 
 

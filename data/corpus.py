@@ -1,30 +1,34 @@
-"""Text from a file or from the package, as one stream or as documents. Knows no tokens.
+"""Text from a file or from the package: one stream, documents, or conversations. Knows no tokens.
 
 A corpus is checked when it is loaded: what cannot be trained on is refused here, in one sentence that names the file.
+formats.py reads JSON, JSON Lines, CSV and lines of chat.
 """
 
 from __future__ import annotations
 
 import difflib
 import re
-import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 from ..errors import ConfigError, DataError
 from .builtin import BUILTINS, read_builtin
+from .chat import Conversation, contents, from_text
+from .formats import format_of, read_rows
+from .reading import read_text
+from .rows import RowOptions
 
-Layout = Literal["stream", "documents"]
-LayoutChoice = Literal["auto", "stream", "documents"]
+Layout = Literal["stream", "documents", "chat"]
+LayoutChoice = Literal["auto", "stream", "documents", "chat"]
+Documents = tuple[str, ...] | tuple[Conversation, ...]
 
 BUILTIN_PREFIX = "builtin:"
-LIMIT_BYTES = 1 << 30
-"""Files above 1 GiB are refused: text, its characters as ids and a copy of each must fit in memory."""
 
 _MIN_LINES = 20
 _MAX_LINE = 64
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_END = " </s>"
 
 
 @dataclass(frozen=True)
@@ -33,44 +37,58 @@ class Corpus:
 
     name: str
     layout: Layout
-    documents: tuple[str, ...]
+    documents: Documents
     """A stream has exactly one: the whole text, unchanged. Documents are the lines, blank ones left out, without
-    the white space around them."""
+    the white space around them, or the rows of a data file, without a `</s>` at their end. Chat has conversations."""
     origin: str
     """Where the text comes from: the path as given, or the source of a built-in corpus."""
 
+    file_bytes: int = 0
+    """Of a text larger than memory, whose documents are not here; 0 otherwise."""
+
     @property
     def n_bytes(self) -> int:
-        """Bytes of UTF-8 of the documents."""
-        return sum(len(document.encode("utf-8")) for document in self.documents)
+        """Bytes of UTF-8 of the documents, of conversations the messages."""
+        return self.file_bytes or sum(len(text.encode("utf-8")) for text in texts_of(self.documents))
 
 
-def load_corpus(spec: str, layout: LayoutChoice = "auto") -> Corpus:
-    """The corpus that `spec` names: the path of a UTF-8 text file, or `builtin:NAME`.
+def texts_of(documents: Sequence[str | Conversation]) -> list[str]:
+    """Everything that was written in documents, or in the messages of conversations."""
+    return [
+        text for document in documents for text in ([document] if isinstance(document, str) else contents([document]))
+    ]
 
-    layout   stream: one text.  documents: one a line.  auto: documents if the file has at least 20 lines, none of
-             them longer than 64 characters and none of them blank, otherwise a stream; a built-in corpus has its own.
+
+def load_corpus(spec: str, layout: LayoutChoice = "auto", *, text_field: str = "") -> Corpus:
+    """The corpus that `spec` names: the path of a file, or `builtin:NAME`.
+
+    layout      stream: one text.  documents: one a line, or one a row of JSON, JSON Lines or CSV.  chat: conversations,
+                one a row or a line. auto: what the rows of a data file are; a plain text is documents if it has at
+                least 20 lines, none of them longer than 64 characters and none of them blank, otherwise a stream; a
+                built-in corpus has its own.
+    text_field  the field of JSON objects or the column of a CSV that holds the text; "" if that is clear.
 
     Raises ConfigError for an unknown built-in name or layout, DataError for a file that cannot be read or is no text,
     and for a corpus too small to learn from (fewer than two characters, or fewer than two documents).
     """
-    if layout not in ("auto", "stream", "documents"):
-        raise ConfigError(f"layout={layout!r} is unknown: choose auto, stream or documents")
+    if layout not in ("auto", "stream", "documents", "chat"):
+        raise ConfigError(f"layout={layout!r} is unknown: choose auto, stream, documents or chat")
     if spec.startswith(BUILTIN_PREFIX):
+        if text_field:
+            raise ConfigError(f"text_field={text_field!r} is for JSON and CSV, and {spec} is text: leave it out")
         name, origin, text = _read_builtin(spec)
         chosen = BUILTINS[name].layout if layout == "auto" else layout
+    elif layout == "chat" or format_of(spec) != "text" or text_field:
+        return _load_rows(spec, RowOptions(layout=layout, text_field=text_field))
     else:
-        name, origin, text = Path(spec).stem, spec, _read_file(spec)
+        hint_at_builtin(spec)
+        name, origin, text = Path(spec).stem, spec, read_text(spec)
         chosen = guess_layout(text) if layout == "auto" else layout
     if len(text.strip()) < 2:
         raise DataError(f"{spec} holds fewer than two characters, so nothing follows anything: use a longer text")
-    documents = (text,) if chosen == "stream" else tuple(line for raw in text.split("\n") if (line := raw.strip()))
-    if chosen == "documents" and len(documents) < 2:
-        raise DataError(
-            f"{spec} holds one document, too few to split into training and validation: "
-            "put one document on each line, or choose layout stream"
-        )
-    return Corpus(name, chosen, documents, origin)
+    lines = (text,) if chosen == "stream" else tuple(line for raw in text.split("\n") if (line := raw.strip()))
+    documents = tuple(map(from_text, lines)) if chosen == "chat" else lines
+    return _checked(Corpus(name, chosen, documents, origin), spec)
 
 
 def guess_layout(text: str) -> Layout:
@@ -88,56 +106,30 @@ def _read_builtin(spec: str) -> tuple[str, str, str]:
         near = difflib.get_close_matches(name, BUILTINS, n=1, cutoff=0.4)
         hint = f"did you mean {BUILTIN_PREFIX}{near[0]}?" if near else f"choose one of {', '.join(BUILTINS)}"
         raise ConfigError(f"there is no built-in corpus {name!r}: {hint}")
-    return name, BUILTINS[name].origin, _normalise(read_builtin(name))
+    return name, BUILTINS[name].origin, read_builtin(name)
 
 
-def _read_file(spec: str) -> str:
-    """The text of the file. Raises DataError for everything that a path and its bytes can do to a reader."""
-    if "\0" in spec:
-        raise DataError(f"{spec!r} holds a NUL, which no path may: name a text file")
-    path = Path(spec)
-    try:
-        info = path.stat()
-        if stat.S_ISDIR(info.st_mode):
-            raise DataError(f"{spec!r} is a folder: name a text file inside it")
-        if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
-            raise DataError(f"{spec} is not a regular file: write its contents to a file and name that")
-        if info.st_size > LIMIT_BYTES:
-            raise DataError(
-                f"{spec} has {info.st_size:,} bytes, more than the {LIMIT_BYTES:,} (1 GiB) that are read into memory: "
-                "train on a part of it"
-            )
-        raw = path.read_bytes()
-    except FileNotFoundError:
-        hint = f"did you mean {BUILTIN_PREFIX}{spec}?" if spec in BUILTINS else "check the path"
-        raise DataError(f"there is no file {spec}: {hint}") from None
-    except PermissionError:
-        raise DataError(f"{spec} cannot be read, permission denied: change its permissions or copy it") from None
-    except OSError as failure:
-        raise DataError(f"{spec!r} cannot be read ({failure.strerror}): check the path and the disk") from None
-    return _decode(raw, spec)
+def _load_rows(spec: str, options: RowOptions) -> Corpus:
+    hint_at_builtin(spec)
+    rows, name = read_rows(spec, options), Path(spec).stem
+    if rows.is_chat:
+        return _checked(Corpus(name, "chat", rows.conversations, spec), spec)
+    documents = tuple(document.removesuffix(_END) for document in rows.documents)
+    return _checked(Corpus(name, "documents", documents, spec), spec)
 
 
-def _decode(raw: bytes, spec: str) -> str:
-    """UTF-8 to text with `\\n` line ends. Raises DataError with the place of the first byte that is no text."""
-    if not raw:
-        raise DataError(f"{spec} is empty: use a file with text in it")
-    if raw.startswith(_UTF16_MARKS):
-        raise DataError(f"{spec} is UTF-16 (by its first two bytes): save it as UTF-8")
-    zero = raw.find(b"\0")
-    if zero >= 0:
-        raise DataError(f"{spec} has a NUL at byte {zero}, so it is binary or UTF-16: use a text file saved as UTF-8")
-    try:
-        return _normalise(raw.decode("utf-8"))
-    except UnicodeDecodeError as failure:
-        line = raw.count(b"\n", 0, failure.start) + 1
+def _checked(corpus: Corpus, spec: str) -> Corpus:
+    if corpus.layout != "stream" and len(corpus.documents) < 2:
+        what, where = ("document", "line") if corpus.layout == "documents" else ("conversation", "row")
+        or_stream = ", or choose layout stream" if corpus.layout == "documents" and format_of(spec) == "text" else ""
         raise DataError(
-            f"{spec} is not UTF-8: byte 0x{raw[failure.start]:02x} at byte offset {failure.start}, line {line}, "
-            "begins no character; save the file as UTF-8"
-        ) from None
+            f"{spec} holds one {what}, too few to split into training and validation: "
+            f"put one {what} on each {where}{or_stream}"
+        )
+    return corpus
 
 
-def _normalise(text: str) -> str:
-    """Without byte order mark, and with `\\n` for `\\r\\n` and for a lone `\\r`, as Python reads text files."""
-    text = text.removeprefix("\ufeff")
-    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+def hint_at_builtin(spec: str) -> None:
+    """Raises DataError for the bare name of a built-in corpus where no file is called that."""
+    if spec in BUILTINS and not Path(spec).exists():
+        raise DataError(f"there is no file {spec}: did you mean {BUILTIN_PREFIX}{spec}?")

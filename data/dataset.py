@@ -1,16 +1,30 @@
-"""From the name of a corpus to ids ready for batches: load, split, style, tokenise, in this order."""
+"""From the name of a corpus to ids ready for batches: sides of text, a tokenizer for them, their tokens."""
 
 from __future__ import annotations
 
+import json
+import warnings
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, cast
 
-from ..errors import DataError, TokenizerError
-from ..tokenizers import CharTokenizer, Tokenizer
+import numpy as np
+
+from .. import __version__
+from ..errors import ConfigError, DataError, NanochatWarning, TokenizerError
+from ..tokenizers import Tokenizer
 from ..tokenizers.base import id_dtype
-from ..tokenizers.char import Unknown
-from .batches import Kind, TokenStream
-from .corpus import Corpus, LayoutChoice, load_corpus
-from .splitting import Split, Style, split, style
+from .batches import Kind
+from .cache import Parts, cached_stream, digest
+from .chat import Conversation
+from .corpus import Corpus, Documents, LayoutChoice
+from .large import is_large
+from .sides import Reading, Side, read_large, read_whole
+from .splitting import Split, Style
+from .stream import TokenStream
+from .vocabulary import TEMPLATE, TokenizerChoice, count_unknown, extend_tokenizer, make_tokenizer
+
+LossOn = Literal["answers", "all"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,14 +33,14 @@ class Dataset:
 
     corpus: Corpus
     sides: Split
-    """The text of both sides, styled: for counting, showing, or another tokenizer."""
+    """The text of both sides, styled: for counting, showing, or another tokenizer; empty if larger than memory."""
     tokenizer: Tokenizer
     train: TokenStream
     val: TokenStream
 
     @property
     def kind(self) -> Kind:
-        """How this corpus is best cut into batches: a stream as windows, documents as documents."""
+        """How this corpus is best cut into batches: a stream as windows, documents and conversations as documents."""
         return "windows" if self.corpus.layout == "stream" else "documents"
 
     @property
@@ -49,42 +63,95 @@ class Dataset:
         """Bytes of UTF-8 of the corpus, both sides, without style."""
         return self.corpus.n_bytes
 
+    @property
+    def in_memory(self) -> bool:
+        """Whether the text stands in memory; otherwise its ids are mapped from a file."""
+        return bool(self.corpus.documents)
+
 
 def build_dataset(
     spec: str,
     *,
     layout: LayoutChoice = "auto",
+    text_field: str = "",
     style_name: Style = "classic",
-    tokenizer: Tokenizer | None = None,
-    unknown: Unknown = "error",
     val_fraction: float = 0.1,
+    choice: TokenizerChoice = TokenizerChoice(),  # noqa: B008 (frozen)
+    tokenizer: Tokenizer | None = None,
+    extend: bool = False,
+    loss_on: LossOn = "answers",
+    cache: str | Path = "",
 ) -> Dataset:
     """The dataset of `spec` (a path or `builtin:NAME`).
 
-    Without `tokenizer` a character tokenizer is trained on both sides, style included, so that validation holds no
-    unknown character; `unknown` is then its policy for other text, such as prompts. A tokenizer that is given, of a run
-    that goes on, keeps its own policy.
+    choice      how a tokenizer is made for it; make_tokenizer says of which text.
+    tokenizer   one that is there, of a run that goes on, instead: it keeps its own policy for what is unknown. With
+                `extend` it gets what it lacks to spell the training text (extend_tokenizer).
+    loss_on     of conversations: the assistant's answers count as targets, or every token.
+    cache       a folder for tokenised texts, which are mapped from there the next time; "" is none. With it a plain
+                text larger than memory can be had, as one stream in classic style.
 
-    Raises what `load_corpus`, `split` and `style` raise; TokenizerError, naming the corpus, for a character that the
-    given tokenizer cannot spell; DataError if it leaves fewer than 2 tokens on a side.
+    Warns where validation holds words that the vocabulary does not. Raises what `load_corpus`, `split`, `style` and
+    `make_tokenizer` raise; TokenizerError, naming the corpus, for text that the tokenizer cannot spell; DataError if it
+    leaves fewer than 2 tokens on a side; WriteError if the cache cannot be written.
     """
-    corpus = load_corpus(spec, layout)
-    sides = style(split(corpus, val_fraction), style_name)
+    if loss_on not in ("answers", "all"):
+        raise ConfigError(f"loss_on={loss_on!r} is unknown: choose answers or all")
+    reading = Reading(layout, text_field, style_name, val_fraction)
+    corpus, sides, train, val = read_large(spec, reading, cache) if is_large(spec) else read_whole(spec, reading)
     if tokenizer is None:
-        tokenizer = CharTokenizer.train(sides.train + sides.val, unknown=unknown)
-    train = _encode(sides.train, sides, tokenizer, f"the training text of {spec}")
-    val = _encode(sides.val, sides, tokenizer, f"the validation text of {spec}")
-    return Dataset(corpus, sides, tokenizer, train, val)
+        tokenizer = make_tokenizer(choice, train.texts(), val.texts(), train.name)
+    elif extend:
+        tokenizer = extend_tokenizer(tokenizer, train.texts(), min_count=choice.min_count)
+    train_stream, val_stream = (_tokenise(side, tokenizer, loss_on, cache) for side in (train, val))
+    _tell_unknown(tokenizer, train_stream, train)
+    _tell_unknown(tokenizer, val_stream, val)
+    return Dataset(corpus, sides, tokenizer, train_stream, val_stream)
 
 
-def _encode(documents: tuple[str, ...], sides: Split, tokenizer: Tokenizer, where: str) -> TokenStream:
-    arrays = (tokenizer.encode_array(document) for document in documents)
+def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Path) -> TokenStream:
+    def parts() -> Parts:
+        if side.documents is None:
+            return Parts(map(tokenizer.encode_array, side.texts()), np.dtype(id_dtype(tokenizer.vocab_size)))
+        stream = _encode(side.documents, side.layout, tokenizer, loss_on)
+        return Parts([stream.ids], stream.ids.dtype, stream.marks, stream.counted)
+
     try:
-        if sides.layout == "documents":
-            return TokenStream.from_documents(arrays, bos_id=tokenizer.bos_id, dtype=id_dtype(tokenizer.vocab_size))
-        (ids,) = arrays
+        if cache:
+            spelling = digest(json.dumps(tokenizer.to_dict(), sort_keys=True).encode())
+            key = {"text": side.sha256(), "layout": side.layout, "loss_on": loss_on if side.layout == "chat" else ""}
+            stream = cached_stream(Path(cache), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
+        else:
+            stream = _encode(cast("Documents", side.documents), side.layout, tokenizer, loss_on)
     except TokenizerError as failure:
-        raise TokenizerError(f"in {where}: {failure}") from None
-    if len(ids) < 2:
-        raise DataError(f"{where} has {len(ids)} tokens in this vocabulary: use text in the characters it knows")
-    return TokenStream.from_text(ids)
+        raise TokenizerError(f"in {side.name}: {failure}") from None
+    if side.layout == "stream" and len(stream.ids) < 2:
+        n = len(stream.ids)
+        raise DataError(f"{side.name} has {n} tokens in this vocabulary: use text in the characters it knows")
+    return stream
+
+
+def _encode(documents: Documents, layout: str, tokenizer: Tokenizer, loss_on: LossOn) -> TokenStream:
+    kind, bos_id = id_dtype(tokenizer.vocab_size), tokenizer.bos_id
+    if layout == "chat":
+        conversations = (TEMPLATE.encode(tokenizer, each) for each in cast("tuple[Conversation, ...]", documents))
+        if loss_on == "answers":
+            return TokenStream.from_answers(conversations, bos_id=bos_id, dtype=kind)
+        return TokenStream.from_documents((np.array(ids, kind) for ids, _ in conversations), bos_id=bos_id, dtype=kind)
+    arrays = map(tokenizer.encode_array, cast("tuple[str, ...]", documents))
+    if layout == "documents":
+        return TokenStream.from_documents(arrays, bos_id=bos_id, dtype=kind)
+    return TokenStream.from_text(next(arrays))
+
+
+def _tell_unknown(tokenizer: Tokenizer, stream: TokenStream, side: Side) -> None:
+    n_unknown = count_unknown(tokenizer, stream.ids, side.texts())
+    if n_unknown:
+        skipped = getattr(tokenizer, "unknown", "") == "skip"
+        what, n_all = ("left out", stream.n_tokens + n_unknown) if skipped else ("read <UNK>", stream.n_tokens)
+        warnings.warn(
+            f"{n_unknown:,} of {n_all:,} tokens of {side.name} are not in the vocabulary of "
+            f"{tokenizer.vocab_size:,} and are {what}",
+            NanochatWarning,
+            stacklevel=3,
+        )

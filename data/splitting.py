@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Literal
+from typing import Literal, cast
 
 from ..errors import ConfigError
-from .corpus import Corpus, Layout
+from .corpus import Corpus, Documents, Layout
 
 Style = Literal["classic", "futuristic"]
 
@@ -28,8 +28,8 @@ class Split:
     """Both sides of a corpus, in its order."""
 
     layout: Layout
-    train: tuple[str, ...]
-    val: tuple[str, ...]
+    train: Documents
+    val: Documents
     val_is_train: bool = False
     """The corpus was too short for two sides: both hold all of it, and the validation loss measures memory."""
 
@@ -40,49 +40,62 @@ def split(corpus: Corpus, val_fraction: float = 0.1) -> Split:
     stream      the last floor(n * val_fraction + 0.5) of n characters validate, at least 1 and at most n - 1. (Not
                 Python's `round`, which takes halves to the even number.) If a side is then too short for a pair of
                 tokens, both sides are the whole text and `val_is_train` says so.
-    documents   every tenth document validates (index % 10 == 9), or as many as another fraction asks for, spread as
-                evenly; at least one, and at least one stays for training.
+    otherwise   every tenth document or conversation validates (index % 10 == 9), or as many as another fraction asks
+                for, spread as evenly; at least one, and at least one stays for training.
 
     Raises ConfigError unless 0 < val_fraction < 1.
     """
-    if not 0 < val_fraction < 1:
-        raise ConfigError(f"val_fraction={val_fraction} leaves one side empty: choose more than 0 and less than 1")
+    check_fraction(val_fraction)
     if corpus.layout == "stream":
-        return _split_stream(corpus.documents[0], val_fraction)
-    return _split_documents(corpus.documents, val_fraction)
+        return _split_stream(cast("str", corpus.documents[0]), val_fraction)
+    return _split_documents(corpus, val_fraction)
 
 
 def style(sides: Split, name: Style) -> Split:
     """`sides` with its training text in style: classic leaves it, futuristic adds four sentences to it.
 
     They come after the split, as documents of their own or on lines after the stream, so validation never holds them
-    and the losses of both styles can be compared. Raises ConfigError for another name.
+    and the losses of both styles can be compared. Raises ConfigError for another name, and for style in conversations.
     """
     if name not in ("classic", "futuristic"):
         raise ConfigError(f"style={name!r} is unknown: choose classic or futuristic")
     if name == "classic":
         return sides
-    if sides.layout == "documents":
-        return replace(sides, train=sides.train + FUTURISTIC_SENTENCES)
-    return replace(sides, train=("\n".join(sides.train + FUTURISTIC_SENTENCES),))
+    if sides.layout == "chat":
+        raise ConfigError(f"style={name} adds sentences to a text, and these are conversations: choose style classic")
+    texts = (*cast("tuple[str, ...]", sides.train), *FUTURISTIC_SENTENCES)
+    return replace(sides, train=texts if sides.layout == "documents" else ("\n".join(texts),))
+
+
+def check_fraction(val_fraction: float) -> None:
+    """Raises ConfigError unless 0 < val_fraction < 1."""
+    if not 0 < val_fraction < 1:
+        raise ConfigError(f"val_fraction={val_fraction} leaves one side empty: choose more than 0 and less than 1")
+
+
+def stream_cut(n_chars: int, val_fraction: float) -> int:
+    """Where the validation side of a text of n_chars >= 2 characters begins; 0 if it is too short for two sides."""
+    n_val = min(max(int(n_chars * val_fraction + 0.5), 1), n_chars - 1)
+    return n_chars - n_val if min(n_val, n_chars - n_val) >= 2 else 0
 
 
 def _split_stream(text: str, val_fraction: float) -> Split:
-    n_val = min(max(int(len(text) * val_fraction + 0.5), 1), len(text) - 1)
-    train, val = text[:-n_val], text[-n_val:]
-    if min(len(train), len(val)) < 2:
+    cut = stream_cut(len(text), val_fraction)
+    if not cut:
         return Split("stream", (text,), (text,), val_is_train=True)
-    return Split("stream", (train,), (val,))
+    return Split("stream", (text[:cut],), (text[cut:],))
 
 
-def _split_documents(documents: tuple[str, ...], val_fraction: float) -> Split:
+def _split_documents(corpus: Corpus, val_fraction: float) -> Split:
     part = Fraction(val_fraction).limit_denominator(1000)  # in whole numbers: 0.1 is exactly one in ten
     p, q = part.numerator, part.denominator
-    is_val = [(i + 1) * p // q > i * p // q for i in range(len(documents))]
+    is_val = [(i + 1) * p // q > i * p // q for i in range(len(corpus.documents))]
     if not any(is_val):
         is_val[-1] = True
     if all(is_val):
         is_val[0] = False
-    train = tuple(document for document, held in zip(documents, is_val, strict=True) if not held)
-    val = tuple(document for document, held in zip(documents, is_val, strict=True) if held)
-    return Split("documents", train, val)
+    train, val = (
+        tuple(document for document, held in zip(corpus.documents, is_val, strict=True) if held == wanted)
+        for wanted in (False, True)
+    )
+    return Split(corpus.layout, cast("Documents", train), cast("Documents", val))

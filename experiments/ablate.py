@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..data.dataset import build_dataset
+from ..training.prepare import read_data
 from ..training.run import Event
 from .cells import CellResult, cores, run_cell
 from .cluster import run_on_cluster
@@ -110,9 +110,7 @@ def run_ablation(
 def check_data(cell: Cell) -> None:
     """Raises DataError, TokenizerError where the text that all cells read cannot be read: no cell could begin."""
     data = cell.config.data
-    build_dataset(
-        data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
-    )
+    read_data(data)
 
 
 def _run(

@@ -6,12 +6,13 @@ import math
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import GuardError, NanochatError
+from ..errors import GuardError, NanochatError, NanochatWarning
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..training.config import RunConfig
@@ -111,7 +112,9 @@ def run_cell(
     forget_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
-        record = run_training(cell.config, observe=listen, should_stop=should_stop)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NanochatWarning)  # about the data of all cells: said before the first
+            record = run_training(cell.config, observe=listen, should_stop=should_stop)
     except (GuardError, MemoryError) as error:
         record = no_record(cell, "refused", str(error) or "not enough memory")
     except NanochatError as error:

@@ -1,4 +1,4 @@
-"""One sweep at a time in a folder: a lock that the system lets go of when its holder dies, however it dies."""
+"""One sweep, or run, at a time in a folder: a lock that the system lets go of when its holder dies, however it dies."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from ..errors import GuardError
 
 
 @contextmanager
-def folder_locked(folder: Path) -> Iterator[None]:
-    """Hold `folder` for this process. Raises GuardError where another one holds it, WriteError.
+def folder_locked(folder: Path, who: str = "sweep") -> Iterator[None]:
+    """Hold `folder` for this process, a `who`. Raises GuardError where another one holds it, WriteError.
 
     A lock file that a dead process left behind holds nobody up: the system's lock on it ended with the process.
     """
     make_directory(folder)
     path = folder / ".lock"
-    descriptor = _take(path)
+    descriptor = _take(path, who)
     try:
         os.ftruncate(descriptor, 0)
         os.write(descriptor, f"{os.getpid()}\n".encode())
@@ -31,7 +31,7 @@ def folder_locked(folder: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _take(path: Path) -> int:
+def _take(path: Path, who: str) -> int:
     """An open file with the lock on it."""
     while True:
         with writing(path):
@@ -39,7 +39,7 @@ def _take(path: Path) -> int:
         if not _lock(descriptor):
             holder = _holder(descriptor)
             os.close(descriptor)
-            raise GuardError(f"another sweep{holder} is at work in {path.parent}: wait for it, or choose another --out")
+            raise GuardError(f"another {who}{holder} is at work in {path.parent}: wait for it, or choose another --out")
         with suppress(OSError):
             if os.path.samestat(os.fstat(descriptor), path.stat()):
                 return descriptor

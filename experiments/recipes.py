@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from ..errors import ConfigError
 from ..models.parameters import count_parameters
 from ..training.config import RunConfig
-from ..validation import nearest
+from ..validation import nearest, read_toml_table
 from .axes import convert, full_path
 from .grid import HEAD_AND_NORM, SETTING_HINTS, AblationConfig
 from .significance import least_seeds
@@ -69,12 +68,7 @@ def read_recipe(path: Path) -> Recipe:
     norm = ["rms", "layer"]     preset = "mini-gpt"
     "training.lr" = [0.01]      training.steps = 200
     """
-    try:
-        content = json.loads(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
-    except FileNotFoundError as error:
-        raise ConfigError(f"--study {path} does not exist: check the path") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--study {path} cannot be read as TOML: {error}") from error
+    content = read_toml_table(path, "--study")
     known = ("axes", "base", *_SETTINGS)
     for key in content:
         if key not in known:

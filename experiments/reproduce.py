@@ -13,13 +13,21 @@ from ..training.resolve import resolve
 from .grid import HEAD_AND_NORM, AblationConfig, flatten
 
 _FLAGS = {
+    "start_from": "--from",
+    "partial": "--partial",
     "mode": "--mode",
     "data.source": "--data",
     "data.layout": "--layout",
+    "data.tokenizer": "--tokenizer",
+    "data.vocab_size": "--vocab-size",
+    "data.loss_on": "--loss-on",
+    "data.packing": "--packing",
     "data.unknown": "--unknown",
     "data.style": "--style",
     "seed": "--seed",
     "training.steps": "--steps",
+    "training.epochs": "--epochs",
+    "training.patience": "--patience",
     "training.optimizer": "--optimizer",
     "training.lr": "--lr",
     "training.lr_schedule": "--lr-schedule",
@@ -88,7 +96,7 @@ def _differences(config: RunConfig) -> Iterator[tuple[str, list[str]]]:
 
 
 def _skipped(config: RunConfig) -> set[str]:
-    skipped = {"model.vocab_size", "preset"}
+    skipped = {"model.vocab_size", "preset", *(["training.steps"] if config.training.epochs else [])}
     builtin = BUILTINS.get(config.data.source.removeprefix("builtin:"))
     if config.data.source.startswith("builtin:") and builtin and builtin.layout == config.data.layout:
         skipped.add("data.layout")

@@ -5,14 +5,18 @@ Knows no tokenizer.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import repeat
 from typing import Any
 
 import numpy as np
 
 from ..models.build import logits_array
-from .samplers import sample_token
+from .samplers import Sampling, sample_token
+
+IsOver = Callable[[Sequence[int]], bool]
+"""Whether these new ids of a text are enough."""
 
 
 def generate(
@@ -21,20 +25,49 @@ def generate(
     *,
     context: int,
     max_new_tokens: int,
-    temperature: float,
+    sampling: Sampling,
     rng: np.random.Generator,
-    stop_id: int | None = None,
+    stop_ids: Collection[int] = (),
     banned: tuple[int, ...] = (),
 ) -> Iterator[int]:
-    """Yield new token ids until `stop_id` is drawn (it is not yielded) or `max_new_tokens` are out.
+    """Yield new token ids until one of `stop_ids` is drawn (it is not yielded) or `max_new_tokens` are out.
 
     While the text fits in `context` tokens, keys and values are cached and each token costs one step of the model.
     After that the window slides: the model reads the last `context` tokens anew for each token, since all
-    of their positions have changed.
+    of their positions have changed. The repetition penalty is for all tokens of prompt and text but `stop_ids`.
     """
+    steps = draw_steps(
+        model,
+        prompt_ids,
+        context=context,
+        max_new_tokens=max_new_tokens,
+        sampling=sampling,
+        rng=rng,
+        stop_ids=stop_ids,
+        banned=banned,
+    )
+    for token, _ in steps:
+        if token in stop_ids:
+            return
+        yield token
+
+
+def draw_steps(
+    model: Any,
+    prompt_ids: Sequence[int],
+    *,
+    context: int,
+    max_new_tokens: int,
+    sampling: Sampling,
+    rng: np.random.Generator,
+    stop_ids: Collection[int] = (),
+    banned: tuple[int, ...] = (),
+) -> Iterator[tuple[int, np.ndarray]]:
+    """What `generate` does step by step: each id with the logits (V,) it was drawn from, a stop id last included."""
     ids = list(prompt_ids)
     if not ids:
         raise ValueError("generation starts from at least one token: give the BOS id")
+    choose = _chooser(sampling, frozenset(stop_ids), banned)
     cache = None
     for _ in range(max_new_tokens):
         if cache is None or len(ids) > context:
@@ -42,10 +75,10 @@ def generate(
         else:
             unread = ids[-1:]
         logits = logits_array(model, [unread], cache)[0, -1]
-        token = sample_token(logits, temperature=temperature, rng=rng, banned=banned)
-        if token == stop_id:
+        token = choose(logits, ids, rng)
+        yield token, logits
+        if token in stop_ids:
             return
-        yield token
         ids.append(token)
 
 
@@ -55,56 +88,72 @@ def generate_batch(
     *,
     context: int,
     max_new_tokens: int,
-    temperature: float,
+    sampling: Sampling,
     rngs: Sequence[np.random.Generator],
-    stop_id: int | None = None,
+    stop_ids: Collection[int] = (),
     banned: tuple[int, ...] = (),
+    are_over: Sequence[IsOver | None] | None = None,
 ) -> list[list[int]]:
     """For each prompt the new ids that `generate` yields with the generator of the same place, up to rounding.
 
     An array model reads and continues all texts together while they fit in `context`, each until it ends; what is
-    longer, and texts of other models, come one after the other.
+    longer, and texts of other models, come one after the other. A text ends too when its place in `are_over` says so
+    of its new ids.
     """
     if len(prompts) != len(rngs):
         raise ValueError(f"{len(prompts)} prompts and {len(rngs)} generators: give one for each prompt")
-    texts = [_Text(list(prompt), rng, max_new_tokens) for prompt, rng in zip(prompts, rngs, strict=True)]
+    texts = [
+        _Text(list(prompt), len(prompt), rng, max_new_tokens, is_over)
+        for prompt, rng, is_over in zip(prompts, rngs, are_over or repeat(None, len(prompts)), strict=True)
+    ]
+    choose = _chooser(sampling, frozenset(stop_ids), banned)
 
     def extend(text: _Text, logits: np.ndarray) -> None:
-        token = sample_token(logits, temperature=temperature, rng=text.rng, banned=banned)
-        text.n_left = 0 if token == stop_id else text.n_left - 1
-        if token != stop_id:
-            text.new.append(token)
+        token = choose(logits, text.ids, text.rng)
+        if token in stop_ids:
+            text.n_left = 0
+        else:
+            text.add(token)
 
     if getattr(model, "takes_arrays", False) and hasattr(model, "empty_cache"):
         _extend_together(
-            model, [text for text in texts if text.n_left and 0 < len(text.prompt) <= context], context, extend
+            model, [text for text in texts if text.n_left and 0 < text.n_prompt <= context], context, extend
         )
     for text in texts:
-        text.new += generate(
+        rest = generate(
             model,
             text.ids,
             context=context,
             max_new_tokens=text.n_left,
-            temperature=temperature,
+            sampling=sampling,
             rng=text.rng,
-            stop_id=stop_id,
+            stop_ids=stop_ids,
             banned=banned,
         )
+        for token in rest:
+            text.add(token)
+            if not text.n_left:
+                break
     return [text.new for text in texts]
 
 
 @dataclass(eq=False)
 class _Text:
-    """A row of a batch: what it began with, what was added, and how many tokens may still come."""
+    """A row of a batch: its ids, how many of them it began with, and how many tokens may still come."""
 
-    prompt: list[int]
+    ids: list[int]
+    n_prompt: int
     rng: np.random.Generator
     n_left: int
-    new: list[int] = field(default_factory=list)
+    is_over: IsOver | None
 
     @property
-    def ids(self) -> list[int]:
-        return self.prompt + self.new
+    def new(self) -> list[int]:
+        return self.ids[self.n_prompt :]
+
+    def add(self, token: int) -> None:
+        self.ids.append(token)
+        self.n_left = 0 if self.is_over and self.is_over(self.new) else self.n_left - 1
 
 
 def _extend_together(model: Any, texts: list[_Text], context: int, extend: Callable[[_Text, np.ndarray], None]) -> None:
@@ -112,10 +161,10 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
     if not texts:
         return
     cache = model.empty_cache(len(texts))
-    lengths = np.array([len(text.prompt) for text in texts])
+    lengths = np.array([text.n_prompt for text in texts])
     prompts = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # what fills a row up comes after all it looks at
     for row, text in zip(prompts, texts, strict=True):
-        row[: len(text.prompt)] = text.prompt
+        row[: text.n_prompt] = text.ids
     logits = logits_array(model, prompts, cache)[np.arange(len(texts)), lengths - 1]  # (B, V)
     cache.set_lengths(lengths)
     while True:
@@ -127,7 +176,19 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
         if len(staying) < len(texts):
             texts = [texts[i] for i in staying]
             cache.keep(staying)
-        logits = logits_array(model, [[text.new[-1]] for text in texts], cache)[:, -1]  # (B, V)
+        logits = logits_array(model, [[text.ids[-1]] for text in texts], cache)[:, -1]  # (B, V)
+
+
+def _chooser(
+    sampling: Sampling, stop_ids: frozenset[int], banned: tuple[int, ...]
+) -> Callable[[np.ndarray, Sequence[int], np.random.Generator], int]:
+    """(logits, ids so far, generator) -> the next id. What ends a text is not penalised for having stood in it."""
+
+    def choose(logits: np.ndarray, ids: Sequence[int], rng: np.random.Generator) -> int:
+        seen = () if sampling.repetition_penalty == 1 else [id_ for id_ in ids if id_ not in stop_ids]
+        return sample_token(logits, sampling, rng, banned=banned, seen=seen)
+
+    return choose
 
 
 def _new_cache(model: Any) -> Any:

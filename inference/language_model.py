@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
-from ..checkpoints.directory import MANIFEST, newest_checkpoint, verify
-from ..checkpoints.weights import Snapshot, load_snapshot, save_snapshot
-from ..errors import CheckpointError, ConfigError, GuardError
+from ..checkpoints.structure import structure_problems
+from ..checkpoints.weights import Snapshot, save_snapshot
+from ..errors import CheckpointError, GuardError
 from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig, build_model, context_size, logits_array
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
 from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
 from ..validation import read_dataclass
-from .generate import generate
-from .samplers import check_temperature
+from .alternatives import Choice, choices
+from .beam import beam_search
+from .generate import draw_steps, generate, generate_batch
+from .model_files import Which, read_model
+from .samplers import Sampling
+from .stopping import check_stops, stop_at, stop_test
 
 LongPrompt = Literal["error", "truncate-left"]
 
@@ -38,6 +42,8 @@ class LanguageModel:
     mode: Mode
     stops_at_bos: bool
     """Trained on documents, so BOS ends a text; otherwise BOS is never drawn."""
+    origin: Mapping[str, Any] = field(default_factory=dict)
+    """Where the weights come from: step, preset, data, seed; {} where nobody knows."""
 
     def generate(self, prompt: str = "", **options: Any) -> str:
         """The prompt and what follows it; the options are those of `stream`."""
@@ -48,33 +54,93 @@ class LanguageModel:
         prompt: str = "",
         *,
         max_new_tokens: int = 200,
-        temperature: float = 0.8,
+        stop: Sequence[str] = (),
         seed: int | np.random.Generator = 0,
         long_prompt: LongPrompt = "error",
+        **sampling: Any,
     ) -> Iterator[str]:
-        """Yield the continuation of `prompt` piece by piece.
+        """Yield the continuation of `prompt` piece by piece, up to the first of the strings in `stop`.
 
-        Raises UsageError on a bad temperature, TokenizerError on text outside the vocabulary, and GuardError on a
+        `sampling` are the fields of `Sampling`: temperature (0.8), top_k, top_p, min_p, repetition_penalty.
+        Raises UsageError on a bad one, TokenizerError on text outside the vocabulary, and GuardError on a
         prompt longer than the context unless `long_prompt` says that its beginning may be dropped.
         """
-        check_temperature(temperature)
-        bos = self.tokenizer.bos_id
-        ids = (
-            [bos, *self.tokenizer.encode(prompt)] if self.stops_at_bos or not prompt else self.tokenizer.encode(prompt)
-        )
-        if self.context > 1:  # a bigram reads the last token of a prompt of any length
-            ids = fit_prompt(ids, self.context, long_prompt)
-        new_ids = generate(
+        settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
+        rng = np.random.default_rng(seed)
+        new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **self._limits())
+        yield from stop_at(decode_stream(self.tokenizer, new_ids, before=ids), stops)
+
+    def generate_batch(
+        self,
+        prompts: Sequence[str],
+        *,
+        max_new_tokens: int = 200,
+        stop: Sequence[str] = (),
+        seed: int = 0,
+        long_prompt: LongPrompt = "error",
+        batch_size: int = 16,
+        **sampling: Any,
+    ) -> Iterator[str]:
+        """Yield for each prompt what `generate` gives with the seed [seed, its place], many at a time.
+
+        Whatever the batch size, the texts are the same but where the rounding of a batch tips a balance.
+        """
+        settings, stops, options = Sampling(**sampling), check_stops(stop), self._limits()
+        rows = [self._read(prompt, long_prompt) for prompt in prompts]
+        for start in range(0, len(rows), batch_size):
+            places = range(start, min(start + batch_size, len(rows)))
+            continued = generate_batch(
+                self.model,
+                [rows[i] for i in places],
+                max_new_tokens=max_new_tokens,
+                sampling=settings,
+                rngs=[np.random.default_rng([seed, i]) for i in places],
+                are_over=[stop_test(self.tokenizer, stops, rows[i]) for i in places] if stops else None,
+                **options,
+            )
+            for i, new_ids in zip(places, continued, strict=True):
+                yield prompts[i] + self._text(new_ids, rows[i], stops)
+
+    def beam(
+        self,
+        prompt: str = "",
+        *,
+        width: int = 5,
+        length_penalty: float = 1.0,
+        max_new_tokens: int = 200,
+        stop: Sequence[str] = (),
+        long_prompt: LongPrompt = "error",
+    ) -> list[tuple[str, float]]:
+        """The prompt and what most likely follows it, with its score, the best of `width` first: see `beam_search`."""
+        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
+        found = beam_search(
             self.model,
             ids,
-            context=self.context,
+            width=width,
+            length_penalty=length_penalty,
             max_new_tokens=max_new_tokens,
-            temperature=temperature,
-            rng=np.random.default_rng(seed),
-            stop_id=bos if self.stops_at_bos else None,
-            banned=() if self.stops_at_bos else (bos,),
+            is_over=stop_test(self.tokenizer, stops, ids),
+            **self._limits(),
         )
-        yield from decode_stream(self.tokenizer, new_ids, before=ids)
+        return [(prompt + self._text(one.ids, ids, stops), one.score) for one in found]
+
+    def alternatives(
+        self,
+        prompt: str = "",
+        *,
+        n: int = 5,
+        max_new_tokens: int = 200,
+        stop: Sequence[str] = (),
+        seed: int | np.random.Generator = 0,
+        long_prompt: LongPrompt = "error",
+        **sampling: Any,
+    ) -> Iterator[Choice]:
+        """The tokens of one continuation, a BOS that ends it included, each beside the `n` likeliest in its place."""
+        settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
+        limits, rng = self._limits(), np.random.default_rng(seed)
+        steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **limits)
+        is_over = stop_test(self.tokenizer, stops, ids)
+        return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Logits after each of the ids.       (T,) -> (T, V)"""
@@ -85,10 +151,29 @@ class LanguageModel:
         """How many tokens the next one can depend on."""
         return context_size(self.config)
 
+    def _read(self, prompt: str, long_prompt: LongPrompt) -> list[int]:
+        """The ids that a text goes on from; BOS where there are none. Raises TokenizerError, GuardError."""
+        bos = [self.tokenizer.bos_id]
+        ids = (bos if self.stops_at_bos else []) + self.tokenizer.encode(prompt) or bos
+        if self.context == 1:  # a bigram reads the last token of a prompt of any length
+            return ids
+        return fit_prompt(ids, self.context, long_prompt)
+
+    def _limits(self) -> dict[str, Any]:
+        """How far the model sees, what ends a text, and what is never drawn."""
+        bos = (self.tokenizer.bos_id,)
+        stop_ids, banned = (bos, ()) if self.stops_at_bos else ((), bos)
+        return {"context": self.context, "stop_ids": stop_ids, "banned": banned}
+
+    def _text(self, new_ids: Sequence[int], before: list[int], stops: Sequence[str]) -> str:
+        """What the pieces of a stream join to."""
+        return "".join(stop_at(decode_stream(self.tokenizer, new_ids, before), stops))
+
     def save(self, path: str | Path) -> None:
-        """Write model, tokenizer and config to one readable `.json` file. Raises WriteError."""
-        if Path(path).suffix != ".json":
-            raise ConfigError(f"cannot save to {path}: give a name that ends in .json")
+        """Write model, tokenizer and config to one file: .safetensors, or readable .json or .json.gz, by its ending.
+
+        Raises WriteError, and ConfigError on another ending.
+        """
         save_snapshot(Path(path), self.snapshot())
 
     def snapshot(self) -> Snapshot:
@@ -102,17 +187,18 @@ class LanguageModel:
             model=asdict(self.config),
             tokenizer=self.tokenizer.to_dict(),
             stops_at_bos=self.stops_at_bos,
-            weights=weights,
+            weights={name: np.asarray(weight) for name, weight in weights.items()},  # scalar: float64
+            origin=self.origin,
         )
 
 
-def load(path: str | Path) -> LanguageModel:
-    """The model in a `.json` file, a checkpoint folder or a run's folder (its newest whole checkpoint).
+def load(path: str | Path, which: Which = "last") -> LanguageModel:
+    """The model in a file of any of our formats, in a checkpoint folder, or in a run's: its last one or its best.
 
-    Raises CheckpointError.
+    A damaged checkpoint of a run is passed over with a warning. Raises CheckpointError, which lists everything that
+    does not fit where the weights are not those of the configuration.
     """
-    file = find_model_file(Path(path))
-    snapshot = load_snapshot(file)
+    file, snapshot = read_model(Path(path), which)
     try:
         kind: type[ModelConfig] = BigramConfig if snapshot.model_kind == "bigram" else GPTConfig
         config = read_dataclass(kind, snapshot.model, "model")
@@ -122,7 +208,9 @@ def load(path: str | Path) -> LanguageModel:
         model.load_state_dict(snapshot.weights)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{file} does not describe a model that can be built: {error}") from error
-    return LanguageModel(model, tokenizer, config, snapshot.model_kind, snapshot.mode, snapshot.stops_at_bos)
+    return LanguageModel(
+        model, tokenizer, config, snapshot.model_kind, snapshot.mode, snapshot.stops_at_bos, snapshot.origin
+    )
 
 
 def _check_sizes(config: ModelConfig, tokenizer: Tokenizer, snapshot: Snapshot) -> None:
@@ -131,25 +219,10 @@ def _check_sizes(config: ModelConfig, tokenizer: Tokenizer, snapshot: Snapshot) 
         raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
     if isinstance(config, GPTConfig) and config.n_layer > len(snapshot.weights):
         raise ValueError(f"it has {len(snapshot.weights)} weights for n_layer={config.n_layer}")
-    for name, parameter in config.parameters().items():
-        shape = np.shape(snapshot.weights.get(name, ()))
-        if shape != parameter.shape:
-            raise ValueError(f"{name} has shape {shape}, the model has {parameter.shape}")
-        if snapshot.dtype == "float32" and np.abs(snapshot.weights[name]).max(initial=0) > np.finfo(np.float32).max:
-            raise ValueError(f"{name} holds a number that float32 cannot")
-
-
-def find_model_file(path: Path) -> Path:
-    """`model.json` of a run or checkpoint folder, or the file itself. Raises CheckpointError."""
-    if path.is_dir():
-        if (path / "checkpoints").is_dir():
-            path = newest_checkpoint(path / "checkpoints")
-        elif (path / MANIFEST).is_file():
-            verify(path)
-        path = path / "model.json"
-    if not path.is_file():
-        raise CheckpointError(f"there is no model at {path}: train one with `nanochat train`, or give another --run")
-    return path
+    shapes = {name: parameter.shape for name, parameter in config.parameters().items()}
+    problems = structure_problems(shapes, snapshot.weights, dtype=snapshot.dtype)
+    if problems:
+        raise ValueError("; ".join(problems))
 
 
 def fit_prompt(ids: list[int], context: int, policy: LongPrompt) -> list[int]:

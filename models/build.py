@@ -27,9 +27,10 @@ def build_model(
         from .bigram import tensor as bigram
         from .gpt import tensor as gpt
 
-        if isinstance(config, BigramConfig):
-            return bigram.Bigram(config, dtype=np.dtype(dtype))
-        return gpt.GPT(config, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
+        with np.errstate(over="ignore"):  # in first weights drawn by an absurd init_scale: others will be loaded
+            if isinstance(config, BigramConfig):
+                return bigram.Bigram(config, dtype=np.dtype(dtype))
+            return gpt.GPT(config, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
     if isinstance(config, BigramConfig):
         from .bigram.scalar import Bigram
 
@@ -54,7 +55,7 @@ def logits_array(model: Any, ids: Sequence[Sequence[int]] | np.ndarray, cache: A
     if getattr(model, "takes_arrays", False):
         from ..engine.tensor import no_grad
 
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):  # what is not finite is named by whoever reads the logits
             return np.asarray(model.logits(np.asarray(ids), cache).data)
     rows = [model.logits([int(i) for i in row], cache) for row in ids]
     return np.array([[[float(z) for z in position] for position in row] for row in rows])

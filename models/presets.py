@@ -17,7 +17,7 @@ Mode = Literal["scalar", "tensor"]
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
-    """A model configuration and the training settings that differ from their defaults."""
+    """A model configuration, and the settings of training and data that differ from their defaults."""
 
     model: BigramConfig | GPTConfig
     model_kind: ModelKind
@@ -26,6 +26,8 @@ class Preset:
     """Where architecture and recipe come from."""
     training: Mapping[str, Any] = field(default_factory=dict)
     """Fields of TrainingConfig."""
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of DataConfig: what the architecture was made to read."""
 
 
 _NANOGPT: dict[str, Any] = {
@@ -84,6 +86,7 @@ PRESETS: dict[str, Preset] = {
         mode="tensor",
         source="RustGPT at 98aeb4e (2025), with the 8 heads and output projection that its requirements ask for",
         training={"lr": 5e-4, "batch_size": 16, "replicas": 0, "weight_decay": 0.0, "eval_tokens": 16384},
+        data={"source": "builtin:facts", "tokenizer": "word"},
     ),
     "nanogpt-cpu": Preset(
         model=GPTConfig(

@@ -72,7 +72,8 @@ class CharTokenizer:
     def train(cls, texts: str | Iterable[str], *, unknown: Unknown = "error") -> Self:
         """The tokenizer of exactly the characters of `texts`: one text or several."""
         chars: set[str] = set()
-        chars.update(*([texts] if isinstance(texts, str) else texts))
+        for text in [texts] if isinstance(texts, str) else texts:  # one at a time: they may be larger than memory
+            chars.update(text)
         return cls("".join(sorted(chars)), unknown, has_unk=unknown == "unk")
 
     @property

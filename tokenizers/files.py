@@ -8,13 +8,14 @@ vocab.json and merges.txt    GPT-2's: byte-level BPE, read only
 from __future__ import annotations
 
 import json
+import math
 import os
 import stat
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 from ..errors import TokenizerError, WriteError
 from .base import Tokenizer
@@ -103,7 +104,9 @@ def _configured(path: Path) -> str | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(_read_text(path), object_pairs_hook=_without_twins)
+        content = json.loads(
+            _read_text(path), object_pairs_hook=_without_twins, parse_constant=_refuse_number, parse_float=_finite
+        )
     except (ValueError, RecursionError) as failure:
         if isinstance(failure, TokenizerError):
             raise
@@ -123,6 +126,17 @@ def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
         raise ValueError(f"key {twice[:40]!r} stands twice in one object")
     return content
+
+
+def _refuse_number(word: str) -> NoReturn:
+    """NaN and Infinity, which Python's reader takes."""
+    raise ValueError(f"{word[:20]} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    """A number; Python reads 1e999 as infinite."""
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse_number(digits)
 
 
 def _there(path: Path, *, folder: bool = False) -> bool:
@@ -149,4 +163,5 @@ def _read_text(path: Path) -> str:
     except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
         if isinstance(failure, TokenizerError):
             raise
-        raise TokenizerError(f"{str(path)!r} cannot be read ({failure}): check the path and its permissions") from None
+        reason = getattr(failure, "strerror", None) or failure
+        raise TokenizerError(f"{str(path)!r} cannot be read ({reason}): check the path and its permissions") from None

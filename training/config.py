@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
+
+if TYPE_CHECKING:
+    from ..data.vocabulary import TokenizerChoice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +22,10 @@ class TrainingConfig:
 
     steps: int = 500
     """Optimizer steps; 0 only measures the first weights."""
+    epochs: float = 0.0
+    """Passes over the training text, from which `steps` follows; 0: `steps` says."""
+    patience: int = 0
+    """Stop early after so many validations without a new best; 0 never does."""
     batch_size: int = 1
     """Windows or documents in one micro-batch."""
     grad_accum: int = 1
@@ -60,16 +67,32 @@ class TrainingConfig:
     sample_every: int = 0
     """Steps between samples shown while training; 0 is off."""
     checkpoint_every: int = 0
-    """Steps between checkpoints; the last step is always saved."""
+    """Steps between checkpoints; one precedes each validation but the first, and the last step is always saved."""
+    keep_last: int = 2
+    """Checkpoints that stay, newest first, the one of the best validation besides; 0 keeps all."""
+    checkpoint_format: Literal["safetensors", "json", "json.gz"] = "safetensors"
+    """How weights and the optimizer's memory are written: binary, readable, or readable and compressed."""
+    max_loss: float = 1000.0
+    """Diverged: a loss above this, in nats a token, a hundred times that of guessing; 0 is off."""
+    max_gradient: float = 1e6
+    """Diverged: a gradient's norm, before clipping, ten thousand times the largest of our studies; 0 is off."""
+    max_weight: float = 1e5
+    """Diverged: a weight where float32 counts in steps of 0.008 and rounds a usual update away; 0 is off."""
     max_memory_growth: float = 4.0
     """Refuse to go on when resident memory exceeds this many times what the first steps used; 0 is off."""
 
     def __post_init__(self) -> None:
-        counts = ("steps", "warmup", "replicas", "eval_every", "eval_tokens", "sample_every", "checkpoint_every")
-        self._require(counts, lambda x: x >= 0, "is negative: give 0 or more")
+        counts = ("steps", "warmup", "replicas", "eval_every", "eval_tokens", "sample_every")
+        self._require(
+            (*counts, "checkpoint_every", "keep_last", "patience"), lambda x: x >= 0, "is negative: give 0 or more"
+        )
         self._require(("batch_size", "grad_accum"), lambda x: x >= 1, "is too small: give 1 or more")
-        amounts = ("weight_decay", "max_grad_norm", "agc", "max_memory_growth")
-        self._require(amounts, lambda x: 0 <= x < math.inf, "is not a number of 0 or more: give 0 to turn it off")
+        amounts = ("epochs", "weight_decay", "max_grad_norm", "agc", "max_loss", "max_gradient", "max_weight")
+        self._require(
+            (*amounts, "max_memory_growth"),
+            lambda x: 0 <= x < math.inf,
+            "is not a number of 0 or more: give 0 to turn it off",
+        )
         self._require(("beta1", "beta2", "momentum"), lambda x: 0 <= x < 1, "is outside 0 to 1: give e.g. 0.9")
         self._require(("warmdown", "min_lr_ratio"), lambda x: 0 <= x <= 1, "is outside 0 to 1: give e.g. 0.5")
         self._require(("lr", "eps"), lambda x: 0 < x < math.inf, "is not a positive number: give e.g. 0.01")
@@ -99,19 +122,43 @@ class DataConfig:
     """What the model reads."""
 
     source: str = "builtin:names"
-    """A text file, or builtin:names, builtin:verse, builtin:facts."""
-    layout: Literal["auto", "documents", "stream"] = "auto"
-    """One document a line, or one stream; auto decides by the lines' lengths."""
+    """A file of text, JSON, JSON Lines or CSV, or builtin:names, builtin:verse, builtin:facts."""
+    layout: Literal["auto", "documents", "stream", "chat"] = "auto"
+    """One document a line or row, one stream, or conversations; auto decides by the rows, or by the lines' lengths."""
+    text_field: str = ""
+    """Field of JSON objects or column of a CSV that holds the text; "" where that is clear."""
+    tokenizer: str = "char"
+    """char, word, bpe, or the path of a tokenizer's file."""
+    vocab_size: int = 0
+    """The most ids of word or bpe, special ones included; 0: every word, or 1,024."""
+    min_count: int = 0
+    """How often a word or a pair of bpe must occur; 0: once, or twice."""
+    loss_on: Literal["answers", "all"] = "answers"
+    """Of conversations: which tokens are targets."""
+    packing: Literal["none", "isolated", "joined"] = "none"
+    """Of documents and conversations: one a row, or several, that do not attend to each other or do."""
+    cache: str = ""
+    """Folder of tokenised texts for the next run, and for a text larger than memory; "" is none."""
     style: Literal["classic", "futuristic"] = "classic"
     """futuristic adds four sentences of another world to the training text."""
     val_fraction: float = 0.1
     """Share kept for validation."""
-    unknown: Literal["error", "skip", "unk"] = "error"
-    """What a character outside the vocabulary does."""
+    unknown: Literal["auto", "error", "skip", "unk"] = "auto"
+    """What a character or word outside the vocabulary does; auto: a character is an error, a word reads <UNK>."""
 
     def __post_init__(self) -> None:
         if not 0 < self.val_fraction < 1:
             raise ConfigError(f"val_fraction={self.val_fraction} is outside 0 to 1: give e.g. 0.1")
+        _ = self.choice  # checks its fields
+
+    @property
+    def choice(self) -> TokenizerChoice:
+        """How the tokenizer is made."""
+        from ..data.vocabulary import TokenizerChoice  # regex and numpy: not before a run is configured
+
+        return TokenizerChoice(
+            tokenizer=self.tokenizer, vocab_size=self.vocab_size, min_count=self.min_count, unknown=self.unknown
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +175,10 @@ class RunConfig:
     """Precision of the arrays in tensor mode; Python floats, of scalar mode, are float64."""
     seed: int = 1337
     """Root of the streams init, data, dropout and sample."""
+    start_from: str = ""
+    """A run, checkpoint or model whose weights are the first ones, its vocabulary extended; "" draws them."""
+    partial: str = ""
+    """Take only weights of these names (as in a shell: h.*), where they fit, with a vocabulary of the text; "": all."""
     model: GPTConfig | BigramConfig = field(default_factory=GPTConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
@@ -139,6 +190,8 @@ class RunConfig:
             raise ConfigError(
                 f"model_kind={self.model_kind} does not fit preset {self.preset!r}: choose another --preset"
             )
+        if self.partial and not self.start_from:
+            raise ConfigError(f"partial={self.partial} needs a model to take weights from: give --from RUN")
         if self.mode == "scalar":
             self._refuse_tensor_settings()
 

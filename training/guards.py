@@ -1,4 +1,4 @@
-"""What stops a run before it wastes an afternoon: numbers that are not finite, memory that drifts."""
+"""What stops a run before it wastes an afternoon: numbers that explode or are none, memory that drifts."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -17,26 +17,61 @@ from ..errors import DivergedError, GuardError
 _ADVICE = "try a lower --lr, a longer --warmup or --max-grad-norm 1"
 
 
-def check_loss_finite(loss: float, model: Any, step: int) -> None:
-    """Raises DivergedError, which names the first tensor with a bad weight where that is the reason."""
-    if not math.isfinite(loss):
-        name = _first_not_finite(model, attrgetter("data"))
-        reason = f", since the weights of {name} are not finite" if name else ", though every weight is finite"
-        raise DivergedError(f"the loss is {loss} at step {step}{reason}: {_ADVICE}")
+def check_loss(
+    loss: float, model: Any, step: int, limit: float = 0.0, what: Literal["loss", "validation loss"] = "loss"
+) -> None:
+    """Raises DivergedError on a loss that is not finite, or above `limit` where one is set (> 0)."""
+    if math.isfinite(loss) and not 0 < limit < loss:
+        return
+    name = _first_not_finite(model, attrgetter("data"))
+    if name:
+        reason = f", since the weights of {name} are not finite"
+    else:
+        largest, where = _largest(model, attrgetter("data"))
+        reason = f", though every weight is finite, the largest {largest:.3g} in {where}"
+    above = f", above training.max_loss={limit:g}" if math.isfinite(loss) else ""
+    when = "at" if what == "loss" else "after"
+    raise DivergedError(f"the {what} is {loss:.6g} {when} step {step}{above}{reason}: {_ADVICE}")
 
 
-def check_gradients_finite(grad_norm: float, model: Any, step: int) -> None:
-    """Raises DivergedError naming the first tensor whose gradient is not finite."""
+def check_gradient(grad_norm: float, model: Any, step: int, limit: float = 0.0) -> None:
+    """Raises DivergedError on a norm that is not finite, or above `limit` where one is set; it names the tensor."""
+    if math.isfinite(grad_norm) and not 0 < limit < grad_norm:
+        return
     if not math.isfinite(grad_norm):
         name = _first_not_finite(model, attrgetter("grad")) or "all of them together"
         raise DivergedError(f"the gradient of {name} is not finite at step {step}: {_ADVICE}")
+    _, name = _largest(model, attrgetter("grad"))
+    raise DivergedError(
+        f"the gradient's norm is {grad_norm:.3g} at step {step}, above training.max_gradient={limit:g}, and largest in "
+        f"{name}: {_ADVICE}"
+    )
 
 
-def check_weights_finite(model: Any, step: int) -> None:
-    """Raises DivergedError naming the first tensor with a weight that is not finite; step 0 are the first weights."""
+def check_weights(model: Any, step: int, limit: float = 0.0, norm: float = math.nan) -> None:
+    """Raises DivergedError naming the tensor with a weight that is not finite, or above `limit` where one is set.
+
+    step 0 are the first weights. No weight is larger than the `norm` of them all, so that where it is known, one
+    number tells that all are well.
+    """
+    if norm < (limit or math.inf):
+        return
     name = _first_not_finite(model, attrgetter("data"))
     if name:
         raise DivergedError(f"the weights of {name} are not finite after step {step}: {_ADVICE}")
+    largest, name = _largest(model, attrgetter("data")) if limit else (0.0, "")
+    if largest > limit:
+        raise DivergedError(
+            f"the weights of {name} reach {largest:.3g} after step {step}, above training.max_weight={limit:g}: "
+            f"{_ADVICE}"
+        )
+
+
+def weight_norm(optimizer: Any) -> float:
+    """L2 norm of all weights: a product of the flat vector with itself, or of the leaves; nan, inf where one is."""
+    if hasattr(optimizer, "flat"):
+        return math.sqrt(optimizer.flat.data.dot(optimizer.flat.data))
+    return math.hypot(*[leaf.data for leaf in optimizer.leaves])
 
 
 def _first_not_finite(model: Any, read: Callable[[Any], Any]) -> str | None:
@@ -55,6 +90,17 @@ def _total(parameter: Any, read: Callable[[Any], Any]) -> float:
     if parameter and isinstance(parameter[0], (list, tuple)):
         return sum(_total(row, read) for row in parameter)
     return float(sum(map(read, parameter)))
+
+
+def _largest(model: Any, read: Callable[[Any], Any]) -> tuple[float, str]:
+    """(absolute value, tensor) of the largest number."""
+    return max((_extreme(parameter, read), str(name)) for name, parameter in model.named_parameters())
+
+
+def _extreme(parameter: Any, read: Callable[[Any], Any]) -> float:
+    if isinstance(parameter, (list, tuple)):
+        return max((_extreme(item, read) for item in parameter), default=0.0)
+    return float(np.abs(read(parameter)).max(initial=0.0))
 
 
 class MemoryDriftGuard:

@@ -24,18 +24,21 @@ _LEVELS = ("debug", "info", "warning", "error")
 
 
 class RunLog:
-    """A context in which the logger writes to `path`, or nowhere. Raises ConfigError on an unknown level."""
+    """A context in which the logger writes to `path`, anew or after what is there, or nowhere.
 
-    def __init__(self, path: Path | None) -> None:
+    Raises ConfigError on an unknown level.
+    """
+
+    def __init__(self, path: Path | None, *, append: bool = False) -> None:
         level = os.environ.get("NANOCHAT_LOG", "info").lower()
         if level not in _LEVELS:
             raise ConfigError(f"NANOCHAT_LOG={level!r} is not a level: choose one of {', '.join(_LEVELS)}")
         self.level = level.upper()
-        self.path = path
+        self.path, self.append = path, append
 
     def __enter__(self) -> Self:
         self.previous = LOGGER.level
-        self.handler: logging.Handler = _LogFile(self.path) if self.path else logging.NullHandler()
+        self.handler: logging.Handler = _LogFile(self.path, append=self.append) if self.path else logging.NullHandler()
         self.handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s %(message)s"))
         LOGGER.addHandler(self.handler)
         LOGGER.setLevel(self.level)
@@ -55,10 +58,10 @@ class RunLog:
 
 
 class _LogFile(logging.FileHandler):
-    """Begins the file anew, and raises WriteError where logging would print a traceback and go on."""
+    """Raises WriteError where logging would print a traceback and go on."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__(path, mode="w", encoding="utf-8", delay=True)
+    def __init__(self, path: Path, *, append: bool) -> None:
+        super().__init__(path, mode="a" if append else "w", encoding="utf-8", delay=True)
         self.path = path
 
     def emit(self, record: logging.LogRecord) -> None:

@@ -20,12 +20,13 @@ from .config import RunConfig
 
 _PROCESS, _REPORT = 76 << 20, 99 << 20
 """Bytes of a process that trains next to nothing, and of one that then draws a figure of it."""
-_TOKEN = {"stream": 8, "documents": 25, "auto": 25}
+_TOKEN = {"stream": 8, "documents": 25, "auto": 25, "chat": 25}
 """Bytes of a token of the corpus: its text, a copy of it, its id; short documents are a Python string each."""
 _PAIR = 26
 """Bytes of a token that a bigram's counts are taken from."""
-_SAVED = 167
-"""Bytes a weight while a checkpoint is written as JSON: a Python float, its digits, the file's text twice."""
+_SAVED = 16
+"""Bytes of a copy of a weight or slot of scalar mode while a checkpoint is written: a list's place, and an array's.
+No format needs more: benchmarks/checkpoints.py --memory."""
 _EVALUATED_ROWS = 32
 """Rows of a validation batch of arrays (prepare.py)."""
 _SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2}
@@ -55,7 +56,8 @@ def check_memory(config: RunConfig, n_train_tokens: int) -> None:
 def predict_peak_bytes(config: RunConfig, n_train_tokens: int) -> int:
     """The most memory that the process of this run holds at once, within about a fifth.
 
-    In tensor mode  P b (2 + slots + replicas) + activations of the batch, and P s while a checkpoint is written;
+    In tensor mode  P b (2 + slots + replicas) + activations of the batch, or P b (1 + slots) of copies
+    while a checkpoint is written;
     in scalar mode  leaves and their slots + nodes and edges of one micro-batch's graph.
     P parameters of b bytes. Rows of documents are taken to be as long as block_size.
     """
@@ -75,7 +77,9 @@ def _tensor_bytes(config: RunConfig, n_parameters: int, T: int) -> int:
     evaluated = min(_EVALUATED_ROWS, -(-(settings.eval_tokens or _EVALUATED_ROWS * T) // T))
     evaluation = _forward_numbers(config.model, evaluated, T) * width
     activations = max(training, evaluation)
-    saving = n_parameters * _SAVED + activations // 2  # of freed activations, about half can be used again
+    saving = (
+        n_parameters * width * (1 + _slots(config)) + activations // 2
+    )  # of freed activations, about half can be used again
     return held + max(activations, saving)
 
 
@@ -101,13 +105,13 @@ def _forward_numbers(model: ModelConfig, B: int, T: int) -> int:
 
 
 def _scalar_bytes(config: RunConfig, n_parameters: int, T: int) -> int:
-    """Leaves, and the graphs of one micro-batch (of two where several follow each other), or a checkpoint's text."""
+    """Leaves, and the graphs of one micro-batch (of two where several follow each other), or a checkpoint's copies."""
     n_nodes, n_edges = _graph_size(config.model, T)
     graphs = (n_nodes * _NODE + n_edges * _EDGE) * config.training.micro_batch_size
     if config.training.micro_batches > 1:
         graphs *= 2  # the loss before keeps its graph until the next one stands
     leaves = n_parameters * (_LEAF + _LEAF_SLOT * _slots(config))
-    return leaves + max(graphs, n_parameters * _SAVED)
+    return leaves + max(graphs, n_parameters * _SAVED * (1 + _slots(config)))
 
 
 def _graph_size(model: ModelConfig, T: int) -> tuple[int, int]:

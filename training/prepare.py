@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -13,11 +13,14 @@ from ..data.batches import Batch, Batches, evaluation_batches
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError
 from ..inference.language_model import LanguageModel
+from ..inference.transfer import Transfer
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
-from .config import RunConfig
+from ..tokenizers import Tokenizer
+from .config import DataConfig, RunConfig
 from .memory import check_memory
+from .start import begin_with, read_start, start_tokenizer
 from .streams import stream_number, stream_seed
 from .trainer import Accumulate, Optimizer, accumulate_in_turn
 
@@ -35,6 +38,10 @@ class Workshop:
     optimizer: Optimizer
     accumulate: Accumulate
     batches: Batches
+    dropout_rng: np.random.Generator
+    """The one random stream whose state goes from step to step."""
+    taken: Transfer | None = None
+    """What was taken from the model that the run begins with."""
 
     @property
     def model(self) -> Any:
@@ -52,22 +59,28 @@ class Workshop:
         )
 
 
-def prepare(config: RunConfig) -> Workshop:
+def prepare(
+    config: RunConfig,
+    tokenizer: Tokenizer | None = None,
+    restore: Callable[[Workshop], None] = lambda workshop: None,
+) -> Workshop:
     """Read the data, build and fill the model.
+
+    `tokenizer` is that of a run that goes on, and `restore` puts the rest where it was: here, where the memory that it
+    takes for a moment still goes back to the system.
 
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
     data = config.data
-    dataset = build_dataset(
-        data.source, layout=data.layout, style_name=data.style, val_fraction=data.val_fraction, unknown=data.unknown
-    )
+    source = None if tokenizer else read_start(config)  # a run that goes on has all of it in its checkpoint
+    dataset = read_data(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
     config = replace(
         config,
         model=replace(config.model, vocab_size=dataset.tokenizer.vocab_size),
         data=replace(data, layout=dataset.corpus.layout),
         training=replace(config.training, replicas=resolve_replicas(config)),
     )
-    check_memory(config, dataset.n_train_tokens)
+    check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
     settings = config.training
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
     model = build_model(config.model, config.mode, config.dtype, dropout_rng)
@@ -83,12 +96,47 @@ def prepare(config: RunConfig) -> Workshop:
         block_size=config.model.block_size,
         batch_size=settings.micro_batch_size,
         seed=stream_number(config.seed, "data"),
+        packing=data.packing,
     )
+    config = _with_steps(config, batches)
+    taken = begin_with(source, model, config, dataset.tokenizer) if source else None
     language_model = LanguageModel(
         model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
     )
     optimizer = build_optimizer(model, config)
-    return Workshop(config, dataset, language_model, optimizer, build_accumulate(model, config), batches)
+    workshop = Workshop(
+        config, dataset, language_model, optimizer, accumulate_in_turn(model), batches, dropout_rng, taken
+    )
+    restore(workshop)
+    return replace(workshop, accumulate=build_accumulate(model, config))
+
+
+def read_data(data: DataConfig, tokenizer: Tokenizer | None = None, *, extend: bool = False) -> Dataset:
+    """The dataset that `data` describes, spelled by `tokenizer`, extended or not, if one is given.
+
+    Raises ConfigError, DataError, TokenizerError, WriteError.
+    """
+    return build_dataset(
+        data.source,
+        layout=data.layout,
+        text_field=data.text_field,
+        style_name=data.style,
+        val_fraction=data.val_fraction,
+        choice=data.choice,
+        tokenizer=tokenizer,
+        extend=extend,
+        loss_on=data.loss_on,
+        cache=data.cache,
+    )
+
+
+def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:
+    """The steps that the epochs take, where those are given."""
+    settings = config.training
+    if not settings.epochs:
+        return config
+    steps = -(-batches.n_batches(settings.epochs) // settings.micro_batches)
+    return replace(config, training=replace(settings, steps=steps))
 
 
 def resolve_replicas(config: RunConfig) -> int:

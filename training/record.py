@@ -12,27 +12,39 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from .. import __version__
-from ..checkpoints.files import make_directory, read_json, write_json, writing
+from ..checkpoints.directory import list_checkpoints
+from ..checkpoints.drafts import draft_name
+from ..checkpoints.files import make_directory, read_json, write_bytes, write_json, writing
 from ..errors import CheckpointError
 from ..validation import read_dataclass
 from .config import RunConfig
+from .evaluate import Evaluation
+from .metrics import MetricsFile, finite, metrics_until, read_metrics
+from .prepare import Workshop
 from .resolve import config_from_dict
+from .saving import step_of
+from .state import Progress
 
-_FILES = (
-    "config.json",
-    "env.json",
-    "tokenizer.json",
-    "metrics.jsonl",
-    "log.txt",
-    "record.json",
-    "report.md",
-    "loss.png",
-)
+__all__ = [
+    "RunFolder",
+    "RunRecord",
+    "SavedRun",
+    "describe_environment",
+    "from_row",
+    "read_metrics",
+    "read_run",
+    "record_of",
+    "to_row",
+]
+
+_RESULTS = ("record.json", "report.md", "loss.png")
+"""Of a run that has ended."""
+_FILES = ("config.json", "env.json", "tokenizer.json", "metrics.jsonl", "log.txt", *_RESULTS)
 """Of a run's folder, beside its checkpoints."""
 
 
@@ -53,6 +65,7 @@ class RunRecord:
     last_n: int
     steps_per_sec: float
     tokens_per_sec: float
+    """Both of the steps alone, and of the last session of a run that was resumed."""
     vocab_size: int
     train_tokens: int
     """Tokens in the training split."""
@@ -71,14 +84,54 @@ class RunRecord:
     val_is_train: bool = False
     """The text was too short to split: the validation loss is a training loss."""
     status: str
-    """ok, interrupted, or diverged."""
+    """ok, stopped (early, as asked), interrupted (by a signal), or diverged."""
     reason: str = ""
     """Why it is not ok."""
 
 
+def record_of(
+    workshop: Workshop, progress: Progress, *, steps_per_sec: float, tokens_per_sec: float, status: str, reason: str
+) -> RunRecord:
+    """What came of a run that is where `progress` says; a validation loss is that of its last step, or none."""
+    config, recent = workshop.config, progress.recent
+    losses = [found.loss for found in progress.evaluations.values()]
+    last = progress.evaluations.get(progress.step)
+    if last is None or status == "diverged":
+        last = Evaluation(math.nan, math.nan, 0)
+    return RunRecord(
+        tie_lm_head=config.model.tie_lm_head,
+        input_rmsnorm=config.model.input_rmsnorm,
+        style=config.data.style,
+        parameter_count=workshop.model.n_parameters(),
+        steps=progress.step,
+        seed=config.seed,
+        final_loss=recent[-1] if recent else math.nan,
+        mean_loss_last_n=sum(recent) / len(recent) if recent else math.nan,
+        last_n=len(recent),
+        steps_per_sec=steps_per_sec,
+        tokens_per_sec=tokens_per_sec,
+        vocab_size=config.model.vocab_size,
+        train_tokens=workshop.dataset.n_train_tokens,
+        mode=config.mode,
+        model_kind=config.model_kind,
+        preset=config.preset,
+        norm=getattr(config.model, "norm", "none"),
+        norm_position=getattr(config.model, "norm_position", "none"),
+        optimizer=config.training.optimizer,
+        initial_loss=losses[0] if losses else math.nan,
+        val_loss=last.loss,
+        best_val_loss=min((loss for loss in losses if math.isfinite(loss)), default=math.nan),
+        perplexity=last.perplexity,
+        bits_per_byte=last.bits_per_byte,
+        val_is_train=workshop.dataset.val_is_train,
+        status=status,
+        reason=reason,
+    )
+
+
 def to_row(record: RunRecord) -> dict[str, Any]:
     """The record as plain values; a number that is not finite becomes None, since JSON has no word for it."""
-    return _finite(asdict(record))
+    return finite(asdict(record))
 
 
 def from_row(row: dict[str, Any]) -> RunRecord:
@@ -113,20 +166,45 @@ class RunFolder:
         """The folder of step-N folders."""
         return self.path / "checkpoints"
 
-    def start(self, config: RunConfig, tokenizer: dict[str, Any]) -> None:
-        """Write what is known before the first step; results of an earlier run in the folder go. Raises WriteError."""
+    def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
+        """Write what is known before the first step; results of an earlier run in the folder go. Raises WriteError.
+
+        `metrics` are the lines of a run that goes on here.
+        """
         make_directory(self.path)
         self._clear()
         write_json(self.path / "config.json", asdict(config))
         write_json(self.path / "env.json", describe_environment())
         write_json(self.path / "tokenizer.json", tokenizer)
+        if metrics:
+            write_bytes(self.path / "metrics.jsonl", metrics)
+
+    def go_on(self, config: RunConfig, tokenizer: dict[str, Any], step: int) -> None:
+        """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with.
+
+        Raises WriteError.
+        """
+        with writing(self.path):
+            for later in reversed(list_checkpoints(self.checkpoints)):
+                if step_of(later) > step:
+                    gone = draft_name(later, "gone")
+                    os.replace(later, gone)
+                    shutil.rmtree(gone)
+        write_bytes(self.path / "metrics.jsonl", metrics_until(self.path / "metrics.jsonl", step))
+        with writing(self.path):
+            for name in _RESULTS:
+                (self.path / name).unlink(missing_ok=True)
+        if not self._holds(config):
+            write_json(self.path / "config.json", asdict(config))
+        write_json(self.path / "env.json", describe_environment())
+        write_json(self.path / "tokenizer.json", tokenizer)
 
     @contextmanager
-    def metrics(self) -> Iterator[MetricsFile]:
-        """metrics.jsonl, open for writing. Raises WriteError."""
+    def metrics(self, *, append: bool = False) -> Iterator[MetricsFile]:
+        """metrics.jsonl, open for writing: empty, or after the lines that are there. Raises WriteError."""
         path = self.path / "metrics.jsonl"
         with writing(path):
-            file = path.open("w", encoding="utf-8", newline="\n")
+            file = path.open("a" if append else "w", encoding="utf-8", newline="\n")
         try:
             yield MetricsFile(file, path)
         finally:
@@ -137,6 +215,12 @@ class RunFolder:
         """Write record.json. Raises WriteError."""
         write_json(self.path / "record.json", to_row(record))
 
+    def _holds(self, config: RunConfig) -> bool:
+        """config.json says the same already: its time, by which runs are listed, is when the run began."""
+        with suppress(CheckpointError):
+            return bool(read_json(self.path / "config.json") == json.loads(json.dumps(asdict(config))))
+        return False
+
     def _clear(self) -> None:
         """Only what a run writes: the folder may be somebody's, and hold more than we know."""
         with writing(self.path):
@@ -144,19 +228,6 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
             if self.checkpoints.is_dir():
                 shutil.rmtree(self.checkpoints)
-
-
-class MetricsFile:
-    """One JSON object a line, each line whole once it is written."""
-
-    def __init__(self, file: IO[str], path: Path) -> None:
-        self.file, self.path = file, path
-
-    def write(self, **fields: Any) -> None:
-        """Append one line. Raises WriteError."""
-        with writing(self.path):
-            self.file.write(json.dumps(_finite(fields), allow_nan=False) + "\n")
-            self.file.flush()
 
 
 @dataclass(frozen=True)
@@ -180,35 +251,10 @@ def read_run(path: Path) -> SavedRun:
         record = from_row(read_json(path / "record.json")) if (path / "record.json").is_file() else None
     except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} holds settings that this program cannot read: {error}") from error
-    return SavedRun(path, config, read_json(path / "env.json"), read_metrics(path / "metrics.jsonl"), record)
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """Every whole line; a last line cut short by a crash is left out. Raises CheckpointError on any other damage."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
-    metrics = []
-    for number, line in enumerate(lines[:-1], start=1):
-        try:
-            metrics.append(_metric(line))
-        except ValueError as error:
-            raise CheckpointError(f"{path}, line {number} is damaged ({error}): restore it from a copy") from error
-    return metrics
-
-
-def _metric(line: str) -> dict[str, Any]:
-    """One line of metrics.jsonl. Raises ValueError."""
-    row = json.loads(line)
-    if not isinstance(row, dict) or type(row.get("step")) is not int:
-        raise ValueError("it is no JSON object with a step")
-    if not all(value is None or type(value) in (int, float) for value in row.values()):
-        raise ValueError("a value is neither a number nor null")
-    return {name: value for name, value in row.items() if value is not None}
-
-
-def _finite(row: dict[str, Any]) -> dict[str, Any]:
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+    environment = read_json(path / "env.json")
+    if not isinstance(environment, dict):
+        raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")
+    return SavedRun(path, config, environment, read_metrics(path / "metrics.jsonl"), record)
 
 
 def _blas() -> str:

@@ -44,6 +44,7 @@ def resolve(*layers: Settings) -> RunConfig:
         "mode": preset.mode,
         "model": asdict(preset.model),
         "training": dict(preset.training),
+        "data": dict(preset.data),
     }
     return config_from_dict(merge(base, settings))
 

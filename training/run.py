@@ -6,229 +6,246 @@ import gc
 import logging
 import math
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.directory import save_directory
-from ..checkpoints.weights import save_snapshot
-from ..errors import DivergedError, GuardError
+from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
 from ..models.bigram.config import BigramConfig
+from .archive import Archive
 from .config import RunConfig
-from .evaluate import Evaluation, evaluate
-from .guards import MemoryDriftGuard, check_weights_finite, resident_bytes
+from .evaluate import evaluate
+from .events import Evaluated, Event, Prepared, Sampled, Saved
+from .guards import MemoryDriftGuard, check_loss, check_weights, resident_bytes
 from .log import LOGGER, RunLog, log_span, span
 from .prepare import Workshop, prepare
-from .record import MetricsFile, RunFolder, RunRecord
+from .record import RunRecord, record_of
+from .resume import ResumePlan, plan_resume
+from .saving import restore
+from .state import Progress, fingerprint
 from .streams import stream_seed
-from .trainer import StepMetrics, train_steps
+from .trainer import BatchAt, StepMetrics, train_steps
 
-LAST_N = 50
-"""Steps in `mean_loss_last_n`."""
+__all__ = ["Evaluated", "Event", "Prepared", "Sampled", "Saved", "paused_collector", "run_training"]
+
 _MEMORY_EVERY = 16
 _SAMPLE_TOKENS = 60
 
 
-@dataclass(frozen=True)
-class Prepared:
-    """Data and model are there; training starts now."""
-
-    config: RunConfig
-    n_parameters: int
-    n_train_tokens: int
-    val_is_train: bool
-    """The text was too short to split: the validation loss is a training loss."""
-    counts_loss: float | None
-    """Bigram runs: validation loss of the counts, which training approaches."""
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """A validation."""
-
-    step: int
-    evaluation: Evaluation
-
-
-@dataclass(frozen=True)
-class Sampled:
-    """A sample drawn while training."""
-
-    step: int
-    text: str
-
-
-@dataclass(frozen=True)
-class Saved:
-    """A checkpoint on disk."""
-
-    step: int
-    path: Path
-
-
-Event = Prepared | StepMetrics | Evaluated | Sampled | Saved
-
-
 def run_training(
-    config: RunConfig,
+    config: RunConfig | None = None,
     *,
     out: Path | None = None,
     observe: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    resume: Path | ResumePlan | None = None,
+    stop_at: int | None = None,
 ) -> RunRecord:
     """Train and return the record; write everything under `out` if it is given.
 
-    A run that diverges or that `should_stop` ends after a step is returned, too: `status` says so, and its files
+    A run that diverges or that `should_stop` ends between two steps is returned, too: `status` says so, and its files
     are written. Results of an earlier run in `out` are replaced, once the data turn out to be good.
-    Raises ConfigError, DataError, GuardError, WriteError.
+
+    resume    A run's folder, or one of its checkpoints: go on from there, in that folder or on a branch in `out`, with
+              the run's own config (a `config` that differs is refused). What follows is, bit for bit on the same
+              machine and versions, what would have followed without a break: weights, optimizer, random streams, data,
+              metrics.jsonl. A finished run gives its record at once. For changed settings or data, and to drop later
+              checkpoints, pass what `plan_resume` returns.
+    stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
+
+        run_training(config, out=Path("results/runs/a"), stop_at=200)
+        record = run_training(resume=Path("results/runs/a"))
+
+    Raises ConfigError, DataError, CheckpointError, GuardError, WriteError.
     """
-    folder, log = RunFolder(out) if out else None, RunLog(out / "log.txt" if out else None)
+    plan = resume if isinstance(resume, ResumePlan) or resume is None else plan_resume(resume, config=config, out=out)
+    if plan is not None and plan.finished is not None:
+        return plan.finished
+    if plan is not None:
+        config, out = plan.config, plan.out
+    if config is None:
+        raise ConfigError("there is no config to train with: give one, or a run to resume")
+    if stop_at is not None and stop_at < (plan.state.step if plan else 0):
+        raise ConfigError(f"stop_at={stop_at} lies before step {plan.state.step if plan else 0}, where the run begins")
+    log = RunLog(out / "log.txt" if out else None, append=plan is not None and plan.in_place)
     start = time.perf_counter()
-    workshop = prepare(config)
+    workshop = _prepare(config, plan)
     data_s = time.perf_counter() - start  # logged below: until here there may be no folder for a log
-    if folder:
-        folder.start(workshop.config, workshop.dataset.tokenizer.to_dict())
-    with log, folder.metrics() if folder else nullcontext() as metrics, np.errstate(all="ignore"):
+    archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
+    steps = workshop.config.training.steps
+    with log, archive.opened(), np.errstate(all="ignore"):
         log_span("data", data_s, source=config.data.source)
-        run = _Run(workshop, folder, metrics, observe, should_stop)
-        record = run.train()
-    if folder:
-        folder.finish(record)
+        record = _Run(
+            workshop, archive, progress, observe, should_stop, steps if stop_at is None else min(stop_at, steps)
+        ).train()
+    archive.finish(record)
     return record
 
 
+def _prepare(config: RunConfig, plan: ResumePlan | None) -> Workshop:
+    """The workshop, as it was at the plan's checkpoint. Raises what prepare does, DataError where the data changed."""
+    if plan is None:
+        return prepare(config)
+
+    def go_back(workshop: Workshop) -> None:
+        plan.check_steps(workshop.config)
+        plan.check_data(fingerprint(workshop.dataset))
+        restore(workshop, plan.checkpoint, plan.state)
+
+    try:
+        return prepare(config, plan.tokenizer, go_back)
+    except TokenizerError as error:
+        raise DataError(f"the text is no longer the one that {plan.checkpoint} was trained on: {error}") from error
+
+
 class _Run:
-    """The state of one run while it lasts."""
+    """The state of one session of a run while it lasts."""
 
     def __init__(
         self,
         workshop: Workshop,
-        folder: RunFolder | None,
-        metrics: MetricsFile | None,
+        archive: Archive,
+        progress: Progress,
         observe: Callable[[Event], None],
         should_stop: Callable[[], bool],
+        goal: int,
     ) -> None:
-        self.workshop, self.config = workshop, workshop.config
-        self.folder, self.metrics = folder, metrics
-        self.observe, self.should_stop = observe, should_stop
-        self.recent: deque[float] = deque(maxlen=LAST_N)
-        self.evaluations: list[Evaluation] = []
-        self.steps_done = self.tokens_done = 0
-        self.saved_step = -1
+        self.workshop, self.config, self.archive = workshop, workshop.config, archive
+        self.observe, self.should_stop, self.goal = observe, should_stop, goal
+        self.progress, self.first_step, self.first_tokens = progress, progress.step, progress.tokens
         growth = self.config.training.max_memory_growth
         self.guard = (
             MemoryDriftGuard(max_growth=max(1.0, growth / 2), max_total_growth=max(1.0, growth)) if growth else None
         )
         self.training_s = 0.0
+        self.sound = True
+        """No validation is under way, or has found these weights bad."""
         self.status, self.reason = "ok", ""
 
     def train(self) -> RunRecord:
         """All steps, and what happens between them."""
-        workshop, settings = self.workshop, self.config.training
-        LOGGER.info("event=start preset=%s mode=%s seed=%d", self.config.preset, self.config.mode, self.config.seed)
+        workshop, config, progress = self.workshop, self.config, self.progress
+        told = (config.preset, config.mode, config.seed, progress.step)
+        LOGGER.info("event=start preset=%s mode=%s seed=%d step=%d", *told)
         self._emit(self._prepared())
-        steps = train_steps(workshop.model, workshop.optimizer, workshop.accumulate, workshop.batches.batch, settings)
+        steps = train_steps(
+            workshop.model,
+            workshop.optimizer,
+            workshop.accumulate,
+            self._batch_at(),
+            config.training,
+            start=progress.step,
+        )
         try:
-            with paused_collector() if self.config.mode == "scalar" else nullcontext():
-                check_weights_finite(workshop.model, 0)
-                if settings.steps == 0:
-                    self._save()
-                self._evaluate()
-                while self._step(steps):
-                    self._between_steps()
-                    if self.should_stop() and self.steps_done < settings.steps:
-                        self.status, self.reason = "interrupted", f"stopped after step {self.steps_done}"
+            with paused_collector() if config.mode == "scalar" else nullcontext():
+                check_weights(workshop.model, progress.step, config.training.max_weight)
+                self._between_steps()
+                while progress.step < self.goal and not self._has_stalled():
+                    if self.should_stop():
+                        self.status, self.reason = "interrupted", f"stopped after step {progress.step}"
                         self._save()
                         break
+                    self._step(steps)
+                    self._between_steps()
                     self._check_memory()
+                else:
+                    self._note_early_end()
         except (DivergedError, OverflowError) as error:  # sums of floats near the largest there is overflow in Python
-            self.status, self.reason = "diverged", str(error)
-            if isinstance(error, OverflowError):
-                self.reason = f"numbers grew too large ({error}) at step {self.steps_done + 1}: try a lower --lr"
-            LOGGER.error("event=diverged step=%d reason=%r", self.steps_done, self.reason)
+            self._note_divergence(error)
         except GuardError:
             self._save()
             raise
-        LOGGER.info("event=end status=%s steps=%d training_s=%.3f", self.status, self.steps_done, self.training_s)
+        LOGGER.info("event=end status=%s steps=%d training_s=%.3f", self.status, progress.step, self.training_s)
         return self._record()
 
-    def _step(self, steps: Iterator[StepMetrics]) -> bool:
-        start = time.perf_counter()
-        with span("step", logging.DEBUG, step=self.steps_done + 1):
-            metrics = next(steps, None)
-        self.training_s += time.perf_counter() - start
-        if metrics is None:
+    def _has_stalled(self) -> bool:
+        """As many validations as patience has went by since the best."""
+        patience, best = self.config.training.patience, self.progress.best()
+        if not patience or best is None:
             return False
-        self.steps_done = metrics.step
-        self.tokens_done += metrics.n_tokens
-        self.recent.append(metrics.loss)
+        return sum(step > best for step in self.progress.evaluations) >= patience
+
+    def _note_early_end(self) -> None:
+        """Say why a run ended well before its last step."""
+        step = self.progress.step
+        if step == self.config.training.steps:
+            return
+        if self._has_stalled():
+            self.reason = f"stopped early after step {step}: no validation was better than that of step "
+            self.reason += str(self.progress.best())
+        else:
+            self.status, self.reason = "stopped", f"stopped after step {step}, as asked"
+
+    def _batch_at(self) -> BatchAt:
+        """The batches from here on, also where micro-batches were counted otherwise until now."""
+        shift = self.progress.data_position - self.progress.step * self.config.training.micro_batches
+        return lambda position: self.workshop.batches.batch(position + shift)
+
+    def _step(self, steps: Iterator[StepMetrics]) -> None:
+        start = time.perf_counter()
+        with span("step", logging.DEBUG, step=self.progress.step + 1):
+            metrics = next(steps)
+        self.training_s += time.perf_counter() - start
+        settings = self.config.training
+        self.progress.add_step(metrics, micro_batches=settings.micro_batches, max_grad_norm=settings.max_grad_norm)
         self._emit(metrics)
-        return True
 
     def _between_steps(self) -> None:
         """The checkpoint comes first: an evaluation that fails must not cost the weights."""
-        step, settings = self.steps_done, self.config.training
+        step, settings = self.progress.step, self.config.training
         last = step == settings.steps
-        if last or _due(step, settings.checkpoint_every):
+        evaluates = last or step == 0 or _due(step, settings.eval_every)
+        if last or step == self.goal or _due(step, settings.checkpoint_every) or (evaluates and step > 0):
             self._save()
-        if last or _due(step, settings.eval_every):
+        if evaluates:
             self._evaluate()
         if _due(step, settings.sample_every):
             self._sample()
 
     def _check_memory(self) -> None:
-        if self.guard and self.steps_done % _MEMORY_EVERY == 1:
+        if self.guard and self.progress.step % _MEMORY_EVERY == 1:
             n_bytes = resident_bytes()
             if n_bytes is not None:
                 self.guard.observe(n_bytes)
 
     def _save(self) -> None:
-        if self.folder is None or self.steps_done == self.saved_step:
-            return
-        with span("checkpoint", step=self.steps_done):
-            snapshot = self.workshop.language_model.snapshot()
-            path = save_directory(
-                self.folder.checkpoints, self.steps_done, lambda draft: save_snapshot(draft / "model.json", snapshot)
-            )
-        self.saved_step = self.steps_done
-        self._emit(Saved(self.steps_done, path))
+        path = self.archive.save(self.progress)
+        if path is not None:
+            self._emit(Saved(self.progress.step, path))
 
     def _evaluate(self) -> None:
-        with span("evaluation", step=self.steps_done):
+        step = self.progress.step
+        self.sound = False
+        with span("evaluation", step=step):
             token_bytes = self.workshop.dataset.tokenizer.token_bytes()
             evaluation = evaluate(self.workshop.model, self.workshop.validation(), token_bytes)
-        self.evaluations.append(evaluation)
-        self._emit(Evaluated(self.steps_done, evaluation))
-        if not math.isfinite(evaluation.loss):
-            raise DivergedError(
-                f"the validation loss is {evaluation.loss} after step {self.steps_done}, "
-                "though every weight is finite: try a lower --lr"
-            )
+        self.progress.evaluations[step] = evaluation
+        self._emit(Evaluated(step, evaluation))
+        check_loss(evaluation.loss, self.workshop.model, step, self.config.training.max_loss, what="validation loss")
+        self.sound = True
 
     def _sample(self) -> None:
-        rng = np.random.default_rng([self.steps_done, *stream_seed(self.config.seed, "sample").generate_state(2)])
-        with span("sampling", step=self.steps_done):
+        rng = np.random.default_rng([self.progress.step, *stream_seed(self.config.seed, "sample").generate_state(2)])
+        with span("sampling", step=self.progress.step):
             text = self.workshop.language_model.generate(max_new_tokens=_SAMPLE_TOKENS, seed=rng)
-        self._emit(Sampled(self.steps_done, text))
+        self._emit(Sampled(self.progress.step, text))
+
+    def _note_divergence(self, error: Exception) -> None:
+        """Say what went wrong, and which checkpoint is from before."""
+        step = self.progress.step
+        self.status, self.reason = "diverged", str(error)
+        if isinstance(error, OverflowError):
+            self.reason = f"numbers grew too large ({error}) at step {step + 1}: try a lower --lr"
+        good = self.archive.last_before(step + 1 if self.sound else step)
+        if good:
+            self.reason += f"; the last good checkpoint is {good}"
+        LOGGER.error("event=diverged step=%d reason=%r", step, self.reason)
 
     def _emit(self, event: Event) -> None:
-        if self.metrics:
-            if isinstance(event, StepMetrics):
-                self.metrics.write(
-                    step=event.step, loss=event.loss, lr=event.lr, grad_norm=event.grad_norm, n_tokens=event.n_tokens
-                )
-            elif isinstance(event, Evaluated):
-                self.metrics.write(
-                    step=event.step,
-                    val_loss=event.evaluation.loss,
-                    bits_per_byte=event.evaluation.bits_per_byte,
-                    n_val_tokens=event.evaluation.n_tokens,
-                )
+        self.archive.note(event)
         self.observe(event)
 
     def _prepared(self) -> Prepared:
@@ -242,39 +259,17 @@ class _Run:
             dataset.n_train_tokens,
             val_is_train=dataset.val_is_train,
             counts_loss=counts_loss,
+            first_step=self.first_step,
+            taken=self.workshop.taken,
         )
 
     def _record(self) -> RunRecord:
-        config, seconds = self.config, self.training_s
-        losses = [evaluation.loss for evaluation in self.evaluations]
-        finished = self.status == "ok"
-        last = self.evaluations[-1] if self.evaluations else Evaluation(math.nan, math.nan, 0)
-        return RunRecord(
-            tie_lm_head=config.model.tie_lm_head,
-            input_rmsnorm=config.model.input_rmsnorm,
-            style=config.data.style,
-            parameter_count=self.workshop.model.n_parameters(),
-            steps=self.steps_done,
-            seed=config.seed,
-            final_loss=self.recent[-1] if self.recent else math.nan,
-            mean_loss_last_n=sum(self.recent) / len(self.recent) if self.recent else math.nan,
-            last_n=len(self.recent),
-            steps_per_sec=self.steps_done / seconds if self.steps_done else math.nan,
-            tokens_per_sec=self.tokens_done / seconds if self.steps_done else math.nan,
-            vocab_size=config.model.vocab_size,
-            train_tokens=self.workshop.dataset.n_train_tokens,
-            mode=config.mode,
-            model_kind=config.model_kind,
-            preset=config.preset,
-            norm=getattr(config.model, "norm", "none"),
-            norm_position=getattr(config.model, "norm_position", "none"),
-            optimizer=config.training.optimizer,
-            initial_loss=losses[0] if losses else math.nan,
-            val_loss=last.loss if finished else math.nan,
-            best_val_loss=min((loss for loss in losses if math.isfinite(loss)), default=math.nan),
-            perplexity=last.perplexity if finished else math.nan,
-            bits_per_byte=last.bits_per_byte if finished else math.nan,
-            val_is_train=self.workshop.dataset.val_is_train,
+        n_steps, n_tokens = self.progress.step - self.first_step, self.progress.tokens - self.first_tokens
+        return record_of(
+            self.workshop,
+            self.progress,
+            steps_per_sec=n_steps / self.training_s if n_steps else math.nan,
+            tokens_per_sec=n_tokens / self.training_s if n_steps else math.nan,
             status=self.status,
             reason=self.reason,
         )
@@ -293,4 +288,4 @@ def paused_collector() -> Iterator[None]:
 
 
 def _due(step: int, every: int) -> bool:
-    return every > 0 and step % every == 0
+    return step > 0 and every > 0 and step % every == 0

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..data.batches import Batch
 from .config import TrainingConfig
-from .guards import check_gradients_finite, check_loss_finite, check_weights_finite
+from .guards import check_gradient, check_loss, check_weights, weight_norm
 from .schedule import learning_rate
 
 
@@ -29,10 +29,13 @@ class StepMetrics:
 class Optimizer(Protocol):
     """What both engines' optimizers offer."""
 
+    @property
+    def slots(self) -> tuple[str, ...]: ...
     def zero_grad(self) -> None: ...
     def clip_gradients(self) -> float: ...
     def step(self, lr: float) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 BatchAt = Callable[[int], Batch]
@@ -47,20 +50,20 @@ def train_steps(
 ) -> Iterator[StepMetrics]:
     """Yield after every optimizer step from `start` to `config.steps`.
 
-    Raises DivergedError at the step whose loss, gradient or weights are not finite. A bad loss or gradient moves no
-    weight, nor does a weight that is bad before the first step.
+    Raises DivergedError at the step whose loss, gradient or weights are not finite or too large. A bad loss or gradient
+    moves no weight, nor does a weight that is bad before the first step.
     """
-    check_weights_finite(model, start)
+    check_weights(model, start, config.max_weight)
     for step in range(start, config.steps):
         batches = [batch_at(step * config.micro_batches + i) for i in range(config.micro_batches)]
         optimizer.zero_grad()
         loss = accumulate(batches)
-        check_loss_finite(loss, model, step + 1)
+        check_loss(loss, model, step + 1, config.max_loss)
         grad_norm = optimizer.clip_gradients()
-        check_gradients_finite(grad_norm, model, step + 1)
+        check_gradient(grad_norm, model, step + 1, config.max_gradient)
         lr = learning_rate(step, config)
         optimizer.step(lr)
-        check_weights_finite(model, step + 1)
+        check_weights(model, step + 1, config.max_weight, weight_norm(optimizer))
         yield StepMetrics(step + 1, loss, lr, grad_norm, sum(batch.n_targets for batch in batches))
 
 

@@ -8,6 +8,8 @@ from functools import partial
 from importlib.resources import files
 from typing import Literal, NamedTuple
 
+from ..chat import to_text
+from ..world import Size, build_world
 from .facts import render_facts
 from .tales import render_tales
 
@@ -16,8 +18,8 @@ class Builtin(NamedTuple):
     """A text of the package: how it is had, how it is cut, and where it comes from."""
 
     read: Callable[[], str]
-    """Documents one a line."""
-    layout: Literal["stream", "documents"]
+    """Documents one a line, conversations as `User: a Assistant: b </s>`."""
+    layout: Literal["stream", "documents", "chat"]
     origin: str
 
 
@@ -29,6 +31,28 @@ def _facts() -> str:
     return render_facts(json.loads(_file("facts.json")))
 
 
+def _told(size: Size) -> str:
+    return "\n".join(build_world(size).statements)
+
+
+def _asked(size: Size, *, rehearsed: bool) -> str:
+    world = build_world(size)
+    return "\n".join(map(to_text, world.taught + world.rehearsed if rehearsed else world.taught))
+
+
+def _world(size: Size, suffix: str) -> dict[str, Builtin]:
+    origin = "of a world of public facts tabled for nanochat, under its license (MIT)"
+    return {
+        f"world{suffix}": Builtin(partial(_told, size), "documents", f"statements {origin}"),
+        f"world-chat{suffix}": Builtin(
+            partial(_asked, size, rehearsed=False), "chat", f"questions and answers {origin}"
+        ),
+        f"world-rehearsal{suffix}": Builtin(
+            partial(_asked, size, rehearsed=True), "chat", f"questions, answers and statements {origin}"
+        ),
+    }
+
+
 BUILTINS = {
     "names": Builtin(
         partial(_file, "names.txt"),
@@ -38,9 +62,12 @@ BUILTINS = {
     "verse": Builtin(partial(_file, "verse.txt"), "stream", "verse written for nanochat, under its license (MIT)"),
     "facts": Builtin(_facts, "documents", "public facts tabled for nanochat, under its license (MIT)"),
     "tales": Builtin(render_tales, "stream", "a megabyte of tales by a grammar of nanochat, under its license (MIT)"),
+    **_world("medium", ""),
+    **_world("small", "-small"),
+    **_world("large", "-large"),
 }
 
 
 def read_builtin(name: str) -> str:
-    """The text of the built-in corpus `name`, a key of BUILTINS: documents one a line."""
+    """The text of the built-in corpus `name`, a key of BUILTINS: documents one a line, conversations too."""
     return BUILTINS[name].read()

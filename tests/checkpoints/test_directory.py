@@ -1,15 +1,27 @@
-"""A checkpoint folder is complete before it has its name, and every kind of damage is found."""
+"""A checkpoint folder is complete before it has its name, and the newest whole one is found behind damaged ones."""
 
 import json
 import os
 import shutil
+import warnings
 
+import numpy as np
 import pytest
 
-from nanochat.checkpoints import directory
-from nanochat.checkpoints.directory import MANIFEST, newest_checkpoint, save_directory, verify
+from nanochat.checkpoints import directory, manifest, source
+from nanochat.checkpoints.arrays import write_arrays
+from nanochat.checkpoints.directory import (
+    MANIFEST,
+    list_checkpoints,
+    newest_checkpoint,
+    newest_that,
+    prune,
+    save_directory,
+    superfluous,
+    verify,
+)
 from nanochat.checkpoints.files import write_text
-from nanochat.errors import CheckpointError, WriteError
+from nanochat.errors import CheckpointError, NanochatWarning, WriteError
 
 
 def write_two(folder):
@@ -66,7 +78,7 @@ def damage_torn_manifest(folder):
 
 def damage_other_version(folder):
     manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-    (folder / MANIFEST).write_text(json.dumps(manifest | {"version": 2}), encoding="utf-8")
+    (folder / MANIFEST).write_text(json.dumps(manifest | {"version": 3}), encoding="utf-8")
 
 
 def damage_list_manifest(folder):
@@ -94,7 +106,8 @@ def test_the_newest_whole_checkpoint_is_found_behind_a_torn_one(tmp_path, damage
         save_directory(tmp_path, step, write_two)
     assert newest_checkpoint(tmp_path).name == "step-00000100"
     damage(tmp_path / "step-00000100")
-    assert newest_checkpoint(tmp_path).name == "step-00000010"
+    with pytest.warns(NanochatWarning, match=r"step-00000100.*; went back to step-00000010"):
+        assert newest_checkpoint(tmp_path).name == "step-00000010"
 
 
 def test_where_all_are_damaged_each_is_named(tmp_path):
@@ -160,6 +173,150 @@ def test_the_same_content_gives_the_same_bytes(tmp_path):
     first, second = (save_directory(tmp_path / name, 7, write_two) for name in "ab")
     for path in first.iterdir():
         assert path.read_bytes() == (second / path.name).read_bytes()
+
+
+def test_steps_are_listed_by_number_and_nothing_else_is(tmp_path):
+    assert list_checkpoints(tmp_path / "nowhere") == []
+    for step in (100_000_000, 9, 10):
+        save_directory(tmp_path, step, write_two)
+    for name in ("step-1", "step-0000000x", ".step-00000001.1.new", "best", "step-00000001.json"):
+        (tmp_path / name).mkdir()
+    write_text(tmp_path / "step-00000002", "a file")
+    assert [folder.name for folder in list_checkpoints(tmp_path)] == [
+        "step-00000009",
+        "step-00000010",
+        "step-100000000",
+    ]
+    assert newest_checkpoint(tmp_path).name == "step-100000000"
+
+
+def test_what_its_writer_says_of_a_file_is_not_read_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "file_sha256", lambda path: pytest.fail(f"{path} was read again"))
+
+    def write(folder):
+        return {"w.safetensors": write_arrays(folder / "w.safetensors", {"w": np.ones(3)})}
+
+    folder = save_directory(tmp_path, 1, write)
+    monkeypatch.undo()
+    verify(folder)
+
+
+def test_a_file_that_is_shorter_than_its_writer_said_is_no_checkpoint(tmp_path):
+    def write(folder):
+        written = write_text(folder / "a.json", "text")
+        (folder / "a.json").write_text("tex", encoding="utf-8")
+        return {"a.json": written}
+
+    with pytest.raises(WriteError, match=r"has 3 bytes of 4 written: is the disk full\?"):
+        save_directory(tmp_path, 1, write)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_the_disk_changed_while_it_was_written_is_found(tmp_path):
+    def write(folder):
+        written = write_text(folder / "a.json", "text")
+        (folder / "a.json").write_text("tExt", encoding="utf-8")
+        return {"a.json": written}
+
+    with pytest.raises(CheckpointError, match=r"differs from its manifest in a\.json"):
+        verify(save_directory(tmp_path, 1, write))
+
+
+def test_whoever_reads_takes_the_newest_that_can_be_read_and_warns_of_the_others(tmp_path):
+    for step in (1, 2, 3):
+        save_directory(tmp_path, step, write_two)
+
+    def read(folder):
+        if folder.name > "step-00000001":
+            raise CheckpointError(f"{folder} is not to my taste")
+        return folder.name
+
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        assert newest_that(tmp_path, read) == "step-00000001"
+    assert [str(one.message).split("/")[-1] for one in said] == [
+        f"step-0000000{step} is not to my taste; went back to step-00000001" for step in (3, 2)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("keep_last", "keep", "left"),
+    [
+        (0, (), [1, 2, 3, 4, 5]),
+        (1, (), [5]),
+        (2, (), [4, 5]),
+        (2, (1,), [1, 4, 5]),
+        (2, (5, 7), [4, 5]),
+        (9, (), [1, 2, 3, 4, 5]),
+    ],
+)
+def test_pruning_keeps_the_newest_and_the_named(tmp_path, keep_last, keep, left):
+    for step in range(1, 6):
+        save_directory(tmp_path, step, write_two)
+    before = list_checkpoints(tmp_path)
+    planned = superfluous(tmp_path, keep_last=keep_last, keep=keep)
+    assert list_checkpoints(tmp_path) == before
+    removed = prune(tmp_path, keep_last=keep_last, keep=keep)
+    assert removed == planned
+    assert list_checkpoints(tmp_path) == [tmp_path / f"step-0000000{step}" for step in left]
+    assert sorted(removed + list_checkpoints(tmp_path)) == before
+    assert sorted(path.name for path in tmp_path.iterdir()) == [path.name for path in list_checkpoints(tmp_path)]
+
+
+def test_only_whole_checkpoints_count_as_kept(tmp_path):
+    for step in range(1, 6):
+        save_directory(tmp_path, step, write_two)
+    damage_cut(tmp_path / "step-00000005")
+    damage_flip(tmp_path / "step-00000003")
+    prune(tmp_path, keep_last=2)
+    assert [folder.name for folder in list_checkpoints(tmp_path)] == ["step-00000002", "step-00000004"]
+
+
+def test_where_none_is_whole_nothing_is_removed(tmp_path):
+    for step in (1, 2):
+        damage_cut(save_directory(tmp_path, step, write_two))
+    assert prune(tmp_path, keep_last=1) == []
+    assert len(list_checkpoints(tmp_path)) == 2
+
+
+def test_a_checkpoint_of_a_newer_version_is_not_pruned(tmp_path):
+    for step in (1, 2, 3):
+        save_directory(tmp_path, step, write_two)
+    for step in (1, 3):
+        damage_other_version(tmp_path / f"step-0000000{step}")
+    assert prune(tmp_path, keep_last=1) == []
+
+
+def test_what_is_removed_never_has_its_name_and_half_its_files(tmp_path, monkeypatch):
+    for step in (1, 2):
+        save_directory(tmp_path, step, write_two)
+    seen = []
+    monkeypatch.setattr(directory, "remove", lambda path: seen.append([one.name for one in list_checkpoints(tmp_path)]))
+    prune(tmp_path, keep_last=1)
+    assert seen == [["step-00000002"]]
+    monkeypatch.undo()
+    save_directory(tmp_path, 3, write_two)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["step-00000002", "step-00000003"]
+
+
+def test_a_checkpoint_that_cannot_be_removed_is_one_sentence(tmp_path, monkeypatch):
+    for step in (1, 2):
+        save_directory(tmp_path, step, write_two)
+
+    def fail(source, goal):
+        raise OSError(13, "Permission denied")
+
+    monkeypatch.setattr(directory.os, "replace", fail)
+    with pytest.raises(WriteError, match="step-00000001: Permission denied"):
+        prune(tmp_path, keep_last=1)
+
+
+def test_verifying_reads_each_file_once(checkpoint, monkeypatch):
+    opened = []
+    real = source._descriptor
+    monkeypatch.setattr(source, "_descriptor", lambda path, **how: opened.append(path.name) or real(path, **how))
+    verify(checkpoint)
+    assert sorted(opened) == [MANIFEST, "model.json", "state.json"]
 
 
 def test_a_file_where_the_folder_should_be_is_one_sentence(tmp_path):

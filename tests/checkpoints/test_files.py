@@ -75,7 +75,11 @@ def test_what_is_no_json_is_not_written(tmp_path, bad):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff", b"NaN", b"[Infinity]", b"[" * 100_000, b"1" * 5000])
+NO_JSON = [b"", b"{", b"\xff", b"\xef\xbb\xbf{}", b"\0", b"NaN", b"[Infinity]", b"1e999", b"1" * 5000, b"[" * 100_000]
+NO_JSON += [b'"\\ud800"', b'{"a": 1, "a": 1}']
+
+
+@pytest.mark.parametrize("content", NO_JSON)
 def test_what_is_no_json_is_one_sentence(tmp_path, content):
     (tmp_path / "a.json").write_bytes(content)
     with pytest.raises(CheckpointError, match=r"a\.json cannot be read as JSON"):
@@ -85,6 +89,12 @@ def test_what_is_no_json_is_one_sentence(tmp_path, content):
 def test_a_missing_file_is_one_sentence(tmp_path):
     with pytest.raises(CheckpointError, match="is missing"):
         read_json(tmp_path / "a.json")
+
+
+def test_a_file_larger_than_the_limit_is_not_read(tmp_path):
+    (tmp_path / "a.json").write_bytes(b"1" * 101)
+    with pytest.raises(CheckpointError, match="has 101 bytes, over 100"):
+        read_json(tmp_path / "a.json", limit=100)
 
 
 def test_a_folder_is_not_read_as_a_file(tmp_path):

@@ -13,8 +13,8 @@ CORPORA = {
     "empty": (b"", "is empty"),
     "one character": (b"a", "fewer than two characters"),
     "blank": (b" \n\n ", "fewer than two characters"),
-    "latin-1": (b"lat\xe9n", "is not UTF-8: byte 0xe9 at byte offset 3, line 1"),
-    "NULs": (bytes(5000), "has a NUL at byte 0"),
+    "latin-1": (b"lat\xe9n", "line 1: not UTF-8, byte 0xe9 at byte offset 3"),
+    "NULs": (bytes(5000), "a NUL at byte 0"),
     "UTF-16": ("text".encode("utf-16"), "is UTF-16"),
 }
 

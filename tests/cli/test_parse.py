@@ -7,15 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from nanochat.cli import commands
+from nanochat.cli import commands, commands_text
 from nanochat.cli.app import main, parse
 from nanochat.cli.options import SETTINGS
-from nanochat.cli.root import app, runs
+from nanochat.cli.root import app
 from nanochat.errors import ConfigError, UsageError
 from nanochat.training.config import TrainingConfig
 
 NAMES = [(command.name,) for command in app.registered_commands]
-NAMES += [("runs", command.name) for command in runs.registered_commands]
+GROUPS = {group.typer_instance.info.name: group.typer_instance for group in app.registered_groups}
+NAMES += [(name, command.name) for name, group in GROUPS.items() for command in group.registered_commands]
 EXAMPLES = {
     "train": commands.TrainCommand,
     "sample": commands.SampleCommand,
@@ -26,6 +27,14 @@ EXAMPLES = {
     "presets": commands.PresetsCommand,
     "graph a*b a=2 b=3": commands.GraphCommand,
     "doctor": commands.DoctorCommand,
+    "data validate a.txt": commands_text.DataValidateCommand,
+    "data stats a.txt": commands_text.DataStatsCommand,
+    "data convert a.txt b.json": commands_text.DataConvertCommand,
+    "tokenizer train --kind bpe --data a.txt --out b.json": commands_text.TokenizerTrainCommand,
+    "tokenizer encode --tokenizer b.json text": commands_text.TokenizerEncodeCommand,
+    "tokenizer decode --tokenizer b.json 1 2": commands_text.TokenizerDecodeCommand,
+    "tokenizer inspect b.json": commands_text.TokenizerInspectCommand,
+    "tokenizer compare b.json c.json --data a.txt": commands_text.TokenizerCompareCommand,
 }
 
 
@@ -62,7 +71,7 @@ def test_the_example_of_every_command_parses(words, tmp_path, monkeypatch):
     import shlex
 
     monkeypatch.chdir(tmp_path)
-    group = app if len(words) == 1 else runs
+    group = app if len(words) == 1 else GROUPS[words[0]]
     (command,) = [c for c in group.registered_commands if c.name == words[-1]]
     example = shlex.split(command.epilog.removeprefix("Example: nanochat "))
     assert parse(example) is not None
@@ -87,6 +96,7 @@ def test_every_flag_reaches_its_field():
             continue
         text = setting.choices[-1] if setting.choices else values[setting.kind]
         extra = [] if text is None else [text]
+        extra += ["--tokenizer", "word"] if setting.name == "vocab_size" else []  # of characters it has no meaning
         config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", setting.flag, *extra]).config
         found = config
         for name in setting.field.split("."):

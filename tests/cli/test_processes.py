@@ -118,7 +118,7 @@ def test_a_full_disk_is_one_sentence_and_earlier_checkpoints_stay(start, abab, t
     steps = [row["step"] for row in metrics if "loss" in row]
     assert steps == list(range(1, len(steps) + 1))
     saved = sorted((tmp_path / "run" / "checkpoints").iterdir())
-    assert [path.name for path in saved] == [f"step-{step:08d}" for step in range(5, max(steps) + 1, 5)]
+    assert [path.name for path in saved] == [f"step-{step:08d}" for step in range(5, max(steps) + 1, 5)][-2:]
     for folder in saved:
         verify(folder)
     load(tmp_path / "run")

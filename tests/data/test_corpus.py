@@ -1,14 +1,15 @@
 """Loading a corpus: what becomes of text, and one sentence for everything that is no text."""
 
 import hashlib
+import json
 import os
 import re
 
 import pytest
 
-from nanochat.data import corpus as corpus_file
-from nanochat.data import load_corpus
+from nanochat.data import load_corpus, reading
 from nanochat.data.builtin import BUILTINS
+from nanochat.data.chat import from_text
 from nanochat.errors import ConfigError, DataError
 
 NAMES = "".join(f"name{i}\n" for i in range(20))
@@ -76,8 +77,8 @@ def test_byte_order_mark_and_foreign_line_ends_are_normalised(write):
         (b"\0" * 100, "NUL at byte 0"),
         (b"text\0", "NUL at byte 4"),
         (b"\xff\xfea\0b\0", "is UTF-16"),
-        (b"one\ntwo \xe9t\xe9\n", "byte 0xe9 at byte offset 8, line 2"),
-        (b"ab\xe2\x82", "byte 0xe2 at byte offset 2, line 1"),
+        (b"one\ntwo \xe9t\xe9\n", "line 2: not UTF-8, byte 0xe9 at byte offset 8"),
+        (b"ab\xe2\x82", "line 1: not UTF-8, byte 0xe2 at byte offset 2"),
         (b"ab\xed\xa0\x80", "not UTF-8"),
     ],
 )
@@ -123,7 +124,7 @@ def test_a_file_without_read_permission_is_refused(write, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(corpus_file.Path, "read_bytes", denied)  # root may read what chmod forbids
+    monkeypatch.setattr(reading.Path, "read_bytes", denied)  # root may read what chmod forbids
     with pytest.raises(DataError, match="permission denied"):
         load_corpus(path)
 
@@ -133,7 +134,7 @@ def test_a_disk_error_is_refused(write, monkeypatch):
         raise OSError(5, "Input/output error", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(corpus_file.Path, "read_bytes", broken)
+    monkeypatch.setattr(reading.Path, "read_bytes", broken)
     with pytest.raises(DataError, match="Input/output error"):
         load_corpus(path)
 
@@ -146,7 +147,7 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path):
 
 
 def test_a_file_above_the_limit_is_refused_unread(write, monkeypatch):
-    monkeypatch.setattr(corpus_file, "LIMIT_BYTES", 100)
+    monkeypatch.setattr(reading, "LIMIT_BYTES", 100)
     with pytest.raises(DataError, match=r"has 101 bytes, more than the 100"):
         load_corpus(write("x" * 101))
 
@@ -200,3 +201,40 @@ def test_the_tales_are_the_same_text_for_ever():
     text = load_corpus("builtin:tales").documents[0]
     assert hashlib.sha256(text.encode()).hexdigest()[:16] == "1e64d3e33a807675"
     assert 1_100_000 <= len(text) < 1_102_000
+
+
+CHAT = ["User: a Assistant: b </s>", "User: c Assistant: d </s>"]
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "layout"),
+    [
+        ("a.json", json.dumps(CHAT), "auto"),
+        ("a.jsonl", "\n".join(map(json.dumps, CHAT)), "auto"),
+        ("a.csv", "text\n" + "\n".join(CHAT), "auto"),
+        ("a.txt", "\n".join(CHAT), "chat"),
+    ],
+)
+def test_conversations_come_from_every_format(write, name, content, layout):
+    corpus = load_corpus(write(content, name), layout)
+    assert corpus.layout == "chat"
+    assert corpus.documents == tuple(map(from_text, CHAT))
+    assert corpus.n_bytes == 4
+
+
+def test_rows_are_documents_and_the_seeds_mark_at_their_end_is_left_out(write):
+    corpus = load_corpus(write(json.dumps(["Rain falls. </s>", "a</s>b", "Snow </s> falls."]), "a.json"))
+    assert corpus.layout == "documents"
+    assert corpus.documents == ("Rain falls.", "a</s>b", "Snow </s> falls.")
+
+
+def test_the_field_of_the_text_can_be_named(write):
+    rows = [{"title": "x", "body": "one"}, {"title": "y", "body": "two"}]
+    assert load_corpus(write(json.dumps(rows), "a.json"), text_field="body").documents == ("one", "two")
+    with pytest.raises(ConfigError, match="text_field='body' is for JSON and CSV"):
+        load_corpus("builtin:names", text_field="body")
+
+
+def test_one_conversation_is_too_few(write):
+    with pytest.raises(DataError, match="holds one conversation, too few"):
+        load_corpus(write(json.dumps(CHAT[:1]), "a.json"))

@@ -1,12 +1,15 @@
 """From a name to ids: both sides spelled by one vocabulary, and the counts that a report quotes."""
 
+import json
+
 import numpy as np
 import pytest
 
 from nanochat.data import build_dataset
 from nanochat.data.splitting import FUTURISTIC_SENTENCES
-from nanochat.errors import DataError, TokenizerError
-from nanochat.tokenizers import CharTokenizer
+from nanochat.data.vocabulary import TokenizerChoice
+from nanochat.errors import ConfigError, DataError, NanochatWarning, TokenizerError
+from nanochat.tokenizers import CharTokenizer, WordTokenizer
 
 
 @pytest.fixture
@@ -64,7 +67,7 @@ def test_a_side_of_skipped_characters_only_is_refused(stream_path):
 
 
 def test_the_policy_for_unknown_characters_is_the_tokenizers(stream_path):
-    tokenizer = build_dataset(stream_path, unknown="unk").tokenizer
+    tokenizer = build_dataset(stream_path, choice=TokenizerChoice(unknown="unk")).tokenizer
     assert tokenizer.vocab_size == 10
     assert tokenizer.encode("?") == [9]
 
@@ -74,3 +77,67 @@ def test_a_text_too_short_to_split_is_both_sides(tmp_path):
     dataset = build_dataset(str(tmp_path / "short.txt"))
     assert dataset.val_is_train
     assert np.array_equal(dataset.train.ids, dataset.val.ids)
+
+
+ROWS = [f"User: what is {i}? Assistant: it is {i}. </s>" for i in range(20)]
+
+
+@pytest.fixture
+def chat_path(tmp_path):
+    path = tmp_path / "chat.json"
+    path.write_text(json.dumps(ROWS), encoding="utf-8")
+    return str(path)
+
+
+@pytest.mark.filterwarnings("ignore:.* are not in the vocabulary")
+def test_conversations_become_documents_whose_answers_count(chat_path):
+    dataset = build_dataset(chat_path, choice=TokenizerChoice(tokenizer="word"))
+    assert (dataset.kind, len(dataset.sides.train), len(dataset.sides.val)) == ("documents", 18, 2)
+    shown = dataset.tokenizer.decode(dataset.train.ids[dataset.train.counted][:10])
+    assert shown == "it is 0. <|end|> it is 1. <|end|>"
+    assert dataset.train.ids[0] == dataset.tokenizer.bos_id
+    assert not dataset.train.counted[dataset.train.marks].any()
+
+
+@pytest.mark.filterwarnings("ignore:.* are not in the vocabulary")
+def test_all_tokens_of_conversations_can_count(chat_path):
+    choice = TokenizerChoice(tokenizer="word")
+    answers, everything = (build_dataset(chat_path, choice=choice, loss_on=loss_on) for loss_on in ("answers", "all"))
+    assert everything.train.counted is None
+    assert np.array_equal(everything.train.ids, answers.train.ids)
+    with pytest.raises(ConfigError, match="loss_on='prompts' is unknown"):
+        build_dataset(chat_path, loss_on="prompts")
+
+
+def test_conversations_need_a_tokenizer_that_can_mark_turns(chat_path):
+    with pytest.raises(
+        TokenizerError, match=r"in the training text of .*chat\.json: a character tokenizer has no spec"
+    ):
+        build_dataset(chat_path)
+    with pytest.raises(ConfigError, match="style=futuristic adds sentences to a text"):
+        build_dataset(chat_path, style_name="futuristic")
+
+
+def test_words_that_only_validation_holds_are_counted_and_said(chat_path):
+    with pytest.warns(NanochatWarning, match=r"^4 of 24 tokens of the validation text of .* of 29 and are read <UNK>$"):
+        build_dataset(chat_path, choice=TokenizerChoice(tokenizer="word"))
+    with pytest.warns(NanochatWarning, match=r"^4 of 24 tokens of the validation text of .* of 28 and are left out$"):
+        build_dataset(chat_path, choice=TokenizerChoice(tokenizer="word", unknown="skip"))
+    with pytest.raises(TokenizerError, match=r"in the validation text of .*: word '9' at position"):
+        build_dataset(chat_path, choice=TokenizerChoice(tokenizer="word", unknown="error"))
+
+
+def test_words_that_the_cap_leaves_out_of_training_are_said_too(chat_path):
+    with pytest.warns(NanochatWarning, match="are read <UNK>") as told:
+        build_dataset(chat_path, choice=TokenizerChoice(tokenizer="word", vocab_size=20))
+    assert ["of the training text of" in str(warning.message) for warning in told] == [True, False]
+
+
+def test_a_given_tokenizer_is_extended_on_request(chat_path):
+    tokenizer = WordTokenizer.train("what is it?", unknown="unk")
+    with pytest.raises(TokenizerError, match=r"the tokenizer has no <\|system\|>"):
+        build_dataset(chat_path, tokenizer=tokenizer)
+    with pytest.warns(NanochatWarning, match="4 of 24 tokens of the validation text"):
+        dataset = build_dataset(chat_path, tokenizer=tokenizer, extend=True)
+    assert dataset.tokenizer.tokens[:4] == tokenizer.tokens
+    assert (dataset.train.ids == 1).sum() == 0

@@ -87,3 +87,8 @@ def test_operations_of_the_models():
     assert flops_per_token(replace(config, tie_lm_head=False)) == flops_per_token(config)
     assert flops_per_token(replace(config, window=2)) == 6 * weights + 12 * 8 * 2
     assert flops_per_token(replace(config, norm_gain=True, mlp_bias=True)) == flops_per_token(config)
+
+
+def test_what_the_data_of_all_cells_deserves_saying_is_not_said_by_each(cell):
+    data = replace(cell.config.data, source="builtin:facts", tokenizer="word")  # held-out words are unknown
+    assert run_cell(replace(cell, config=replace(cell.config, data=data))).is_ok

@@ -68,7 +68,7 @@ def test_a_file_says_all_that_flags_can(tmp_path, gpt):
         ("[axes]\nlr = 0.1", r"write lr = \[0.1\]"),
         ("[axes]\nnrom = [1]", "did you mean 'norm'"),
         ("axis = 1", "did you mean 'axes'"),
-        ("[axes", "cannot be read as TOML"),
+        ("[axes", "is not valid TOML"),
         ("base = 1\n[axes]\nlr = [0.1]", "base is no table"),
         ('[axes]\nnorm = ["rms", "lyaer"]', "did you mean 'layer'"),
         ("seeds = 0\n[axes]\nlr = [0.1, 0.2]", "seeds=0"),

@@ -87,7 +87,7 @@ def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
     run_ablation(diverging_study, tmp_path)
     write_study_report(tmp_path)
     text = text_of(tmp_path)
-    assert "**Diverged:** `lr=1e+300`, seeds 5, 6: the " in text
+    assert re.search(r"\*\*Diverged:\*\* `lr=1e\+300`, seeds? 5(, 6)?: the ", text)  # one reason, or a tensor each
     assert tables(text)[0][-1][:2] == ["`lr=1e+300`", "2 of 2 diverged"]
     assert "All variants use the same learning rate" not in text
 
@@ -143,7 +143,7 @@ def test_a_killed_run_is_reported_as_not_finished(run_folder):
 def test_a_diverged_run_says_why(tiny_run, tmp_path):
     run_training(replace(tiny_run, training=replace(tiny_run.training, lr=1e300)), out=tmp_path / "run")
     write_run_report(tmp_path / "run")
-    assert re.search(r"\*\*Diverged:\*\* the \w+ .* at step \d", text_of(tmp_path / "run"))
+    assert re.search(r"\*\*Diverged:\*\* the \w+ .* (at|after) step \d", text_of(tmp_path / "run"))
 
 
 def test_a_run_of_no_steps_has_a_report(tiny_run, tmp_path):

@@ -70,6 +70,7 @@ def test_a_command_line_gives_the_config_that_it_was_made_of(preset, seed, model
     if {(config.data.source, config.data.layout), (again.data.source, again.data.layout)} in (
         {("builtin:names", "documents"), ("builtin:names", "auto")},
         {("builtin:verse", "stream"), ("builtin:verse", "auto")},
+        {("builtin:facts", "documents"), ("builtin:facts", "auto")},
     ):
         again = replace(again, data=replace(again.data, layout=config.data.layout))  # auto means just that
     assert again == config

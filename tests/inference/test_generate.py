@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanochat.inference.generate import generate, generate_batch
+from nanochat.inference.generate import draw_steps, generate, generate_batch
+from nanochat.inference.samplers import Sampling
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model, logits_array
 from nanochat.models.gpt.config import GPTConfig
@@ -61,10 +62,10 @@ class Uncached:
         return self.model.logits(ids)
 
 
-def drawn(model, prompt=(1,), *, context=BLOCK, n=20, temperature=1.0, seed=3, **options) -> list[int]:
-    rng = np.random.default_rng(seed)
-    options = {"context": context, "max_new_tokens": n, "temperature": temperature, **options}
-    return list(generate(model, list(prompt), rng=rng, **options))
+def drawn(model, prompt=(1,), *, context=BLOCK, n=20, seed=3, stop_ids=(), banned=(), **sampling) -> list[int]:
+    rng, sampling = np.random.default_rng(seed), Sampling(**{"temperature": 1.0, **sampling})
+    options = {"context": context, "max_new_tokens": n, "stop_ids": stop_ids, "banned": banned}
+    return list(generate(model, list(prompt), sampling=sampling, rng=rng, **options))
 
 
 def test_it_stops_after_the_tokens_that_were_asked_for():
@@ -73,8 +74,10 @@ def test_it_stops_after_the_tokens_that_were_asked_for():
 
 
 def test_it_stops_at_the_stop_token_and_does_not_yield_it():
-    assert drawn(Fixed([1.0, 0.0]), temperature=0, stop_id=0) == []
-    tokens = drawn(Fixed([0.0, 3.0, 3.0]), n=1000, stop_id=0)
+    assert drawn(Fixed([1.0, 0.0]), temperature=0, stop_ids=(0,)) == []
+    assert drawn(Fixed([1.0, 0.0]), temperature=0, stop_ids={1}, n=3) == [0, 0, 0]
+    assert {drawn(Fixed([1.0, 1.0]), seed=seed, stop_ids={0, 1}) == [] for seed in range(9)} == {True}
+    tokens = drawn(Fixed([0.0, 3.0, 3.0]), n=1000, stop_ids=(0,))
     assert 0 < len(tokens) < 1000
     assert 0 not in tokens
 
@@ -83,6 +86,35 @@ def test_a_banned_token_is_never_drawn():
     tokens = drawn(Fixed([9.0, 0.0, 0.0]), n=300, banned=(0,))
     assert set(tokens) == {1, 2}
     assert len(tokens) == 300
+
+
+def test_steps_show_the_logits_and_the_stop_token():
+    options = {"context": 9, "max_new_tokens": 9, "sampling": Sampling(temperature=0), "stop_ids": (1,)}
+    model = Fixed([0.0, 1.0])
+    steps = list(draw_steps(model, [0], rng=np.random.default_rng(0), **options))
+    assert [(token, logits.tolist()) for token, logits in steps] == [(1, [0.0, 1.0])]
+    assert model.asked == [[0]]  # nothing is read after the end
+
+
+def test_what_stood_in_the_text_is_penalised_but_never_the_end():
+    greedy = {"temperature": 0, "repetition_penalty": 2.0}
+    assert drawn(Fixed([3.0, 4.0, 2.5]), [1], n=4, **greedy) == [0, 2, 1, 1]  # 3 | 2.5 | 2 > 1.5, 1.25
+    assert drawn(Fixed([3.0, 4.0]), [1], n=4, stop_ids=(1,), **greedy) == []
+    assert drawn(Fixed([-1.0, -1.5]), [0], n=1, **greedy) == [1]  # below zero a penalty multiplies
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+@pytest.mark.parametrize("sampling", [{"top_k": V}, {"top_k": V + 1}, {"top_p": 1.0}, {"min_p": 0.0}])
+def test_a_filter_that_keeps_all_changes_nothing(mode, sampling):
+    model = built(CONFIGS["rope"], mode)
+    assert drawn(model, **sampling) == drawn(model)
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+@pytest.mark.parametrize("sampling", [{"top_k": 1}, {"top_p": 0.0}, {"temperature": 1e-9}])
+def test_a_filter_that_keeps_one_is_greedy(mode, sampling):
+    model = built(CONFIGS["rope"], mode)
+    assert drawn(model, **sampling) == drawn(model, temperature=0)
 
 
 def test_no_prompt_at_all_is_our_own_mistake():
@@ -149,21 +181,35 @@ def test_a_bigram_depends_on_the_last_token_alone():
     assert first == second
 
 
-def drawn_together(model, prompts, *, context=BLOCK, n=20, temperature=1.0, seeds=None, **options) -> list[list[int]]:
+def drawn_together(
+    model, prompts, *, context=BLOCK, n=20, seeds=None, stop_ids=(), are_over=None, **sampling
+) -> list[list[int]]:
     rngs = [np.random.default_rng(seed) for seed in seeds or range(len(prompts))]
-    options = {"context": context, "max_new_tokens": n, "temperature": temperature, **options}
-    return generate_batch(model, prompts, rngs=rngs, **options)
+    sampling = Sampling(**{"temperature": 1.0, **sampling})
+    options = {"context": context, "max_new_tokens": n, "stop_ids": stop_ids, "are_over": are_over}
+    return generate_batch(model, prompts, sampling=sampling, rngs=rngs, **options)
 
 
+SAMPLINGS = st.sampled_from(
+    [
+        {"temperature": 0},
+        {"temperature": 0.7},
+        {"top_k": 3},
+        {"top_p": 0.8, "temperature": 1.3},
+        {"min_p": 0.2},
+        {"repetition_penalty": 1.5},
+        {"temperature": 0, "repetition_penalty": 1.5},
+    ]
+)
 PROMPTS = st.lists(st.lists(st.integers(0, V - 1), min_size=1, max_size=BLOCK + 2), max_size=5)
 
 
 # float64: what a batch rounds otherwise than a row alone is far too little to move a token.
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @settings(deadline=None, max_examples=25)
-@given(prompts=PROMPTS, n=st.integers(0, BLOCK + 4), temperature=st.sampled_from([0, 0.7, 1.0]), stop=st.booleans())
-def test_a_batch_draws_for_each_prompt_what_it_gives_alone(config, prompts, n, temperature, stop):
-    model, options = built(config, "tensor"), {"n": n, "temperature": temperature, "stop_id": 2 if stop else None}
+@given(prompts=PROMPTS, n=st.integers(0, BLOCK + 4), sampling=SAMPLINGS, stop_ids=st.sampled_from([(), (2,), (2, 5)]))
+def test_a_batch_draws_for_each_prompt_what_it_gives_alone(config, prompts, n, sampling, stop_ids):
+    model, options = built(config, "tensor"), {"n": n, "stop_ids": stop_ids, **sampling}
     together = drawn_together(model, prompts, **options)
     assert together == [drawn(model, prompt, seed=i, **options) for i, prompt in enumerate(prompts)]
 
@@ -171,9 +217,9 @@ def test_a_batch_draws_for_each_prompt_what_it_gives_alone(config, prompts, n, t
 @pytest.mark.parametrize("mode", ["scalar", "tensor"])
 def test_rows_know_nothing_of_their_neighbours(mode):
     model, prompts = built(CONFIGS["learned"], mode), [[1], [3, 4, 5], [2, 2, 6, 1, 0]]
-    whole = drawn_together(model, prompts, seeds=[7, 8, 9], stop_id=0)
-    assert drawn_together(model, prompts[::-1], seeds=[9, 8, 7], stop_id=0) == whole[::-1]
-    assert drawn_together(model, prompts[1:2], seeds=[8], stop_id=0) == whole[1:2]
+    whole = drawn_together(model, prompts, seeds=[7, 8, 9], stop_ids=(0,))
+    assert drawn_together(model, prompts[::-1], seeds=[9, 8, 7], stop_ids=(0,)) == whole[::-1]
+    assert drawn_together(model, prompts[1:2], seeds=[8], stop_ids=(0,)) == whole[1:2]
 
 
 def test_a_batch_asks_the_model_once_for_all_rows():
@@ -195,6 +241,14 @@ def test_a_bigram_draws_in_a_batch_too():
     assert drawn_together(model, prompts, context=1) == [
         drawn(model, prompt, context=1, seed=i) for i, prompt in enumerate(prompts)
     ]
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+def test_a_text_of_a_batch_ends_when_it_is_enough(mode):
+    model, prompts = built(CONFIGS["learned"], mode), [[1], [3, 4, 5], [2]]
+    whole = drawn_together(model, prompts)
+    ends = [lambda new_ids: len(new_ids) == 2, None, lambda new_ids: len(new_ids) == BLOCK + 3]
+    assert drawn_together(model, prompts, are_over=ends) == [whole[0][:2], whole[1], whole[2][: BLOCK + 3]]
 
 
 def test_each_prompt_of_a_batch_needs_its_generator_and_a_token():

@@ -1,12 +1,13 @@
 """Text in, text out; saved and loaded, the same."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.directory import save_directory
-from nanochat.checkpoints.weights import save_snapshot
+from nanochat.checkpoints.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.errors import CheckpointError, ConfigError, GuardError, TokenizerError, UsageError
-from nanochat.inference.language_model import LanguageModel, find_model_file, fit_prompt, load
+from nanochat.inference.language_model import LanguageModel, fit_prompt, load
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
@@ -27,50 +28,67 @@ def language_model(config=GPT, mode="scalar", dtype="float64", *, documents=True
 
 @pytest.mark.parametrize("config", [GPT, BIGRAM], ids=["gpt", "bigram"])
 @pytest.mark.parametrize(("mode", "dtype"), [("scalar", "float64"), ("tensor", "float32"), ("tensor", "float64")])
-@pytest.mark.parametrize("documents", [True, False])
-def test_what_is_loaded_is_what_was_saved(tmp_path, config, mode, dtype, documents):
+@pytest.mark.parametrize(("documents", "ending"), [(True, ".json"), (False, ".safetensors"), (True, ".json.gz")])
+def test_what_is_loaded_is_what_was_saved(tmp_path, config, mode, dtype, documents, ending):
     model = language_model(config, mode, dtype, documents=documents)
-    model.save(tmp_path / "model.json")
-    again = load(tmp_path / "model.json")
+    model.save(tmp_path / f"model{ending}")
+    again = load(tmp_path / f"model{ending}")
     assert (again.config, again.mode, again.model_kind) == (model.config, mode, model.model_kind)
     np.testing.assert_array_equal(again.logits([0, 3, 1]), model.logits([0, 3, 1]))
     assert again.logits([0]).dtype == model.logits([0]).dtype
     assert again.generate("ab", seed=4, max_new_tokens=30) == model.generate("ab", seed=4, max_new_tokens=30)
 
 
-def test_saving_twice_gives_the_same_bytes(tmp_path):
-    for name in ("a.json", "b.json"):
+@pytest.mark.parametrize("ending", FORMATS)
+def test_saving_twice_gives_the_same_bytes(tmp_path, ending):
+    for name in "ab":
+        language_model().save(tmp_path / f"{name}{ending}")
+    assert (tmp_path / f"a{ending}").read_bytes() == (tmp_path / f"b{ending}").read_bytes()
+
+
+@pytest.mark.parametrize(("mode", "dtype"), [("scalar", "float64"), ("tensor", "float32"), ("tensor", "float64")])
+def test_weights_are_saved_in_their_precision(tmp_path, mode, dtype):
+    language_model(mode=mode, dtype=dtype).save(tmp_path / "a.safetensors")
+    arrays, header = read_arrays(tmp_path / "a.safetensors")
+    assert {array.dtype.name for array in arrays.values()} == {dtype}
+    assert header["dtype"] == dtype
+
+
+def test_where_a_model_comes_from_is_kept(tmp_path):
+    origin = {"step": 5, "preset": "microgpt", "data": "builtin:names", "seed": 1}
+    replace(language_model(), origin=origin).save(tmp_path / "a.json")
+    load(tmp_path / "a.json").save(tmp_path / "b.safetensors")
+    assert load(str(tmp_path / "b.safetensors")).origin == origin
+    language_model().save(tmp_path / "c.json")
+    assert load(tmp_path / "c.json").origin == {}
+
+
+@pytest.mark.parametrize("name", ["model.bin", "model", "model.pt"])
+def test_a_name_of_no_format_is_refused(tmp_path, name):
+    with pytest.raises(ConfigError, match=r"ends in \.safetensors or \.json or \.json\.gz"):
         language_model().save(tmp_path / name)
-    assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
 
 
-def test_a_name_that_is_no_json_is_refused(tmp_path):
-    with pytest.raises(ConfigError, match=r"give a name that ends in \.json"):
-        language_model().save(tmp_path / "model.bin")
-
-
-def test_a_model_is_found_in_a_file_a_checkpoint_and_a_run(tmp_path):
-    snapshot = language_model().snapshot()
-    save = save_directory(
-        tmp_path / "run" / "checkpoints", 3, lambda folder: save_snapshot(folder / "model.json", snapshot)
-    )
-    for path in (save / "model.json", save, tmp_path / "run", str(tmp_path / "run")):
-        assert load(path).logits([0]).shape == (1, 7)
-    assert find_model_file(tmp_path / "run") == save / "model.json"
-
-
-def test_a_damaged_checkpoint_is_refused_even_where_its_json_is_sound(tmp_path):
-    snapshot = language_model().snapshot()
-    folder = save_directory(tmp_path, 3, lambda draft: save_snapshot(draft / "model.json", snapshot))
-    text = (folder / "model.json").read_text(encoding="utf-8")
-    (folder / "model.json").write_text(text.replace("0.", "1.", 1), encoding="utf-8")
-    with pytest.raises(CheckpointError, match="differs from its manifest"):
-        load(folder)
-
-
-def test_where_there_is_no_model_the_sentence_says_how_to_get_one(tmp_path):
-    with pytest.raises(CheckpointError, match="train one with `nanochat train`"):
-        load(tmp_path)
+@pytest.mark.parametrize("ending", FORMATS)
+def test_everything_that_does_not_fit_is_in_one_message(tmp_path, ending):
+    path = tmp_path / f"model{ending}"
+    language_model(mode="tensor", dtype="float32").save(path)
+    arrays, header = read_arrays(path)
+    del arrays["wpe.weight"]
+    arrays["wte.weight"] = arrays["wte.weight"].T.copy()
+    arrays["h.0.mlp.fc.weight"] = arrays["h.0.mlp.fc.weight"].astype(np.float64)
+    arrays["h.1.mlp.fc.weight"] = arrays["h.0.mlp.proj.weight"]
+    write_arrays(path, arrays, header)
+    with pytest.raises(CheckpointError) as refused:
+        load(path)
+    for part in (
+        str(path),
+        "wpe.weight (5, 8) is missing",
+        "h.1.mlp.fc.weight (8, 32) is unexpected",
+        "wte.weight has shape (8, 7), the model has (7, 8)",
+        "h.0.mlp.fc.weight is float64, the model float32",
+    ):
+        assert part in str(refused.value)
 
 
 def test_greedy_text_follows_the_largest_logits():

@@ -20,7 +20,7 @@ from nanochat.models.gpt.tensor import GPT
 from nanochat.models.parameters import count_parameters
 from nanochat.training import prepare
 from nanochat.training.config import RunConfig, TrainingConfig
-from nanochat.training.guards import check_gradients_finite
+from nanochat.training.guards import check_gradient
 from nanochat.training.run import run_training
 
 SMALL = GPTConfig(vocab_size=7, block_size=12, n_layer=2, n_head=4, n_embd=16)
@@ -359,4 +359,4 @@ def test_a_gradient_that_is_not_finite_names_its_parameter_and_moves_nothing() -
     model.loss(ids_of(SMALL), ids_of(SMALL)).backward()
     model.h[1].mlp.proj.weight.grad[0, 0] = np.inf
     with pytest.raises(DivergedError, match=r"h\.1\.mlp\.proj\.weight is not finite at step 3"):
-        check_gradients_finite(optimizer.clip_gradients(), model, 3)
+        check_gradient(optimizer.clip_gradients(), model, 3)

@@ -27,6 +27,10 @@ from nanochat.training.config import DataConfig, RunConfig, TrainingConfig
         ("min_lr_ratio", -0.5),
         ("eval_every", -1),
         ("max_memory_growth", -1.0),
+        ("keep_last", -1),
+        ("max_loss", -1.0),
+        ("max_gradient", float("nan")),
+        ("max_weight", float("inf")),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name_and_value(field, value):

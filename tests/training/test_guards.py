@@ -1,4 +1,4 @@
-"""What stops a run: numbers that are not finite, named; memory that jumps or creeps."""
+"""What stops a run: numbers that explode or are none, with the tensor; memory that jumps or creeps."""
 
 import math
 from mmap import mmap
@@ -13,10 +13,11 @@ from nanochat.engine.scalar import Value
 from nanochat.errors import DivergedError, GuardError
 from nanochat.training.guards import (
     MemoryDriftGuard,
-    check_gradients_finite,
-    check_loss_finite,
-    check_weights_finite,
+    check_gradient,
+    check_loss,
+    check_weights,
     resident_bytes,
+    weight_norm,
 )
 
 BAD = [math.nan, math.inf, -math.inf]
@@ -53,42 +54,94 @@ class Model:
 @pytest.mark.parametrize("bad", BAD)
 def test_a_weight_that_is_not_finite_is_named(arrays, bad):
     model = Model(arrays=arrays)
-    check_weights_finite(model, 3)
+    check_weights(model, 3)
     model.spoil("data", bad)
     with pytest.raises(DivergedError, match=r"weights of norm_f\.weight are not finite after step 3"):
-        check_weights_finite(model, 3)
+        check_weights(model, 3)
 
 
 @pytest.mark.parametrize("arrays", [False, True])
 @pytest.mark.parametrize("bad", BAD)
 def test_a_gradient_that_is_not_finite_is_named(arrays, bad):
     model = Model(arrays=arrays)
-    check_gradients_finite(1.0, model, 3)
+    check_gradient(1.0, model, 3)
     model.spoil("grad", bad)
     with pytest.raises(DivergedError, match=r"gradient of norm_f\.weight is not finite at step 3"):
-        check_gradients_finite(math.nan, model, 3)
+        check_gradient(math.nan, model, 3)
 
 
 def test_gradients_whose_norm_alone_overflows_stop_the_run_too():
     with pytest.raises(DivergedError, match="gradient of all of them together"):
-        check_gradients_finite(math.inf, Model(arrays=False), 3)
+        check_gradient(math.inf, Model(arrays=False), 3)
 
 
 @pytest.mark.parametrize("bad", BAD)
 def test_a_loss_that_is_not_finite_names_the_weights_that_made_it(bad):
     model = Model(arrays=True)
     with pytest.raises(DivergedError, match=f"the loss is {bad} at step 3, though every weight is finite"):
-        check_loss_finite(bad, model, 3)
+        check_loss(bad, model, 3)
     model.spoil("data", bad)
     with pytest.raises(DivergedError, match=r"since the weights of norm_f\.weight are not finite"):
-        check_loss_finite(bad, model, 3)
+        check_loss(bad, model, 3)
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_what_explodes_names_the_tensor_with_the_largest_number(arrays):
+    model = Model(arrays=arrays)
+    model.spoil("data", -2e5)
+    model.spoil("grad", -3e7)
+    with pytest.raises(
+        DivergedError, match=r"loss is 1e\+07 at step 3, above training.max_loss=1000.* 2e\+05 in norm_f"
+    ):
+        check_loss(1e7, model, 3, 1000)
+    with pytest.raises(
+        DivergedError, match=r"norm is 3e\+07 at step 3, above training.max_gradient=1e\+06, .* in norm_f"
+    ):
+        check_gradient(3e7, model, 3, 1e6)
+    with pytest.raises(
+        DivergedError, match=r"weights of norm_f\.weight reach 2e\+05 after step 3, above training.max_weight=100000"
+    ):
+        check_weights(model, 3, 1e5)
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_a_limit_of_zero_is_none(arrays):
+    model = Model(arrays=arrays)
+    model.spoil("data", 1e30)
+    check_loss(1e30, model, 3, 0)
+    check_gradient(1e30, model, 3, 0)
+    check_weights(model, 3, 0)
+    check_weights(model, 3, 0, norm=1e30)
+
+
+def test_a_limit_between_the_largest_weight_and_the_norm_of_all_is_kept():
+    model = Model(arrays=True)
+    check_weights(model, 3, 4.5, norm=math.sqrt(32))
+    with pytest.raises(DivergedError, match=r"wte\.weight reach 4"):
+        check_weights(model, 3, 3.5, norm=math.sqrt(32))
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("limit", [0.0, 1e5])
+def test_a_norm_that_is_no_number_passes_nothing(bad, limit):
+    model = Model(arrays=True)
+    model.spoil("data", bad)
+    norms = [
+        math.nan,
+        math.inf,
+        weight_norm(SimpleNamespace(flat=SimpleNamespace(data=np.array([1, bad], np.float32)))),
+    ]
+    norms.append(weight_norm(SimpleNamespace(leaves=[Value(1.0), Value(bad)])))
+    for norm in norms:
+        with pytest.raises(DivergedError, match=r"norm_f\.weight are not finite"):
+            check_weights(model, 3, limit, norm)
 
 
 def test_infinities_of_both_signs_do_not_cancel():
     model = Model(arrays=True)
     model.named["wte.weight"].data[0] = [math.inf, -math.inf]
     with pytest.raises(DivergedError, match=r"wte\.weight"):
-        check_weights_finite(model, 1)
+        check_weights(model, 1)
 
 
 def test_memory_may_waver_but_not_jump():

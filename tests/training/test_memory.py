@@ -35,18 +35,33 @@ def predicted(preset="nanogpt-cpu", n_tokens=10_000, **settings) -> int:
     return predict_peak_bytes(config_of(preset, **settings), n_tokens)
 
 
+def peak_of(words: str, out: Path) -> int:
+    """Bytes that `nanochat train` held at most."""
+    command = [sys.executable, "-P", "-c", MEASURE, "train", *words.split(), "--out", str(out)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) << 10
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what a process took at most")
 @pytest.mark.parametrize("preset", ["nanogpt-cpu", "microgpt"])
-def test_the_prediction_is_what_a_process_takes(preset, tmp_path):
-    words = ["--preset", preset, "--data", "builtin:names", "--steps", "3", "--eval-every", "0", "--replicas", "1"]
-    command = [sys.executable, "-P", "-c", MEASURE, "train", *words, "--out", str(tmp_path / "run")]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    measured = int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) << 10
-    config = resolve({"preset": preset, "data": {"source": "builtin:names"}, "training": {"replicas": 1}})
+def test_the_prediction_is_what_a_process_takes(preset, tmp_path):  # a stream: rows as long as they are predicted
+    measured = peak_of(
+        f"--preset {preset} --data builtin:verse --steps 3 --eval-every 0 --replicas 1", tmp_path / "run"
+    )
+    config = resolve({"preset": preset, "data": {"source": "builtin:verse"}, "training": {"replicas": 1}})
     workshop = prepare(config)
     ratio = predict_peak_bytes(workshop.config, workshop.dataset.n_train_tokens) / measured
     assert 0.8 < ratio < 1.25, f"predicted {ratio:.2f} times the {measured / MIB:.0f} MiB that were measured"
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what a process took at most")
+def test_going_on_takes_no_more_memory_than_starting(tmp_path):
+    words = "--preset nanogpt-cpu --data builtin:verse --steps 3 --eval-every 0 --replicas 1 --set eval_tokens=512"
+    whole = peak_of(words, tmp_path / "whole")
+    peak_of(f"{words} --stop-at 1", tmp_path / "parts")
+    assert peak_of(f"--resume {tmp_path / 'parts'}", tmp_path / "parts") < 1.05 * whole
 
 
 @pytest.mark.parametrize("mode", ["scalar", "tensor"])

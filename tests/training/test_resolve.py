@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from nanochat.errors import ConfigError
 from nanochat.models.presets import PRESETS
-from nanochat.training.config import TrainingConfig
+from nanochat.training.config import DataConfig, TrainingConfig
 from nanochat.training.resolve import config_from_dict, merge, parse_assignment, resolve
 
 TREES = st.recursive(
@@ -142,3 +142,17 @@ def test_a_wrong_value_of_any_length_makes_a_short_sentence(settings):
     with pytest.raises(ConfigError) as caught:
         resolve(settings)
     assert len(str(caught.value)) < 300
+
+
+def test_a_preset_may_say_what_it_reads_and_a_flag_says_otherwise():
+    assert resolve({"preset": "rustgpt"}).data == DataConfig(source="builtin:facts", tokenizer="word")
+    chosen = resolve({"preset": "rustgpt", "data": {"source": "builtin:names", "tokenizer": "char"}})
+    assert chosen.data == DataConfig()
+
+
+@pytest.mark.parametrize(
+    "data", [{"vocab_size": 100}, {"min_count": 2, "tokenizer": "t.json"}, {"tokenizer": "bpe", "unknown": "skip"}]
+)
+def test_settings_that_the_tokenizer_does_not_have_are_refused(data):
+    with pytest.raises(ConfigError, match="has no meaning for"):
+        resolve({"data": data})

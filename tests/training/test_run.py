@@ -55,7 +55,7 @@ def test_the_same_config_writes_the_same_metrics_and_weights(abab, tmp_path, mod
     )
     for name in "ab":
         run_training(config, out=tmp_path / name)
-    for file in ("metrics.jsonl", "config.json", "tokenizer.json", "checkpoints/step-00000008/model.json"):
+    for file in ("metrics.jsonl", "config.json", "tokenizer.json", "checkpoints/step-00000008/MANIFEST.json"):
         assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
 
 
@@ -206,7 +206,16 @@ def test_stopping_between_steps_saves_the_finished_step(abab, tmp_path):
 
 
 def test_a_wish_to_stop_at_the_last_step_changes_nothing(abab):
-    assert run_training(config_of(abab, steps=1), should_stop=lambda: True).status == "ok"
+    steps = []
+    observe = lambda event: steps.append(event) if isinstance(event, StepMetrics) else None  # noqa: E731
+    record = run_training(config_of(abab, steps=1), observe=observe, should_stop=lambda: bool(steps))
+    assert record.status == "ok"
+
+
+def test_a_wish_to_stop_before_the_first_step_saves_the_first_weights(abab, tmp_path):
+    record = run_training(config_of(abab), out=tmp_path / "run", should_stop=lambda: True)
+    assert (record.status, record.steps, record.val_loss) == ("interrupted", 0, record.initial_loss)
+    assert newest_checkpoint(tmp_path / "run" / "checkpoints").name == "step-00000000"
 
 
 def test_the_memory_guard_watches_and_saves_before_it_refuses(abab, tmp_path, monkeypatch):

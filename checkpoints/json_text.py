@@ -1,0 +1,70 @@
+"""JSON that means one thing: what Python's reader lets pass beyond that is refused."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import CheckpointError
+
+
+def strict_json(raw: bytes | memoryview, path: Path) -> Any:
+    """What JSON text means, if it means one thing: no NaN, no key twice, UTF-8. Raises CheckpointError.
+
+    1e999 is still infinite here and "\\ud800" still no character: `check_writable` finds both in what is left to it.
+    """
+    return parse_json(decode(raw, path), path)
+
+
+def decode(raw: bytes | memoryview, path: Path) -> str:
+    """UTF-8 as text. Raises CheckpointError."""
+    try:
+        return str(raw, "utf-8")
+    except ValueError as error:
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}): restore it from a copy") from error
+
+
+def parse_json(text: str, path: Path, reduce: Callable[[dict[str, Any]], Any] = lambda content: content) -> Any:
+    """`strict_json` of text; `reduce` may put something smaller in the place of an object as soon as it is complete."""
+
+    def complete(pairs: list[tuple[str, Any]]) -> Any:
+        return reduce(_without_twins(pairs))
+
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=complete)
+    except (ValueError, RecursionError, MemoryError) as error:
+        what = "it is nested too deep" if isinstance(error, RecursionError) else error
+        raise CheckpointError(f"{path} cannot be read as JSON ({what}): restore it from a copy") from error
+
+
+def check_header(content: Any, path: Path) -> dict[str, Any]:
+    """`content`, if it is a JSON object that could be written again. Raises CheckpointError."""
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is damaged (its header is no JSON object): restore it from a copy")
+    check_writable(content, path)
+    return content
+
+
+def check_writable(content: Any, path: Path) -> None:
+    """Raises CheckpointError on 1e999, which Python reads as inf, and on half a surrogate pair, which is no text."""
+    try:
+        json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
+    except (TypeError, ValueError, RecursionError) as error:  # TypeError: numbers of an array where none belongs
+        raise CheckpointError(f"{path} cannot be read as JSON ({error}): restore it from a copy") from error
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; a key that stands twice has two meanings, and a plain reader takes the last in silence."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise ValueError(f"key {twice[:40]!r} stands twice in one object")
+    return content
+
+
+def _refuse_constant(word: str) -> None:
+    """Python reads NaN and Infinity, which are no JSON and which we never write."""
+    raise ValueError(f"{word} is not a JSON number")

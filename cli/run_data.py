@@ -1,0 +1,134 @@
+"""`nanochat data`: whether rows are good, what they are like, and the same rows in another format."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from ..checkpoints.files import write_text
+from ..data.description import Description, describe
+from ..data.formats import format_of
+from ..data.rows import Counts, RowOptions, Rows
+from ..data.sources import find_source_problems, read_source
+from ..data.writing import render_rows
+from ..errors import DataError
+from .commands_text import DataConvertCommand, DataStatsCommand, DataValidateCommand
+from .console import print_json, print_result, print_table, say
+from .folders import check_free_file
+
+_MOST_PROBLEMS = 20
+
+
+def execute(command: DataValidateCommand | DataStatsCommand | DataConvertCommand) -> None:
+    """A summary line, tables, or a file."""
+    if isinstance(command, DataValidateCommand):
+        _validate(command)
+    elif isinstance(command, DataStatsCommand):
+        _stats(command)
+    else:
+        if not command.force:
+            check_free_file(command.target)
+        rows = read_source(command.source, command.options)
+        write_text(command.target, "".join(render_rows(rows, format_of(command.target), command.chat_form)))
+        say(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
+        print_result(f"rows={len(rows)} format={format_of(command.target)} out={command.target}")
+
+
+def _validate(command: DataValidateCommand) -> None:
+    problems = []
+    if command.all:
+        problems = find_source_problems(command.source, command.options, limit=_MOST_PROBLEMS)
+    if problems:
+        if command.json:
+            print_json({"source": command.source, "valid": False, "problems": problems})
+        else:
+            for problem in problems:
+                print_result(problem)
+        number = f"{len(problems)} problems{' or more' * (len(problems) == _MOST_PROBLEMS)}"
+        raise DataError(f"{command.source} has {number if len(problems) > 1 else 'one problem'}: mend what is listed")
+    rows = read_source(command.source, command.options)
+    if command.json:
+        print_json({**_facts(rows), "valid": True, "n_kept": len(rows), **asdict(rows.counts)})
+    else:
+        print_result(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
+
+
+def _stats(command: DataStatsCommand) -> None:
+    rows = read_source(command.source, command.options)
+    description = describe(rows)
+    if command.json:
+        print_json({**_facts(rows), **asdict(rows.counts), **asdict(description)})
+        return
+    print_result(_name(rows))
+    print_result("")
+    print_table(_figures(rows, description), right=("figure",))
+    spreads = {"characters": description.chars_per_row, "words": description.words_per_row}
+    if description.messages_per_row:
+        spreads["messages"] = description.messages_per_row
+    lengths = [{"in each row": name, **asdict(spread)} for name, spread in spreads.items()]
+    print_result("")
+    print_table(lengths, right=("min", "median", "p95", "max"))
+    if description.roles:
+        print_result("")
+        print_table(_roles(description), right=("messages", "characters", "a_message", "share"))
+
+
+def _facts(rows: Rows) -> dict[str, Any]:
+    return {
+        "source": rows.origin,
+        "format": rows.format,
+        "holds": "conversations" if rows.is_chat else "documents",
+        "text_field": rows.text_field,
+        "unused_fields": list(rows.unused_fields),
+    }
+
+
+def _figures(rows: Rows, description: Description) -> list[dict[str, Any]]:
+    figures = {
+        "rows": description.n_rows,
+        "repeated rows": rows.counts.n_duplicates,
+        "empty rows, left out": rows.counts.n_empty,
+        "blank lines": rows.counts.n_blank_lines,
+        "characters": description.n_chars,
+        "distinct characters": description.n_distinct_chars,
+        "bytes of UTF-8": description.n_bytes,
+        "words": description.n_words,
+        "distinct words": description.n_unique_words,
+    }
+    return [{"what": name, "figure": figure} for name, figure in figures.items()]
+
+
+def _roles(description: Description) -> list[dict[str, Any]]:
+    return [
+        {
+            "role": role,
+            "messages": voice.n_messages,
+            "characters": voice.n_chars,
+            "a_message": f"{voice.n_chars / voice.n_messages:.1f}",
+            "share": f"{voice.n_chars / description.n_chars:.1%}",
+        }
+        for role, voice in (description.roles or {}).items()
+    ]
+
+
+def _name(rows: Rows) -> str:
+    """What was read, in a few words: `facts.jsonl: 400 documents in field text (not read: id)`."""
+    what = "conversation" if rows.is_chat else "document"
+    text = f"{rows.origin}: {len(rows):,} {what}{'s' * (len(rows) != 1)}"
+    if rows.text_field:
+        text += f" in {'column' if rows.format == 'csv' else 'field'} {rows.text_field}"
+    elif rows.format == "csv":
+        text += ", no header"
+    return text + (f" (not read: {', '.join(rows.unused_fields)})" if rows.unused_fields else "")
+
+
+def _remarks(counts: Counts, options: RowOptions) -> str:
+    """What was found, and what was done with it: `2 repeated (kept), 0 empty, 1 over-long (dropped), 0 blank lines`."""
+    found = {
+        "repeated": (counts.n_duplicates, options.on_duplicate),
+        "empty": (counts.n_empty, options.on_empty),
+        "over-long": (counts.n_long, options.on_long),
+    }
+    done = {"keep": " (kept)", "drop": " (dropped)", "truncate": " (truncated)"}
+    remarks = [f"{n:,} {what}{done.get(choice, '') if n else ''}" for what, (n, choice) in found.items()]
+    return ", ".join([*remarks, f"{counts.n_blank_lines:,} blank lines"])

@@ -1,0 +1,71 @@
+"""`nanochat eval`: how good a trained model is, in a table, and in two files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from ..data.world import Question, build_world
+from ..errors import ConfigError
+from ..experiments.evaluation import Report, evaluate_model
+from ..experiments.evaluation_report import share_text, to_dict, write_evaluation
+from ..experiments.quiz import by_group
+from ..inference.language_model import load
+from ..training.config import DataConfig
+from ..training.record import read_run
+from .commands import EvalCommand
+from .console import print_json, print_table, say
+from .folders import find_folder
+
+
+def execute(command: EvalCommand) -> None:
+    """Measure, print, and write both files."""
+    path = find_folder(command.run)
+    language_model = load(path, which="best" if command.best else "last")
+    report = evaluate_model(
+        language_model,
+        _data(command, path),
+        side=command.side,
+        questions=_questions(command.questions),
+        batch_size=command.batch_size,
+    )
+    out = command.out or (path if path.is_dir() else path.parent)
+    write_evaluation(report, out, path.name, {})
+    if command.json:
+        print_json(to_dict(report))
+    else:
+        _print(report)
+    say(f"written to {out / 'evaluation.md'} and {out / 'evaluation.json'}")
+
+
+def _data(command: EvalCommand, path: Path) -> DataConfig:
+    """The corpus named, or the run's own. Raises ConfigError where there is neither."""
+    if (path / "config.json").is_file():
+        own = read_run(path).config.data
+        return replace(own, source=command.data, layout="auto", text_field="") if command.data else own
+    if not command.data:
+        raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
+    return DataConfig(source=command.data)
+
+
+def _questions(name: str) -> tuple[Question, ...]:
+    if name == "none":
+        return ()
+    sizes = {"world-small": "small", "world": "medium", "world-large": "large"}
+    return build_world(sizes[name]).questions  # type: ignore[arg-type]  # one of the sizes
+
+
+def _print(report: Report) -> None:
+    text, where = report.text, "validation" if report.side == "val" else "training"
+    rows = [
+        {"measure": f"{where} loss", "value": f"{text.loss:.4f} nats per token", "of": f"{text.n_tokens:,} tokens"},
+        {"measure": "perplexity", "value": f"{text.perplexity:.4f}", "of": report.source},
+        {"measure": "bits per byte", "value": f"{text.bits_per_byte:.4f}", "of": f"{report.n_text_bytes:,} bytes"},
+    ]
+    if report.bleu:
+        n = f"{len(report.replies):,} replies"
+        rows.append({"measure": "exact match", "value": share_text(report.exact), "of": n})
+        rows.append({"measure": "BLEU-4", "value": f"{report.bleu.score:.1f}", "of": n})
+    for group, share in by_group(report.answered).items():
+        rows.append({"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"})
+    print_table(rows)

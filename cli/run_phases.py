@@ -1,0 +1,85 @@
+"""`nanochat train --recipe`: phases one after the other, an evaluation, and one report."""
+
+from __future__ import annotations
+
+import shutil
+
+from ..checkpoints.files import writing
+from ..errors import DivergedError
+from ..experiments.evaluation_report import share_text, to_dict
+from ..experiments.phases import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
+from ..experiments.phases_report import write_phases_report
+from ..experiments.quiz import by_group
+from ..experiments.report import write_run_report
+from .commands import RUNS, PhasesCommand
+from .console import StopSignals, print_json, print_table, say
+from .display import TrainingDisplay
+from .folders import next_folder
+
+
+def execute(command: PhasesCommand) -> None:
+    """Train what is missing, evaluate, report. Raises DivergedError, or SystemExit after Ctrl-C, all being on disk."""
+    recipe, out = command.recipe, command.out or next_folder(RUNS, command.recipe.name)
+    if command.force and out.is_dir():
+        with writing(out):
+            for number in range(1, len(recipe.phases) + 1):
+                shutil.rmtree(folder_of(out, recipe, number), ignore_errors=True)
+            (out / "recipe.json").unlink(missing_ok=True)
+    with StopSignals().watched() as stop, _PhasesDisplay() as display:
+        records = run_phases(recipe, out, observe=display, should_stop=stop)
+    for number in range(1, len(records) + 1):
+        write_run_report(folder_of(out, recipe, number))
+    if records[-1].status == "diverged":
+        raise DivergedError(records[-1].reason)
+    if records[-1].status != "ok":
+        say(f"stopped: `nanochat train --recipe {command.path} --out {out}` goes on")
+        raise SystemExit(stop.exit_code)
+    say("evaluating ...")
+    report = write_phases_report(out, recipe, _command_line(command))
+    if command.json:
+        print_json(to_dict(report))
+    else:
+        rows = [{"measure": "validation loss", "value": f"{report.text.loss:.4f}", "of": report.source}]
+        rows += [
+            {"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"}
+            for group, share in by_group(report.answered).items()
+        ]
+        print_table(rows)
+    say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {_last(out, recipe)}`")
+
+
+def _last(out: object, recipe: PhasedRecipe) -> str:
+    return f"{out}/{len(recipe.phases)}-{recipe.phases[-1].name}"
+
+
+def _command_line(command: PhasesCommand) -> str:
+    return f"nanochat train --recipe {command.path}"
+
+
+class _PhasesDisplay:
+    """A heading for each phase, and below it what a run shows."""
+
+    def __init__(self) -> None:
+        self.inner: TrainingDisplay | None = None
+
+    def __enter__(self) -> _PhasesDisplay:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._close()
+
+    def __call__(self, event: PhaseEvent) -> None:
+        if isinstance(event, PhaseStarted):
+            self._close()
+            done = " (done already)" if event.was_there else f" -> {event.folder}"
+            say(f"phase {event.number}/{event.total}  {event.phase.name}: {event.phase.about}{done}")
+            if not event.was_there:
+                self.inner = TrainingDisplay(0)
+                self.inner.__enter__()
+        elif self.inner is not None:
+            self.inner(event)
+
+    def _close(self) -> None:
+        if self.inner is not None:
+            self.inner.__exit__(None, None, None)
+            self.inner = None

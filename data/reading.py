@@ -1,0 +1,104 @@
+"""A text file, checked while it is read: whole, or line by line, so that little of it stands in memory at once.
+
+UTF-8; a byte order mark at the beginning is left out, and `\\r\\n` or a lone `\\r` ends a line as `\\n` does.
+Everything that a path and its bytes can do to a reader is a DataError of one sentence. Knows no format.
+"""
+
+from __future__ import annotations
+
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from ..errors import DataError
+
+LIMIT_BYTES = 1 << 30
+"""Files above 1 GiB are refused: their rows must fit in memory."""
+
+_MARK = b"\xef\xbb\xbf"
+_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+
+def read_lines(spec: str) -> Iterator[tuple[int, str]]:
+    """(number from 1, text without its end) of each line of the file at `spec`. Raises DataError."""
+    check_file(spec)
+    number = offset = 0
+    with _told(spec), Path(spec).open("rb") as file:
+        for raw in file:
+            text = _decode(raw, spec, offset, number)
+            for line in _split(text):
+                number += 1
+                yield number, line
+            offset += len(raw)
+
+
+def read_text(spec: str) -> str:
+    """The text of the file at `spec`, every line end a `\\n`. Raises DataError."""
+    check_file(spec)
+    with _told(spec):
+        raw = Path(spec).read_bytes()
+    text = _decode(raw, spec, 0, 0)
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
+
+
+def check_file(spec: str) -> None:
+    """Raises DataError unless `spec` is a regular file of at most LIMIT_BYTES with something in it."""
+    if "\0" in spec:
+        raise DataError(f"{spec!r} holds a NUL, which no path may: name a data file")
+    with _told(spec):
+        info = Path(spec).stat()
+    if stat.S_ISDIR(info.st_mode):
+        raise DataError(f"{spec!r} is a folder: name a file inside it")
+    if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
+        raise DataError(f"{spec} is not a regular file: write its contents to a file and name that")
+    if info.st_size > LIMIT_BYTES:
+        raise DataError(
+            f"{spec} has {info.st_size:,} bytes, more than the {LIMIT_BYTES:,} that are read: split it into parts"
+        )
+    if info.st_size == 0:
+        raise DataError(f"{spec} is empty: use a file with text in it")
+
+
+@contextmanager
+def _told(spec: str) -> Iterator[None]:
+    """Turns what the operating system says against reading into a DataError."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise DataError(f"there is no file {spec}: check the path") from None
+    except PermissionError:
+        raise DataError(f"{spec} cannot be read, permission denied: change its permissions or copy it") from None
+    except OSError as failure:
+        raise DataError(f"{spec!r} cannot be read ({failure.strerror}): check the path and the disk") from None
+
+
+def _decode(raw: bytes, spec: str, offset: int, n_lines: int) -> str:
+    """The text of bytes that begin at `offset` of the file, after `n_lines` lines."""
+    if offset == 0 and raw.startswith(_UTF16_MARKS):
+        raise DataError(f"{spec} is UTF-16 (by its first two bytes): save it as UTF-8")
+    zero = raw.find(b"\0")
+    if zero >= 0:
+        line = n_lines + _n_line_ends(raw[:zero]) + 1
+        raise DataError(
+            f"{spec}, line {line}: a NUL at byte {offset + zero}, so it is binary or UTF-16: save it as UTF-8 text"
+        )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as failure:
+        line = n_lines + _n_line_ends(raw[: failure.start]) + 1
+        raise DataError(
+            f"{spec}, line {line}: not UTF-8, byte 0x{raw[failure.start]:02x} at byte offset {offset + failure.start} "
+            "begins no character: save the file as UTF-8"
+        ) from None
+    return text.removeprefix("\ufeff") if offset == 0 else text
+
+
+def _split(text: str) -> list[str]:
+    """The lines of a text that holds one `\\n` at most, at its end. (str.splitlines would cut at form feeds, too.)"""
+    text = text.removesuffix("\n").removesuffix("\r")
+    return text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if "\r" in text else [text]
+
+
+def _n_line_ends(raw: bytes) -> int:
+    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")

@@ -1,0 +1,92 @@
+"""The two sides of a corpus, training and validation, whether their text stands in memory or not. Knows no tokens."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from ..errors import ConfigError, DataError
+from .corpus import Corpus, Documents, Layout, LayoutChoice, load_corpus, texts_of
+from .large import read_pieces
+from .splitting import Split, Style, check_fraction, split, stream_cut, style
+
+
+class Reading(NamedTuple):
+    """How a corpus is read and split."""
+
+    layout: LayoutChoice
+    text_field: str
+    style_name: Style
+    val_fraction: float
+
+
+class Side(NamedTuple):
+    """One side."""
+
+    name: str
+    """For messages."""
+    layout: Layout
+    documents: Documents | None
+    """None: they are larger than memory."""
+    texts: Callable[[], Iterable[str]]
+    """All that is written in them; a text larger than memory is read anew at each call, in pieces."""
+    sha256: Callable[[], str]
+    """What no other text has."""
+
+
+Sides = tuple[Corpus, Split, Side, Side]
+
+
+def read_whole(spec: str, reading: Reading) -> Sides:
+    """The sides of a corpus in memory. Raises what `load_corpus`, `split` and `style` raise."""
+    corpus = load_corpus(spec, reading.layout, text_field=reading.text_field)
+    sides = style(split(corpus, reading.val_fraction), reading.style_name)
+
+    def side(name: str, documents: Documents) -> Side:
+        return Side(
+            f"the {name} text of {spec}",
+            sides.layout,
+            documents,
+            lambda: texts_of(documents),
+            lambda: _sha256(repr(document) for document in documents),
+        )
+
+    return corpus, sides, side("training", sides.train), side("validation", sides.val)
+
+
+def read_large(spec: str, reading: Reading, cache: str | Path) -> Sides:
+    """The sides of a plain text file that is never in memory as a whole: it is read once here, to count, and once for
+    each use. They are those that `read_whole` would give.
+
+    Raises DataError if it is no text, or there is no cache for its tokens; ConfigError for other layouts and styles.
+    """
+    n_bytes = Path(spec).stat().st_size
+    if not cache:
+        raise DataError(
+            f"{spec} has {n_bytes:,} bytes, more than are read into memory: "
+            "name a folder where its tokens may be kept (--set data.cache=DIR), or train on a part of it"
+        )
+    if reading.layout not in ("auto", "stream") or reading.style_name != "classic" or reading.text_field:
+        raise ConfigError(f"{spec} is larger than memory: it can only be one stream of plain text, in style classic")
+    check_fraction(reading.val_fraction)
+    n_chars, sha256 = 0, hashlib.sha256()
+    for piece in read_pieces(spec):
+        n_chars += len(piece)
+        sha256.update(piece.encode())
+    cut = stream_cut(n_chars, reading.val_fraction)
+
+    def side(name: str, begin: int, end: int) -> Side:
+        text = f"{sha256.hexdigest()}[{begin}:{end}]"
+        return Side(f"the {name} text of {spec}", "stream", None, lambda: read_pieces(spec, begin, end), lambda: text)
+
+    corpus = Corpus(Path(spec).stem, "stream", (), spec, n_bytes)
+    return corpus, Split("stream", (), ()), side("training", 0, cut), side("validation", cut, n_chars)
+
+
+def _sha256(texts: Iterable[str]) -> str:
+    sha256 = hashlib.sha256()
+    for text in texts:
+        sha256.update(text.encode())
+    return sha256.hexdigest()

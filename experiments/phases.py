@@ -1,0 +1,206 @@
+"""Training in phases: read, then learn to answer. Each phase is a run that begins with the weights of the last one."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..checkpoints.directory import list_checkpoints
+from ..checkpoints.files import read_json, write_json
+from ..data.chat import Message
+from ..errors import CheckpointError, ConfigError, GuardError
+from ..inference.chat import answers
+from ..inference.language_model import LanguageModel, load
+from ..inference.samplers import Sampling
+from ..training.config import RunConfig
+from ..training.prepare import prepare
+from ..training.record import RunRecord, read_run
+from ..training.resolve import merge, resolve
+from ..training.resume import plan_resume
+from ..training.run import Event, run_training
+from ..validation import read_dataclass
+
+Questions = Literal["none", "world-small", "world", "world-large"]
+_SAMPLE_TOKENS = 40
+_OF_A_RUN = ("preset", "model_kind", "mode", "dtype", "seed", "model", "data", "training")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """One run of the recipe."""
+
+    name: str
+    about: str = ""
+    """What it is for, in a sentence."""
+    settings: Mapping[str, Any]
+    """As in a --config file; what a later phase does not say about the model is as before."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhasedRecipe:
+    """What is trained on what, one phase after the other, and what is asked in the end."""
+
+    name: str
+    title: str = ""
+    phases: tuple[Phase, ...]
+    prompts: tuple[str, ...] = ()
+    """Put to the model before the first phase and after each."""
+    questions: Questions = "none"
+    """About the built-in world, in the end."""
+
+
+@dataclass(frozen=True)
+class PhaseStarted:
+    """Phase `number` of `total` begins in `folder`; the events of its run follow."""
+
+    phase: Phase
+    number: int
+    total: int
+    folder: Path
+    was_there: bool
+    """Finished in an earlier start."""
+
+
+PhaseEvent = PhaseStarted | Event
+
+
+def read_phases(path: Path) -> PhasedRecipe:
+    """A recipe in TOML: title, prompts, questions, and [[phase]] tables of name, about and settings of a run.
+
+    Raises ConfigError, naming the file and the phase.
+    """
+    try:
+        content = json.loads(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
+    except FileNotFoundError as error:
+        raise ConfigError(f"--recipe {path} does not exist: check the path") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise ConfigError(f"--recipe {path} cannot be read as TOML: {error}") from error
+    tables = content.pop("phase", None)
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ConfigError(f'{path} has no phases: add a table [[phase]] with e.g. name = "reading" and its settings')
+    phases = tuple(_phase(table, f"{path}, phase {i}") for i, table in enumerate(tables, start=1))
+    if len({phase.name for phase in phases}) < len(phases):
+        raise ConfigError(f"{path} has two phases of one name: name each differently")
+    head = read_dataclass(_Head, content, str(path))
+    return PhasedRecipe(
+        name=path.stem, title=head.title, phases=phases, prompts=tuple(head.prompts), questions=head.questions
+    )
+
+
+def run_phases(
+    recipe: PhasedRecipe,
+    out: Path,
+    *,
+    observe: Callable[[PhaseEvent], None] = lambda event: None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> tuple[RunRecord, ...]:
+    """Train every phase in a folder of its own under `out`; started again, it goes on where it was.
+
+    Ends with the first phase that does not end well, whose record is the last one. `samples.json` holds what the
+    prompts gave before and after each. Raises GuardError where `out` holds another recipe, and what run_training does.
+    """
+    _claim(out, recipe)
+    records: list[RunRecord] = []
+    for number, phase in enumerate(recipe.phases, start=1):
+        folder = folder_of(out, recipe, number)
+        record = _record_of(folder)
+        observe(PhaseStarted(phase, number, len(recipe.phases), folder, record is not None))
+        if record is None:
+            before = folder_of(out, recipe, number - 1) if number > 1 else None
+            record = _train(phase, folder, before, out, recipe, observe, should_stop)
+        records.append(record)
+        if record.status != "ok":
+            break
+        _note_samples(out, phase.name, recipe.prompts, load(folder))
+    return tuple(records)
+
+
+def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
+    """`out/2-tuning`: that of a phase, counted from 1."""
+    return out / f"{number}-{recipe.phases[number - 1].name}"
+
+
+def config_of(phase: Phase, before: Path | None) -> RunConfig:
+    """The settings of a phase: those of a run by itself, or laid over the model of the run before it."""
+    if before is None:
+        return resolve(phase.settings)
+    earlier = asdict(read_run(before).config)
+    kept = {name: earlier[name] for name in ("preset", "model_kind", "mode", "dtype", "seed", "model")}
+    return replace(resolve(merge(kept, phase.settings)), start_from=str(before))
+
+
+def untrained(config: RunConfig, language_model: LanguageModel) -> LanguageModel:
+    """A model of the same shape and vocabulary with its first weights."""
+    return prepare(replace(config, start_from=""), language_model.tokenizer).language_model
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Head:
+    title: str = ""
+    prompts: tuple[str, ...] = ()
+    questions: Questions = "none"
+
+
+def _phase(table: dict[str, Any], where: str) -> Phase:
+    name, about = table.pop("name", None), table.pop("about", "")
+    if not isinstance(name, str) or not name.replace("-", "").isalnum():
+        raise ConfigError(f'{where} has name={name!r}: give it a word for its folder, e.g. name = "reading"')
+    if not isinstance(about, str):
+        raise ConfigError(f"{where} has about={about!r}: write a sentence")
+    for key in table:
+        if key not in _OF_A_RUN:
+            raise ConfigError(f"{where} has an unknown key {key!r}: it takes name, about, {', '.join(_OF_A_RUN)}")
+    return Phase(name=name, about=about, settings=table)
+
+
+def _claim(out: Path, recipe: PhasedRecipe) -> None:
+    """Raises GuardError where another recipe was run in `out`."""
+    path, content = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
+    if path.is_file() and read_json(path) != content:
+        raise GuardError(f"{out} holds the phases of another recipe: choose another --out, or pass --force")
+    write_json(path, content)
+
+
+def _record_of(folder: Path) -> RunRecord | None:
+    """Of a phase that is done."""
+    if not (folder / "record.json").is_file():
+        return None
+    record = read_run(folder).record
+    return record if record is not None and record.status == "ok" else None
+
+
+def _train(
+    phase: Phase,
+    folder: Path,
+    before: Path | None,
+    out: Path,
+    recipe: PhasedRecipe,
+    observe: Callable[[PhaseEvent], None],
+    should_stop: Callable[[], bool],
+) -> RunRecord:
+    if list_checkpoints(folder / "checkpoints"):
+        return run_training(resume=plan_resume(folder), observe=observe, should_stop=should_stop)
+    config = config_of(phase, before)
+    if before is None and recipe.prompts:
+        _note_samples(out, "untrained", recipe.prompts, prepare(config).language_model)
+    return run_training(config, out=folder, observe=observe, should_stop=should_stop)
+
+
+def _note_samples(out: Path, name: str, prompts: tuple[str, ...], language_model: LanguageModel) -> None:
+    """Add what the prompts give, greedily, to samples.json."""
+    path = out / "samples.json"
+    try:
+        samples = read_json(path) if path.is_file() else {}
+    except CheckpointError:
+        samples = {}
+    write_json(path, samples | {name: sample_answers(language_model, prompts)})
+
+
+def sample_answers(language_model: LanguageModel, prompts: tuple[str, ...]) -> list[str]:
+    """What the model says to each prompt, asked alone: its likeliest words."""
+    conversations = [(Message("user", prompt),) for prompt in prompts]
+    return list(answers(language_model, conversations, sampling=Sampling(temperature=0), max_new_tokens=_SAMPLE_TOKENS))

@@ -1,0 +1,184 @@
+"""A conversation with a model that was trained on chat: what was said, answers as they come, and a context that fills.
+
+Knows no terminal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..checkpoints.files import write_json
+from ..data.chat import ChatTemplate, Conversation, Message
+from ..errors import ConfigError, GuardError, UsageError
+from ..tokenizers import Tokenizer, decode_stream
+from ..tokenizers.word import UNK_ID
+from .generate import generate, generate_batch
+from .language_model import LanguageModel
+from .samplers import Sampling
+
+
+class Chat:
+    """`say` something and read the answer.
+
+    The model reads BOS, the system message and as many of the last turns as leave a quarter of the context (or
+    `max_new_tokens`, if less) for the answer, which never outgrows it. What people type is only ever text: a special
+    token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns.
+    """
+
+    def __init__(
+        self,
+        language_model: LanguageModel,
+        *,
+        system: str = "",
+        sampling: Sampling | None = None,
+        max_new_tokens: int = 200,
+        seed: int = 0,
+        template: ChatTemplate | None = None,
+    ) -> None:
+        self.language_model, self.template = language_model, template or ChatTemplate()
+        check_chat_model(language_model, self.template)
+        self.sampling, self.max_new_tokens, self.seed = sampling or Sampling(), max_new_tokens, seed
+        self._system = (Message("system", system),) if system else ()
+        n_system = len(self.template.encode(language_model.tokenizer, self._system)[0])
+        _check_length(1 + n_system, language_model.context, "the system message")
+        self.reset()
+
+    def reset(self) -> None:
+        """As it was before the first word; the same words get the same answers again."""
+        self.turns: list[tuple[Message, Message]] = []
+        """What was said and what was answered, dropped turns included."""
+        self.n_dropped = 0
+        """How many turns, the oldest, the model does not read any more."""
+        self._rng = np.random.default_rng(self.seed)
+
+    def say(self, text: str) -> Generator[str, None, None]:
+        """The answer, piece by piece. Whether turns were dropped for it, `n_dropped` tells at once.
+
+        The turn counts when the answer is over; closed before its end, it counts with what had come. An empty
+        answer is none: the turn is forgotten. Raises DataError for an empty text, TokenizerError as the tokenizer
+        does, and GuardError for a text that does not fit in the context even without turns; nothing has happened then.
+        """
+        message = Message("user", text)
+        prompt = self._make_room(message)
+        model = self.language_model
+        room = model.context + 1 - len(prompt)  # the last token need not be read
+        new_ids = generate(
+            model.model,
+            prompt,
+            max_new_tokens=min(self.max_new_tokens, room),
+            sampling=self.sampling,
+            rng=self._rng,
+            **answer_limits(model, self.template),
+        )
+        return self._answer(message, decode_stream(model.tokenizer, new_ids))
+
+    @property
+    def messages(self) -> Conversation:
+        """The whole conversation, dropped turns included."""
+        return (*self._system, *(message for turn in self.turns for message in turn))
+
+    def save(self, path: Path) -> None:
+        """Write the conversation as JSON that `nanochat train --data` reads. Raises UsageError, WriteError."""
+        if not self.turns:
+            raise UsageError("nothing was said yet, so there is nothing to save: say something first")
+        write_json(path, [{"messages": [asdict(message) for message in self.messages]}])
+
+    def _answer(self, message: Message, pieces: Iterator[str]) -> Generator[str, None, None]:
+        said = ""
+        try:
+            for piece in pieces:
+                said += piece
+                yield piece
+        except (GeneratorExit, KeyboardInterrupt):
+            self._remember(message, said)
+            raise
+        self._remember(message, said)
+
+    def _remember(self, message: Message, said: str) -> None:
+        if said.strip():
+            self.turns.append((message, Message("assistant", said)))
+
+    def _make_room(self, message: Message) -> list[int]:
+        """The ids to go on from, after dropping whole turns where it needs to be. Raises GuardError."""
+        context, n_turns = self.language_model.context, len(self.turns)
+        _check_length(len(self._prompt(n_turns, message)), context, "the message")
+        limit = context + 1 - min(self.max_new_tokens, max(1, context // 4))
+        n_dropped, prompt = self.n_dropped, self._prompt(self.n_dropped, message)
+        while len(prompt) > limit and n_dropped < n_turns:
+            n_dropped += 1
+            prompt = self._prompt(n_dropped, message)
+        self.n_dropped = n_dropped
+        return prompt
+
+    def _prompt(self, n_dropped: int, message: Message) -> list[int]:
+        kept = (said for turn in self.turns[n_dropped:] for said in turn)
+        return prompt_ids(self.language_model.tokenizer, self.template, (*self._system, *kept, message))
+
+
+def answers(
+    language_model: LanguageModel,
+    conversations: Sequence[Conversation],
+    *,
+    sampling: Sampling | None = None,
+    max_new_tokens: int = 200,
+    seed: int = 0,
+    batch_size: int = 16,
+    template: ChatTemplate | None = None,
+) -> Iterator[str]:
+    """Yield the answer to each conversation, whose last message is the user's, many at a time.
+
+    Answer i is drawn with the seed [seed, i], whatever the batch size. Raises ConfigError as Chat does, and GuardError
+    for a conversation longer than the context: nothing is dropped here.
+    """
+    template = template or ChatTemplate()
+    check_chat_model(language_model, template)
+    tokenizer, context = language_model.tokenizer, language_model.context
+    prompts = [prompt_ids(tokenizer, template, conversation) for conversation in conversations]
+    for i, prompt in enumerate(prompts if context > 1 else ()):  # a bigram reads the last token of any prompt
+        _check_length(len(prompt), context, f"conversation {i}")
+    for start in range(0, len(prompts), batch_size):
+        places = range(start, min(start + batch_size, len(prompts)))
+        batch = generate_batch(
+            language_model.model,
+            [prompts[i] for i in places],
+            max_new_tokens=max_new_tokens,
+            sampling=sampling or Sampling(),
+            rngs=[np.random.default_rng([seed, i]) for i in places],
+            **answer_limits(language_model, template),
+        )
+        yield from ("".join(decode_stream(tokenizer, new_ids)) for new_ids in batch)
+
+
+def check_chat_model(language_model: LanguageModel, template: ChatTemplate) -> None:
+    """Raises ConfigError unless the model's tokenizer has the tokens that mark turns."""
+    if not template.fits(language_model.tokenizer):
+        raise ConfigError(
+            f"this model was not trained on conversations, its tokenizer has no {template.user}: train it on some with "
+            "`nanochat train --from RUN --data chat.json`, or let it go on from a text with `nanochat sample`"
+        )
+
+
+def prompt_ids(tokenizer: Tokenizer, template: ChatTemplate, conversation: Conversation) -> list[int]:
+    """BOS, the conversation, and the mark that an answer begins."""
+    return [tokenizer.bos_id, *template.encode_prompt(tokenizer, conversation)]
+
+
+def answer_limits(language_model: LanguageModel, template: ChatTemplate) -> dict[str, Any]:
+    """How far the model sees, what ends an answer (its mark, any other mark, or BOS), and what is never drawn."""
+    tokenizer: Any = language_model.tokenizer
+    marks = {tokenizer.special_ids[name] for name in template.special_tokens}
+    unknown = (UNK_ID,) if getattr(tokenizer, "has_unk", False) else ()  # it reads as no word, and could not be read
+    return {"context": language_model.context, "stop_ids": marks | {tokenizer.bos_id}, "banned": unknown}
+
+
+def _check_length(n_tokens: int, context: int, what: str) -> None:
+    if n_tokens > context:
+        raise GuardError(
+            f"{what} has {n_tokens} tokens with the marks around it and the model reads {context}: shorten it, "
+            "or use a model with a larger block_size"
+        )

@@ -1,0 +1,111 @@
+"""What a killed process left behind is put right by the next one; what a living one is at is left alone."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
+from nanochat.checkpoints.drafts import draft_name, recover, sweep
+from nanochat.checkpoints.files import write_text
+from nanochat.errors import CheckpointError
+
+
+def write_one(folder):
+    write_text(folder / "model.json", "weights")
+
+
+@pytest.fixture(scope="module")
+def dead() -> int:
+    """The number of a process that is gone."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    return save_directory(tmp_path, 7, write_one)
+
+
+def names(folder) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+@pytest.mark.parametrize("word", ["new", "old", "gone"])
+def test_the_next_save_removes_what_the_dead_left(checkpoint, dead, word):
+    shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000007.{dead}.{word}"))
+    save_directory(checkpoint.parent, 8, write_one)
+    assert names(checkpoint.parent) == ["step-00000007", "step-00000008"]
+
+
+@pytest.mark.parametrize("word", ["new", "old", "gone"])
+def test_work_of_the_living_is_left_alone(checkpoint, word):
+    shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000009.{os.getppid()}.{word}"))
+    save_directory(checkpoint.parent, 8, write_one)
+    assert len(names(checkpoint.parent)) == 3
+
+
+def test_work_of_our_own_number_is_that_of_a_predecessor(checkpoint):
+    shutil.copytree(checkpoint, draft_name(checkpoint.with_name("step-00000009"), "new"))
+    save_directory(checkpoint.parent, 8, write_one)
+    assert names(checkpoint.parent) == ["step-00000007", "step-00000008"]
+
+
+@pytest.mark.parametrize("look", [newest_checkpoint, lambda parent: save_directory(parent, 8, write_one)])
+def test_a_crash_between_the_two_renames_loses_nothing(checkpoint, dead, look):
+    checkpoint.rename(checkpoint.with_name(f".step-00000007.{dead}.old"))
+    (checkpoint.parent / f".step-00000007.{dead}.new").mkdir()
+    assert list_checkpoints(checkpoint.parent) == []
+    look(checkpoint.parent)
+    verify(checkpoint)
+
+
+def test_whoever_only_reads_removes_nothing(checkpoint, dead):
+    shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000009.{dead}.new"))
+    recover(checkpoint.parent)
+    newest_checkpoint(checkpoint.parent)
+    assert len(names(checkpoint.parent)) == 2
+
+
+def test_names_that_are_not_ours_are_left_alone(checkpoint, dead):
+    mine = [".step-1.1.new", f".step-00000007.{dead}.txt", f"step-00000007.{dead}.new", ".step-00000007.x.new", "notes"]
+    for name in mine:
+        (checkpoint.parent / name).mkdir()
+    sweep(checkpoint.parent)
+    assert names(checkpoint.parent) == sorted([*mine, checkpoint.name])
+
+
+def test_a_disk_that_fails_at_the_second_rename_and_at_mending_it_loses_nothing(checkpoint, monkeypatch):
+    real, n_calls = os.replace, 0
+
+    def replace(source, goal):
+        nonlocal n_calls
+        n_calls += "step" in os.fspath(goal).rsplit("checkpoint", 1)[-1] and "json" not in os.fspath(source)
+        if n_calls > 1 and "json" not in os.fspath(source):
+            raise OSError(5, "Input/output error")
+        real(source, goal)
+
+    monkeypatch.setattr(os, "replace", replace)
+    with pytest.raises(Exception, match="Input/output error"):
+        save_directory(checkpoint.parent, 7, write_one)
+    monkeypatch.undo()
+    assert names(checkpoint.parent) == [f".step-00000007.{os.getpid()}.old"]
+    assert newest_checkpoint(checkpoint.parent) == checkpoint
+    verify(checkpoint)
+
+
+def test_a_file_half_written_by_the_dead_goes_with_the_next_write(tmp_path, dead):
+    write_text(tmp_path / f".a.json.{dead}.tmp", "half")
+    write_text(tmp_path / f".a.json.{os.getppid()}.tmp", "at work")
+    write_text(tmp_path / f".b.json.{dead}.tmp", "another file")
+    write_text(tmp_path / "a.json", "whole")
+    assert names(tmp_path) == sorted(["a.json", f".a.json.{os.getppid()}.tmp", f".b.json.{dead}.tmp"])
+
+
+def test_where_there_is_no_checkpoint_nothing_is_made(tmp_path):
+    with pytest.raises(CheckpointError):
+        newest_checkpoint(tmp_path / "nowhere")
+    assert names(tmp_path) == []

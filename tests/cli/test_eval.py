@@ -1,0 +1,69 @@
+"""`nanochat eval` and `nanochat train --recipe` from the command line."""
+
+import json
+
+import pytest
+
+TINY = ("--mode", "tensor", "--preset", "mini-gpt", "--steps", 2, "--set", "eval_tokens=64")
+
+
+@pytest.fixture
+def run(nanochat, abab):
+    assert nanochat("train", *TINY, "--data", abab, "--out", "run").code == 0
+    return "run"
+
+
+def test_a_run_is_measured_on_its_own_text(nanochat, run, tmp_path):
+    done = nanochat("eval", "--run", run)
+    assert done.code == 0
+    assert [line.split()[0] for line in done.out.splitlines()[1:]] == ["validation", "perplexity", "bits"]
+    found = json.loads((tmp_path / run / "evaluation.json").read_text(encoding="utf-8"))
+    assert f"{found['val_loss']:.4f}" in done.out
+    assert (tmp_path / run / "evaluation.md").read_text(encoding="utf-8").startswith("# Evaluation of `run`")
+
+
+def test_the_other_side_and_the_best_checkpoint_can_be_asked_for(nanochat, run):
+    found = json.loads(nanochat("eval", "--run", run, "--side", "train", "--best", "--json").out)
+    assert found["side"] == "train"
+    assert "train_loss" in found
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--questions", "world-small"), 3, "not trained on conversations"),
+        (("--data", "nowhere.txt"), 3, "nowhere.txt"),
+        (("--batch-size", 0), 2, "--batch-size 0"),
+        (("--side", "test"), 2, "--side"),
+    ],
+)
+def test_what_cannot_be_measured_is_one_sentence(nanochat, run, words, code, message):
+    done = nanochat("eval", "--run", run, *words)
+    assert done.code == code
+    assert message in done.err
+    assert "Traceback" not in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (("--recipe", "nowhere.toml"), 3, "nowhere.toml does not exist"),
+        (("--recipe", "nowhere.toml", "--steps", 3), 2, "brings its own settings"),
+        (("--partial", "h.*"), 2, "--partial is for --from"),
+        (("--from", "nowhere"), 3, "there is no nowhere"),
+        (("--from", "a", "--resume", "b"), 2, "one of the two"),
+        (("--steps", 3, "--epochs", 2), 2, "one of the two"),
+    ],
+)
+def test_words_that_contradict_each_other_are_refused(nanochat, words, code, message):
+    done = nanochat("train", *words)
+    assert done.code == code
+    assert message in done.err
+
+
+def test_a_run_goes_on_with_another_text(nanochat, run, tmp_path):
+    (tmp_path / "other.txt").write_text("abcd\ndcba\n" * 30, encoding="utf-8")
+    done = nanochat("train", "--from", run, "--data", "other.txt", "--steps", 2, "--out", "second")
+    assert done.code == 0
+    assert "begins with" in done.err
+    assert "wte.weight by token" in done.err

@@ -1,0 +1,129 @@
+"""`sample`: filters, stop strings, beams and alternatives, from the flags to what is printed."""
+
+import json
+
+import numpy as np
+import pytest
+
+from nanochat.cli import run_sample
+from nanochat.cli.app import parse
+from nanochat.cli.console import print_table
+from nanochat.errors import UsageError
+from nanochat.inference.alternatives import Candidate, Choice
+from nanochat.inference.language_model import LanguageModel
+from nanochat.inference.samplers import Sampling
+from nanochat.models.build import build_model
+from nanochat.models.gpt.config import GPTConfig
+from nanochat.models.initial import draw_weights
+from nanochat.tokenizers import WordTokenizer
+
+WORDS = WordTokenizer.train("what is the capital of Peru ? yes no [/red] x y z")
+
+
+@pytest.fixture
+def model(tmp_path) -> LanguageModel:
+    """A model of random weights; it lies in words.json of the folder."""
+    config = GPTConfig(
+        vocab_size=WORDS.vocab_size, block_size=32, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
+    )
+    built = build_model(config, "tensor", "float64")
+    built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
+    model = LanguageModel(built, WORDS, config, "gpt", "tensor", stops_at_bos=True)
+    model.save(tmp_path / "words.json")
+    return model
+
+
+@pytest.mark.parametrize(
+    ("words", "part"),
+    [
+        ("--top-k -1", "top_k=-1 is too small"),
+        ("--top-p 1.1", "top_p=1.1 is no share"),
+        ("--min-p nan", "min_p=nan is no share"),
+        ("--repetition-penalty 0", "repetition_penalty=0.0 is not"),
+        ("--beam 0", "a beam of width 0 holds nothing"),
+        ("--beam 5 --length-penalty -1", "length_penalty=-1.0 is not a number from 0 to 10"),
+        ("--length-penalty 1", "--length-penalty 1 is for a search: give --beam 5 with it"),
+        ("--beam 3 --min-p 0.1", "--beam 3 searches and draws nothing: leave out --min-p"),
+        ("--beam 3 --n-samples 4", "--n-samples 4 is more than --beam 3 finds"),
+        ("--alternatives 0", "--alternatives 0 is too small"),
+        ("--alternatives 3 --beam 3", "--alternatives 3 shows one text that is drawn: leave out --beam"),
+        ("--alternatives 3 --n-samples 2", "leave out --n-samples 2"),
+    ],
+)
+def test_sampling_flags_that_make_no_sense_are_exit_2(nanochat, words, part):
+    nanochat("sample", *words.split()).assert_refused(2, part)
+
+
+def test_an_empty_stop_string_is_exit_2(nanochat):
+    nanochat("sample", "--stop", "").assert_refused(2, "stop='' is empty")
+
+
+def test_words_become_the_settings():
+    command = parse("sample --temperature 0.5 --top-k 3 --stop a --stop b --stop a".split())
+    assert command.sampling == Sampling(temperature=0.5, top_k=3)
+    assert (command.stop, command.beam, command.alternatives) == (("a", "b"), 0, 0)
+    assert parse(["sample"]).sampling == parse(["chat"]).sampling == Sampling()
+    assert parse("sample --beam 4".split()).length_penalty == 1.0
+    with pytest.raises(UsageError):
+        parse("chat --min-p 2".split())
+
+
+def sampled(nanochat, *words: object) -> dict:
+    done = nanochat("sample", "--run", "words.json", "--json", *words)
+    assert done.code == 0, done
+    return json.loads(done.out)
+
+
+def test_samples_are_drawn_together_as_they_are_alone(nanochat, model):
+    words = ("--prompt", "what is", "--top-k", 4, "--max-new-tokens", 60)
+    many = sampled(nanochat, *words, "--n-samples", 20)["samples"]
+    assert len(set(many)) > 1
+    assert sampled(nanochat, *words, "--n-samples", 3)["samples"] == many[:3]
+    assert sampled(nanochat, *words)["samples"] == many[:1]
+    lines = nanochat("sample", "--run", "words.json", *words, "--n-samples", 20).out.splitlines()
+    assert lines == many
+
+
+def test_a_sample_ends_before_a_stop_string(nanochat, model):
+    words = ("--prompt", "what", "--max-new-tokens", 60, "--temperature", 2, "--seed", 4)
+    (whole,) = sampled(nanochat, *words)["samples"]
+    stop = whole[12:16]
+    assert len(stop) == 4
+    expected = whole[: whole.index(stop, len("what"))]
+    for n in (1, 2):
+        words = (*words, "--stop", stop, "--n-samples", n)
+        assert sampled(nanochat, *words)["samples"][0] == expected
+
+
+def test_a_beam_gives_the_likeliest_with_their_scores(nanochat, model):
+    content = sampled(nanochat, "--prompt", "what", "--beam", 6, "--n-samples", 3, "--max-new-tokens", 4)
+    expected = model.beam("what", width=6, max_new_tokens=4)[:3]
+    assert list(zip(content["samples"], content["scores"], strict=True)) == expected
+    done = nanochat("sample", "--run", "words.json", "--prompt", "what", "--beam", 6, "--max-new-tokens", 4)
+    assert done.out == expected[0][0] + "\n"
+    greedy = sampled(nanochat, "--prompt", "what", "--temperature", 0, "--max-new-tokens", 4)["samples"]
+    assert sampled(nanochat, "--prompt", "what", "--beam", 1, "--max-new-tokens", 4)["samples"] == greedy
+
+
+def test_alternatives_are_those_of_the_sample(nanochat, model):
+    words = ("--prompt", "what", "--alternatives", 3, "--max-new-tokens", 4, "--temperature", 1.1)
+    tokens = sampled(nanochat, *words)["tokens"]
+    (text,) = sampled(nanochat, "--prompt", "what", "--max-new-tokens", 4, "--temperature", 1.1)["samples"]
+    assert WORDS.decode(WORDS.encode("what") + [token["id"] for token in tokens]) == text
+    for token in tokens:
+        ps = [other["p"] for other in token["likeliest"]]
+        assert ps == sorted(ps, reverse=True)
+        assert len(ps) == 3
+        assert sum(ps) < 1
+    lines = nanochat("sample", "--run", "words.json", *words).out.splitlines()
+    assert lines[0].split() == ["token", "p", "1", "2", "3"]
+    assert [line.split()[0] for line in lines[1:]] == [json.dumps(token["text"]) for token in tokens]
+
+
+def test_tokens_have_no_power_over_the_table(capsys):
+    candidates = tuple(Candidate(i, text, 0.5) for i, text in enumerate(["[/red]", "[bold]", "\n", '"']))
+    print_table([run_sample._row(Choice(candidates[0], candidates))])
+    assert capsys.readouterr().out.splitlines()[1].split() == [
+        *('"[/red]"', "0.5000"),
+        *('"[/red]"', "0.5000", '"[bold]"', "0.5000", '"\\n"', "0.5000", '"\\""', "0.5000"),
+    ]

@@ -1,0 +1,108 @@
+"""Training in phases: one goes on from the other, and what is finished is not done again."""
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from nanochat.errors import ConfigError, GuardError
+from nanochat.experiments.phases import PhaseStarted, folder_of, read_phases, run_phases
+from nanochat.experiments.phases_report import write_phases_report
+from nanochat.training.record import read_run
+
+RECIPE = """
+title = "Two phases"
+questions = "world-small"
+prompts = ["What is the capital of France?"]
+
+[[phase]]
+name = "reading"
+about = "sentences"
+preset = "mini-gpt"
+mode = "tensor"
+model = { n_embd = 16, n_head = 2, block_size = 32 }
+data = { source = "builtin:world-small", tokenizer = "word" }
+training = { steps = 4, batch_size = 8, eval_tokens = 128 }
+
+[[phase]]
+name = "answering"
+data = { source = "builtin:world-chat-small" }
+training = { steps = 4, batch_size = 8, eval_tokens = 128 }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return read_phases(path)
+
+
+def test_a_phase_begins_with_the_model_of_the_one_before(recipe, tmp_path):
+    first, second = run_phases(recipe, tmp_path / "out")
+    assert (first.status, second.status) == ("ok", "ok")
+    earlier, later = (read_run(folder_of(tmp_path / "out", recipe, n)).config for n in (1, 2))
+    assert later.start_from == str(folder_of(tmp_path / "out", recipe, 1))
+    assert later.model == replace(earlier.model, vocab_size=later.model.vocab_size)
+    assert later.model.vocab_size > earlier.model.vocab_size, "questions have words that sentences have not"
+
+
+def test_what_is_finished_is_not_trained_again(recipe, tmp_path):
+    records = run_phases(recipe, tmp_path / "out")
+    events = []
+    assert run_phases(recipe, tmp_path / "out", observe=events.append) == records
+    assert [event.was_there for event in events if isinstance(event, PhaseStarted)] == [True, True]
+    assert len(events) == 2, "no step was done"
+
+
+def test_an_interrupted_phase_goes_on(recipe, tmp_path):
+    calls = iter([False, False, True])
+    (only,) = run_phases(recipe, tmp_path / "out", should_stop=lambda: next(calls, True))
+    assert only.status == "interrupted"
+    whole, parts = run_phases(recipe, tmp_path / "whole"), run_phases(recipe, tmp_path / "out")
+    assert [record.val_loss for record in parts] == [record.val_loss for record in whole]
+
+
+def test_another_recipe_does_not_mix_with_it(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out")
+    with pytest.raises(GuardError, match="another recipe"):
+        run_phases(replace(recipe, title="Other"), tmp_path / "out")
+
+
+def test_the_report_has_phases_samples_baselines_and_the_outcome_first(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out")
+    write_phases_report(tmp_path / "out", recipe, "nanochat train --recipe two.toml")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line]
+    assert lines[0] == "# Two phases"
+    assert "of the taught facts are answered" in lines[1]
+    assert "| untrained | bigram counts |" in text
+    assert "| What is the capital of France? |" in text
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert set(found["baselines"]) == {"untrained", "bigram counts"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[[phase]]", "[phase]"), "no phases"),
+        (('name = "answering"', 'name = "reading"'), "two phases of one name"),
+        (('name = "answering"', 'name = "../x"'), "phase 2 has name"),
+        (('name = "answering"', 'nome = "answering"'), "phase 2 has name=None"),
+        (("[[phase]]", "colour = 1\n[[phase]]"), "no setting .*colour"),
+        (('questions = "world-small"', 'questions = "moon"'), "questions"),
+    ],
+)
+def test_a_bad_recipe_is_one_sentence(tmp_path, change, message):
+    path = tmp_path / "bad.toml"
+    text = RECIPE.replace(*change) if change[0] != "[[phase]]" else RECIPE.replace(change[0], change[1], 1)
+    if change[1] == "[phase]":
+        text = text.split("[[phase]]")[0]
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_phases(path)
+
+
+def test_a_recipe_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml does not exist"):
+        read_phases(tmp_path / "nowhere.toml")
