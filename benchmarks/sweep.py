@@ -1,0 +1,86 @@
+"""How much faster a sweep is on all cores than its cells one after another, and what a cell costs on top.
+
+python benchmarks/sweep.py [--cells 8] [--seconds 10] [--mode scalar]
+Prints a Markdown table. Cells are runs of the mini-GPT on built-in names, as long as asked for; processes start once
+a sweep, so their start is listed by itself.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import tempfile
+import time
+from dataclasses import replace
+from pathlib import Path
+
+from nanochat.experiments.ablate import AblationConfig, CellDone, CellStarted, run_ablation
+from nanochat.experiments.cells import run_cell
+from nanochat.experiments.grid import Cell
+from nanochat.training.config import RunConfig
+from nanochat.training.resolve import resolve
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cells", type=int, default=8, help="a multiple of four")
+    parser.add_argument("--seconds", type=float, default=10.0, help="about so long a cell takes alone")
+    parser.add_argument("--mode", choices=("scalar", "tensor"), default="scalar")
+    arguments = parser.parse_args()
+    base = sized(arguments.mode, arguments.seconds)
+    study = AblationConfig(base=base, seeds=arguments.cells // 4)
+    cells = study.cells()
+    start = time.perf_counter()
+    alone = [timed(cell) for cell in cells]
+    serial = time.perf_counter() - start
+    jobs = os.cpu_count() or 1
+    begun: list[float] = []
+    ended: list[float] = []
+
+    def observe(event: object) -> None:
+        if isinstance(event, CellStarted):
+            begun.append(time.perf_counter())
+        elif isinstance(event, CellDone):
+            ended.append(time.perf_counter())
+
+    with tempfile.TemporaryDirectory() as folder:
+        start = time.perf_counter()
+        found = run_ablation(study, Path(folder), jobs=jobs, observe=observe)
+        swept = time.perf_counter() - start
+        n_files = sum(1 for path in (Path(folder) / "cells").iterdir())
+    inside = sum(result.measured.wall_s for result in found.results)
+    busy = jobs * (ended[-1] - begun[0])
+    print(
+        f"{platform.system()}, {jobs} cores, Python {platform.python_version()}; {len(cells)} {arguments.mode} cells of"
+    )
+    print(
+        f"{base.training.steps} steps, {min(alone):.1f} to {max(alone):.1f} s each alone; {n_files} files of cells.\n"
+    )
+    print("| | |\n|:--|--:|")
+    print(f"| one after another in one process | {serial:.1f} s |")
+    print(f"| `--jobs {jobs}` | {swept:.1f} s |")
+    print(f"| throughput | {serial / swept:.2f}x |")
+    print(f"| cells, summed, inside the processes | {inside:.1f} s |")
+    print(f"| beside the cells, of the processes' time from first start to last end | {1 - inside / busy:.1%} |")
+
+
+def sized(mode: str, seconds: float) -> RunConfig:
+    """A mini-GPT with as many steps as take about that long here."""
+    settings = {"eval_every": 0, "eval_tokens": 256, "replicas": 1}
+    base = resolve({"preset": "mini-gpt", "mode": mode, "training": {"steps": 50, **settings}})
+    base = replace(base, training=replace(base.training, steps=50))
+    per_step = timed(Cell("probe", base)) / 50
+    return replace(base, training=replace(base.training, steps=max(50, round(seconds / per_step))))
+
+
+def timed(cell: Cell) -> float:
+    """Seconds of a cell in this process."""
+    start = time.perf_counter()
+    result = run_cell(cell)
+    assert result.is_ok, result.record.reason
+    return time.perf_counter() - start
+
+
+if __name__ == "__main__":
+    main()
