@@ -139,13 +139,21 @@ def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> 
             (verify if is_wanted else read_manifest)(folder)
         except NewerVersionError:
             continue
-        except CheckpointError:
+        except CheckpointError as failure:
+            if _was_not_read(failure):
+                continue
             is_wanted = False
         if is_wanted:
             n_whole += 1
         elif _step_of(folder) not in keep:
             goners.append(folder)
     return goners if n_whole else []
+
+
+def _was_not_read(failure: CheckpointError) -> bool:
+    """The system refused to read, which says nothing of what lies there: whoever deletes must not take it for damage."""
+    gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+    return isinstance(failure.__cause__, OSError | MemoryError) and not isinstance(failure.__cause__, gone)
 
 
 def _step_of(folder: Path) -> int:

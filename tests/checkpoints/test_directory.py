@@ -323,3 +323,22 @@ def test_a_file_where_the_folder_should_be_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("x", encoding="utf-8")
     with pytest.raises(WriteError):
         save_directory(tmp_path / "file", 1, write_two)
+
+
+@pytest.mark.parametrize("unread", ["step-00000003", "step-00000001"])
+def test_a_checkpoint_that_cannot_be_read_just_now_is_not_taken_for_damaged(tmp_path, monkeypatch, unread):
+    """A disk that stutters while old checkpoints are cleared away must not cost the newest one."""
+    for step in (1, 2, 3):
+        save_directory(tmp_path, step, write_two)
+    real = source._descriptor
+
+    def stutter(path, *, follow):
+        if unread in str(path):
+            raise OSError(5, "Input/output error")
+        return real(path, follow=follow)
+
+    monkeypatch.setattr(source, "_descriptor", stutter)
+    prune(tmp_path, keep_last=1)
+    monkeypatch.undo()
+    verify(tmp_path / unread)
+    assert newest_checkpoint(tmp_path).name == "step-00000003"
