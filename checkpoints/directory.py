@@ -151,7 +151,7 @@ def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> 
 
 
 def _was_not_read(failure: CheckpointError) -> bool:
-    """The system refused to read, which says nothing of what lies there: whoever deletes must not take it for damage."""
+    """The system refused to read, which says nothing of what lies there: nothing is deleted for that."""
     gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
     return isinstance(failure.__cause__, OSError | MemoryError) and not isinstance(failure.__cause__, gone)
 

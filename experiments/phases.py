@@ -51,6 +51,8 @@ class PhasedRecipe:
     """Put to the model before the first phase and after each."""
     questions: Questions = "none"
     """About the built-in world, in the end."""
+    caveats: tuple[str, ...] = ()
+    """What a reader of the report should know."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,12 @@ def read_phases(path: Path) -> PhasedRecipe:
         raise ConfigError(f"{path} has two phases of one name: name each differently")
     head = read_dataclass(_Head, content, str(path))
     return PhasedRecipe(
-        name=path.stem, title=head.title, phases=phases, prompts=tuple(head.prompts), questions=head.questions
+        name=path.stem,
+        title=head.title,
+        phases=phases,
+        prompts=tuple(head.prompts),
+        questions=head.questions,
+        caveats=tuple(head.caveats),
     )
 
 
@@ -143,6 +150,7 @@ class _Head:
     title: str = ""
     prompts: tuple[str, ...] = ()
     questions: Questions = "none"
+    caveats: tuple[str, ...] = ()
 
 
 def _phase(table: dict[str, Any], where: str) -> Phase:

@@ -62,7 +62,7 @@ def phases_report(
         fenced(command, "sh"),
         environment(runs[-1].environment),
         "## Caveats",
-        bullets(_caveats(report)),
+        bullets(_caveats(report, recipe)),
     ]
     return document(parts)
 
@@ -108,8 +108,8 @@ def _samples(recipe: PhasedRecipe, samples: Mapping[str, Sequence[str]]) -> list
     return ["## Before and after", table(header, rows)]
 
 
-def _caveats(report: Report) -> list[str]:
-    caveats = ["One run with one seed: another seed gives other figures."]
+def _caveats(report: Report, recipe: PhasedRecipe) -> list[str]:
+    caveats = ["One run with one seed: another seed gives other figures.", *recipe.caveats]
     if report.answered:
         caveats.append("The world is small and told in few templates: this says nothing of free prose.")
     return caveats
