@@ -95,7 +95,10 @@ def read_packed(source: Source) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     limit = _UNPACKED + _TIMES * len(raw)
     claimed = int.from_bytes(raw[-4:], "little")  # modulo 2^32, so that a file can be larger, not smaller
     if claimed > limit:
-        raise CheckpointError(f"{source.path} would unpack to {claimed:,} bytes, more than {limit:,}: use gunzip first")
+        raise CheckpointError(
+            f"{source.path} says that it unpacks to {claimed:,} bytes, over {limit:,}: it is cut short, or not ours; "
+            "restore it from a copy"
+        )
     unpacker = zlib.decompressobj(_GZIP)
     try:
         text = unpacker.decompress(raw, claimed + 1)

@@ -29,8 +29,9 @@ def _train(
         Path | None, typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE")
     ] = None,
     resume: Annotated[
-        str, typer.Option(help="Go on with a run, one of its checkpoints, or what auto finds.", metavar="auto|PATH")
-    ] = "",
+        str | None,
+        typer.Option(help="Go on with a run, one of its checkpoints, or what auto finds.", metavar="auto|PATH"),
+    ] = None,
     override: Annotated[
         bool, typer.Option("--override", help="Resume although settings or data have changed.")
     ] = False,
@@ -51,6 +52,8 @@ def _train(
     """
     if recipe is not None:
         return _phases(recipe, given_settings(options), out=out, force=force, json=json)
+    if resume is not None and not resume.strip():
+        raise UsageError("--resume is empty: give auto, or the folder of a run")
     if partial and not start_from:
         raise UsageError("--partial is for --from: give both, or none")
     if start_from and resume:
@@ -62,7 +65,7 @@ def _train(
     return c.TrainCommand(
         config=None if resume else _resolve(options, start_from, partial),
         settings=given_settings(options),
-        resume=resume,
+        resume=resume or "",
         override=override,
         stop_at=stop_at,
         out=out,

@@ -34,7 +34,11 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
     if which not in ("last", "best"):
         raise ConfigError(f"which={which!r} is unknown: choose last or best")
     checkpoints = path / "checkpoints"
-    if checkpoints.is_dir():
+    try:
+        is_run = checkpoints.is_dir()
+    except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
+        raise CheckpointError(f"{str(path)[:80]!r} is no path ({error}): name a run, a checkpoint or a file") from error
+    if is_run:
         return newest_that(checkpoints, _in_checkpoint, _best_first(path) if which == "best" else None)
     if which == "best":
         raise CheckpointError(f"{path} is no folder of a run, so it has no best checkpoint: leave out which='best'")
@@ -44,6 +48,10 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
         return path, load_gpt2(path)
     if path.is_dir():
         path = next((file for ending in FORMATS if (file := path / f"model{ending}").is_file()), path / "model.json")
+    if not path.exists() and (path.parent / _METRICS).is_file():
+        raise CheckpointError(
+            f"the run at {path.parent} ended before its first checkpoint: train it again with --force"
+        )
     if not path.exists():
         raise CheckpointError(f"there is no model at {path}: train one with `nanochat train`, or give another --run")
     return path, load_snapshot(path)

@@ -72,13 +72,18 @@ class Archive:
         with span("checkpoint", step=progress.step):
             self.metrics.sync()
             path = write_checkpoint(self.folder.checkpoints, self.workshop, progress, self.data_sha256)
-            keep_last = self.workshop.config.training.keep_last
-            if keep_last:
-                there = {step_of(folder) for folder in list_checkpoints(self.folder.checkpoints)}
-                best = progress.best(among=there)
-                prune(self.folder.checkpoints, keep_last=keep_last, keep=() if best is None else (best,))
+            self.tidy(progress)
         self.saved_step = progress.step
         return path
+
+    def tidy(self, progress: Progress) -> None:
+        """Remove the checkpoints that are neither among the last nor the best."""
+        keep_last = self.workshop.config.training.keep_last
+        if self.folder is None or not keep_last:
+            return
+        there = {step_of(folder) for folder in list_checkpoints(self.folder.checkpoints)}
+        best = progress.best(among=there)
+        prune(self.folder.checkpoints, keep_last=keep_last, keep=() if best is None else (best,))
 
     def last_before(self, step: int) -> Path | None:
         """The newest checkpoint of an earlier step."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from ..checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoint, read_manifest, verify
 from ..checkpoints.files import read_json
-from ..checkpoints.manifest import surroundings
+from ..checkpoints.manifest import NewerVersionError, surroundings
 from ..errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ..tokenizers import Tokenizer, tokenizer_from_dict
 from .config import RunConfig
@@ -93,7 +93,7 @@ def plan_resume(
     folder = out or source
     if folder is None:
         raise ConfigError(f"{checkpoint} lies outside of a run: say with --out where to go on")
-    saved = _saved_config(checkpoint, source)
+    saved = _saved_config(checkpoint, source if path != checkpoint else None)
     wanted = _settle(_wanted(config, saved), saved)
     changes = list(_changes(saved, wanted))
     _check_changes(changes, checkpoint, override=override)
@@ -129,6 +129,8 @@ def _locate(path: Path) -> tuple[Path, Path | None]:
         if path.resolve().parent.name != "checkpoints":
             return path, None
         return path, (path if path.parent.name == "checkpoints" else path.resolve()).parent.parent
+    if (path / "metrics.jsonl").is_file():
+        raise CheckpointError(f"the run at {path} ended before its first checkpoint: start it again with --force")
     raise CheckpointError(f"{path} is neither a run with checkpoints nor a checkpoint: see `nanochat runs list`")
 
 
@@ -224,6 +226,8 @@ def _check_later(plan: ResumePlan, *, force: bool) -> None:
 def _is_whole(folder: Path) -> bool:
     try:
         verify(folder)
+    except NewerVersionError:
+        return True  # whole for whoever can read it
     except CheckpointError:
         return False
     return True

@@ -202,6 +202,8 @@ class _Run:
             self._save()
         if evaluates:
             self._evaluate()
+        if last:
+            self.archive.tidy(self.progress)  # only now is it known whether the last is the best
         if _due(step, settings.sample_every):
             self._sample()
 

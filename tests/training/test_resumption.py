@@ -327,3 +327,26 @@ def test_a_divergence_names_the_last_good_checkpoint(abab, tmp_path):
     assert (record.status, record.steps) == ("diverged", 3)
     assert record.reason.endswith(f"the last good checkpoint is {out / 'checkpoints' / 'step-00000003'}")
     assert "training.max_gradient=1e-09, and largest in wte.weight" in record.reason
+
+
+def test_a_checkpoint_of_a_newer_version_is_not_written_over(run, abab):
+    run_training(resume=run, stop_at=4)
+    manifest = newest_checkpoint(run / "checkpoints") / "MANIFEST.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8").replace('"version": 2', '"version": 99'), encoding="utf-8")
+    with pytest.raises(GuardError, match="step-00000004"), pytest.warns(NanochatWarning, match="version 99"):
+        plan_resume(run)
+
+
+def test_a_checkpoint_goes_on_with_its_own_settings_not_with_later_ones_of_its_run(run):
+    record = run_training(resume=plan_resume(run, config=changed(run, lr=0.02), override=True), stop_at=4)
+    assert record.steps == 4
+    former = run / "checkpoints" / "step-00000003"
+    assert plan_resume(run).config.training.lr == 0.02
+    assert plan_resume(former, out=run.parent / "branch").config.training.lr != 0.02
+
+
+def test_the_last_checkpoint_that_is_the_best_leaves_one_fewer(abab, tmp_path):
+    run_training(config_of(abab, eval_every=1, keep_last=1, lr=0.01), out=tmp_path / "one")
+    losses = {row["step"]: row["val_loss"] for row in read_metrics(tmp_path / "one/metrics.jsonl") if "val_loss" in row}
+    assert min(losses, key=lambda step: losses[step]) == STEPS, "the loss of this run falls all the way"
+    assert [folder.name for folder in list_checkpoints(tmp_path / "one/checkpoints")] == [f"step-{STEPS:08d}"]
