@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import select
 import signal
 import sys
 from dataclasses import replace
@@ -191,7 +192,9 @@ def test_at_a_real_terminal_there_is_a_prompt_and_ctrl_c_leaves(start, model):
     import pty
 
     ours, theirs = pty.openpty()
-    process = start("chat", "--run", "chat.json", stdin=theirs, stdout=theirs, stderr=theirs)
+    # A shell starts what runs in the background with Ctrl-C ignored, and children inherit it: here it must count.
+    own = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
+    process = start("chat", "--run", "chat.json", stdin=theirs, stdout=theirs, stderr=theirs, **own)
     os.close(theirs)
     seen = read_until(ours, b"> ")
     os.write(ours, b"yes\n")
@@ -206,5 +209,6 @@ def test_at_a_real_terminal_there_is_a_prompt_and_ctrl_c_leaves(start, model):
 def read_until(descriptor: int, end: bytes) -> bytes:
     seen = b""
     while not seen.replace(b"\r", b"").endswith(end):
+        assert select.select([descriptor], [], [], 60)[0], f"nothing more came after {seen!r}"
         seen += os.read(descriptor, 4096)
     return seen
