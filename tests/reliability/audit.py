@@ -77,7 +77,8 @@ def _code(what: Any, caller: str) -> str | None:
     text = what if isinstance(what, str) else " ".join(map(str, getattr(what, "co_consts", ())))
     if CANARY in str(text):
         return f"text of a data file in {str(text)[:100]!r}"
-    return f"by {caller}" if _OURS in Path(caller).parents else None
+    is_library = "site-packages" in Path(caller).parts  # the environment may lie in the folder of a checkout
+    return f"by {caller}" if _OURS in Path(caller).parents and not is_library else None
 
 
 def _socket() -> Any:
