@@ -2,9 +2,6 @@
 
 import io
 import json
-import os
-import select
-import signal
 import sys
 from dataclasses import replace
 
@@ -184,31 +181,3 @@ def test_a_system_message_of_nothing_is_refused(nanochat):
 
 def test_a_folder_that_is_not_there_is_named(nanochat):
     nanochat("chat", "--run", "nowhere").assert_refused(3, "there is no nowhere")
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="needs a terminal of POSIX")
-def test_at_a_real_terminal_there_is_a_prompt_and_ctrl_c_leaves(start, model):
-    import pty
-
-    ours, theirs = pty.openpty()
-    # A shell starts what runs in the background with Ctrl-C ignored, and children inherit it: here it must count.
-    own = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)}
-    process = start("chat", "--run", "chat.json", stdin=theirs, stdout=theirs, stderr=theirs, **own)
-    os.close(theirs)
-    seen = read_until(ours, b"> ")
-    os.write(ours, b"yes\n")
-    seen += read_until(ours, b"\n> ")
-    assert answers(model, "yes")[0].encode() in seen
-    process.send_signal(signal.SIGINT)
-    read_until(ours, b"interrupted\n")  # a terminal that nobody reads would keep the process waiting
-    assert process.wait(timeout=20) == 130
-    os.close(ours)
-
-
-def read_until(descriptor: int, end: bytes) -> bytes:
-    seen = b""
-    while not seen.replace(b"\r", b"").endswith(end):
-        assert select.select([descriptor], [], [], 60)[0], f"nothing more came after {seen!r}"
-        seen += os.read(descriptor, 4096)
-    return seen
