@@ -13,18 +13,20 @@ from typing import cast
 import typer
 
 from ..errors import GuardError, NanochatError, NanochatWarning, UsageError, WriteError
-from . import (  # noqa: F401  (each hangs its commands on the app)
-    arguments_checkpoint,
-    arguments_data,
-    arguments_eval,
+
+from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app, in the order of --help)
     arguments_run,
     arguments_sample,
+    arguments_eval,
     arguments_study,
-    arguments_tokenizer,
     arguments_tools,
+    arguments_checkpoint,
+    arguments_data,
+    arguments_tokenizer,
 )
 from . import commands as c
 from . import commands_text as t
+from .options import name_flags
 from .root import app
 
 _WORK = {
@@ -114,7 +116,7 @@ def _run(argv: Sequence[str]) -> int:
         if command is not None:
             execute(command)
     except NanochatError as error:
-        return _complain(str(error), type(error))
+        return _complain(name_flags(str(error), argv), type(error))
     except typer.TyperException as error:
         return _refuse(error)
     except typer.Exit as error:

@@ -22,39 +22,19 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-runs = typer.Typer(
-    name="runs",
-    help="What was run so far.",
-    epilog="Example: nanochat runs list",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(runs)
-checkpoint = typer.Typer(
-    name="checkpoint",
-    help="Models and checkpoints on disk.",
-    epilog="Example: nanochat checkpoint inspect latest",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(checkpoint)
 
-data = typer.Typer(
-    name="data",
-    help="Data files: checked, counted, converted.",
-    epilog="Example: nanochat data stats builtin:names",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(data)
-tokenizer = typer.Typer(
-    name="tokenizer",
-    help="Text to ids and back.",
-    epilog="Example: nanochat tokenizer inspect latest",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-)
-app.add_typer(tokenizer)
+
+def _group(name: str, help: str, example: str) -> typer.Typer:
+    """Commands of one noun: `nanochat runs list`."""
+    group = typer.Typer(name=name, help=help, epilog=f"Example: {example}", no_args_is_help=True, rich_markup_mode=None)
+    app.add_typer(group)
+    return group
+
+
+runs = _group("runs", "What was run so far.", "nanochat runs list")
+checkpoint = _group("checkpoint", "Models and checkpoints on disk.", "nanochat checkpoint inspect latest")
+data = _group("data", "Data files: checked, counted, converted.", "nanochat data stats builtin:names")
+tokenizer = _group("tokenizer", "Text to ids and back.", "nanochat tokenizer inspect latest")
 
 
 @app.callback(invoke_without_command=True)
