@@ -24,7 +24,7 @@ from ..training.forecast import forecast
 from ..training.memory import available_bytes, predict_peak_bytes
 from ..training.prepare import prepare
 from ..training.record import RunRecord
-from ..training.resolve import resolve
+from ..training.resolve import WORDS_PRESET, resolve
 from ..training.resume import ResumePlan, plan_resume
 from ..training.run import Event, Prepared, run_training
 from .commands import RUNS, TrainCommand
@@ -39,6 +39,8 @@ def execute(command: TrainCommand) -> None:
     """Train, write, report. Raises DivergedError, or SystemExit after Ctrl-C, when all is on disk."""
     plan = _find_plan(command)
     config = plan.config if plan else command.config or resolve(command.settings)
+    if config.preset == WORDS_PRESET and not (plan or config.start_from or "preset" in command.settings):
+        say(f"{config.data.source} is to be known word for word: preset {WORDS_PRESET}; --preset chooses another")
     if command.dry_run:
         _dry_run(config, plan, as_json=command.json)
         return

@@ -91,6 +91,17 @@ def load_corpus(spec: str, layout: LayoutChoice = "auto", *, text_field: str = "
     return _checked(Corpus(name, chosen, documents, origin), spec)
 
 
+def is_in_words(spec: str, layout: str = "auto") -> bool:
+    """Whether `spec` is by its name a corpus of sentences to be known word for word: rows, conversations, facts.
+
+    A file is not opened: the ending of its name tells JSON, JSON Lines and CSV.
+    """
+    if spec.startswith(BUILTIN_PREFIX):
+        name = spec.removeprefix(BUILTIN_PREFIX)
+        return name in BUILTINS and BUILTINS[name].in_words
+    return layout == "chat" or format_of(spec) != "text"
+
+
 def guess_layout(text: str) -> Layout:
     """The rule of `auto`: at least 20 lines, none over 64 characters, none blank except at the ends -> documents."""
     inner = text.strip()

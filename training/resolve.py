@@ -17,16 +17,23 @@ from .config import DataConfig, RunConfig, TrainingConfig
 Settings = Mapping[str, Any]
 """Nested: {"seed": 1, "model": {"n_layer": 2}, "training": {...}, "data": {...}}"""
 
+WORDS_PRESET = "nanochat-words"
+"""Where the data are rows of JSON or CSV, facts or conversations, and no layer says which model."""
+
 _DEFAULT_PRESET = {"bigram": "bigram", "mini-gpt": "mini-gpt", "gpt": "microgpt"}
 
 
 def resolve(*layers: Settings) -> RunConfig:
-    """One config from settings, the first layer weakest. Raises ConfigError, with the nearest of the known names."""
+    """One config from settings, the first layer weakest. Raises ConfigError, with the nearest of the known names.
+
+    Where no layer says which model, the data decide: microgpt for a text whose letters are the lesson, WORDS_PRESET
+    for rows, facts and conversations.
+    """
     settings = merge(*layers)
     for field in ("preset", "model_kind"):
         if not isinstance(settings.get(field, ""), str):
             raise ConfigError(f"{field}={settings[field]!r} is not a name: see `nanochat presets`")
-    name = settings.get("preset") or _DEFAULT_PRESET.get(settings.get("model_kind", "gpt"))
+    name = settings.get("preset") or _default_preset(settings)
     if name is None:
         kinds = list(_DEFAULT_PRESET)
         raise ConfigError(
@@ -47,6 +54,16 @@ def resolve(*layers: Settings) -> RunConfig:
         "data": dict(preset.data),
     }
     return config_from_dict(merge(base, settings))
+
+
+def _default_preset(settings: Settings) -> str | None:
+    from ..data.corpus import is_in_words  # regex and the texts of the package: not before a run is configured
+
+    data = settings.get("data", {})
+    free = "model_kind" not in settings and settings.get("mode") != "scalar" and isinstance(data, Mapping)
+    if free and is_in_words(str(data.get("source", "")), str(data.get("layout", ""))):
+        return WORDS_PRESET
+    return _DEFAULT_PRESET.get(settings.get("model_kind", "gpt"))
 
 
 def config_from_dict(settings: Settings) -> RunConfig:

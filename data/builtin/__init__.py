@@ -21,6 +21,8 @@ class Builtin(NamedTuple):
     """Documents one a line, conversations as `User: a Assistant: b </s>`."""
     layout: Literal["stream", "documents", "chat"]
     origin: str
+    in_words: bool = False
+    """Sentences to be known word for word; otherwise a text whose letters are the lesson."""
 
 
 def _file(name: str) -> str:
@@ -43,12 +45,12 @@ def _asked(size: Size, *, rehearsed: bool) -> str:
 def _world(size: Size, suffix: str) -> dict[str, Builtin]:
     origin = "of a world of public facts tabled for nanochat, under its license (MIT)"
     return {
-        f"world{suffix}": Builtin(partial(_told, size), "documents", f"statements {origin}"),
+        f"world{suffix}": Builtin(partial(_told, size), "documents", f"statements {origin}", in_words=True),
         f"world-chat{suffix}": Builtin(
-            partial(_asked, size, rehearsed=False), "chat", f"questions and answers {origin}"
+            partial(_asked, size, rehearsed=False), "chat", f"questions and answers {origin}", in_words=True
         ),
         f"world-rehearsal{suffix}": Builtin(
-            partial(_asked, size, rehearsed=True), "chat", f"questions, answers and statements {origin}"
+            partial(_asked, size, rehearsed=True), "chat", f"questions, answers and statements {origin}", in_words=True
         ),
     }
 
@@ -60,7 +62,7 @@ BUILTINS = {
         "first names of the 1990 census of the United States, public domain",
     ),
     "verse": Builtin(partial(_file, "verse.txt"), "stream", "verse written for nanochat, under its license (MIT)"),
-    "facts": Builtin(_facts, "documents", "public facts tabled for nanochat, under its license (MIT)"),
+    "facts": Builtin(_facts, "documents", "public facts tabled for nanochat, under its license (MIT)", in_words=True),
     "tales": Builtin(render_tales, "stream", "a megabyte of tales by a grammar of nanochat, under its license (MIT)"),
     **_world("medium", ""),
     **_world("small", "-small"),

@@ -49,6 +49,7 @@ CONFIGS = {
     "nanogpt-cpu": BASE,
     "rustgpt": replace(small("rustgpt"), mlp_width=48),
     "nanochat-tiny": small("nanochat-tiny"),
+    "nanochat-words": small("nanochat-words"),
     "nanogpt-char": replace(small("nanogpt-char", n_head=4), n_embd=24),
     "microgpt": small("microgpt"),
     "grouped, rope, QK norm, relu2": replace(

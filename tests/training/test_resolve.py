@@ -48,6 +48,32 @@ def test_a_kind_alone_chooses_a_preset_of_that_kind(kind):
     assert resolve({"model_kind": kind}).model_kind == kind
 
 
+@pytest.mark.parametrize(
+    ("data", "preset"),
+    [
+        ({"source": "facts.json"}, "nanochat-words"),
+        ({"source": "facts.jsonl"}, "nanochat-words"),
+        ({"source": "facts.csv"}, "nanochat-words"),
+        ({"source": "builtin:facts"}, "nanochat-words"),
+        ({"source": "builtin:world-chat-small"}, "nanochat-words"),
+        ({"source": "talks.txt", "layout": "chat"}, "nanochat-words"),
+        ({"source": "talks.txt"}, "microgpt"),
+        ({"source": "builtin:names"}, "microgpt"),
+        ({"source": "builtin:tales"}, "microgpt"),
+    ],
+)
+def test_the_data_choose_the_preset_where_nobody_does(data, preset):
+    assert resolve({"data": data}).preset == preset
+
+
+@pytest.mark.parametrize(
+    ("asked", "preset"),
+    [({"preset": "rustgpt"}, "rustgpt"), ({"model_kind": "bigram"}, "bigram"), ({"mode": "scalar"}, "microgpt")],
+)
+def test_who_names_a_preset_a_kind_or_the_scalar_mode_gets_it_whatever_the_data(asked, preset):
+    assert resolve(asked, {"data": {"source": "facts.json"}}).preset == preset
+
+
 def test_a_kind_and_a_preset_that_disagree_are_refused():
     with pytest.raises(ConfigError, match="model_kind=bigram does not fit preset 'microgpt'"):
         resolve({"preset": "microgpt", "model_kind": "bigram"})
