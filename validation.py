@@ -1,4 +1,4 @@
-"""From a mapping that came from outside (a file, the environment, a flag) to a checked dataclass, or a clear sentence.
+"""From what came from outside (JSON, a file of settings, a flag) to a checked dataclass, or a clear sentence.
 
 Ground for the floors, like errors.py. pydantic does the checking and is imported when it is first needed: it costs
 100 ms, and `--help` needs none of it.
@@ -7,20 +7,49 @@ Ground for the floors, like errors.py. pydantic does the checking and is importe
 from __future__ import annotations
 
 import json
+import math
 import reprlib
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from .errors import ConfigError, NanochatError
 
 T = TypeVar("T")
 _LARGEST_TOML = 1 << 20
+
+
+class LooseJSON(ValueError):
+    """What Python takes for JSON although it means two things or nothing: a key that stands twice, NaN, 1e999."""
+
+
+def without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands twice Python takes the last in silence. Raises LooseJSON."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise LooseJSON(f"key {twice[:40]!r} stands twice in one object")
+    return content
+
+
+def refuse_number(word: str) -> NoReturn:
+    """Raises LooseJSON: NaN and Infinity, which Python reads and we never write."""
+    raise LooseJSON(f"{word[:20]} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else refuse_number(digits)
+
+
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=without_twins, parse_constant=refuse_number, parse_float=_finite)
+"""Reads JSON that means one thing. Raises LooseJSON, or ValueError and RecursionError as any decoder does."""
 
 
 def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatError] = ConfigError) -> T:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..validation import refuse_number, without_twins
 
 
 def strict_json(raw: bytes | memoryview, path: Path) -> Any:
@@ -31,10 +31,10 @@ def parse_json(text: str, path: Path, reduce: Callable[[dict[str, Any]], Any] = 
     """`strict_json` of text; `reduce` may put something smaller in the place of an object as soon as it is complete."""
 
     def complete(pairs: list[tuple[str, Any]]) -> Any:
-        return reduce(_without_twins(pairs))
+        return reduce(without_twins(pairs))
 
     try:
-        return json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=complete)
+        return json.loads(text, parse_constant=refuse_number, object_pairs_hook=complete)
     except (ValueError, RecursionError, MemoryError) as error:
         what = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise CheckpointError(f"{path} cannot be read as JSON ({what}): restore it from a copy") from error
@@ -54,17 +54,3 @@ def check_writable(content: Any, path: Path) -> None:
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:  # TypeError: numbers of an array where none belongs
         raise CheckpointError(f"{path} cannot be read as JSON ({error}): restore it from a copy") from error
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a key that stands twice has two meanings, and a plain reader takes the last in silence."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"key {twice[:40]!r} stands twice in one object")
-    return content
-
-
-def _refuse_constant(word: str) -> None:
-    """Python reads NaN and Infinity, which are no JSON and which we never write."""
-    raise ValueError(f"{word} is not a JSON number")

@@ -7,6 +7,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from importlib import import_module
 from typing import cast
 
@@ -101,13 +102,13 @@ def _exit_code(argv: Sequence[str]) -> int:
 def _attempt(argv: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", NanochatWarning)  # the same remark is made once
-        warnings.showwarning = _remark
+        warnings.showwarning = partial(_remark, argv)
         return _run(argv)
 
 
-def _remark(message: Warning | str, *_: object, **__: object) -> None:
+def _remark(argv: Sequence[str], message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line on stderr, without the line of code that it comes from."""
-    sys.stderr.write(f"nanochat: {' '.join(str(message).split())}\n")
+    sys.stderr.write(f"nanochat: {' '.join(name_flags(str(message), argv).split())}\n")
 
 
 def _run(argv: Sequence[str]) -> int:

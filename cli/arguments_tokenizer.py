@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..errors import UsageError
 from . import commands as c
 from . import commands_text as t
-from .arguments_data import DelimiterFlag, FieldFlag, HeaderFlag, LayoutFlag, row_options
+from .arguments_data import READING, SOURCE_HELP, row_options
 from .options import JsonFlag, check_count
-from .root import tokenizer
+from .root import tokenizer, with_parameters
 
 _FILE_HELP = "A tokenizer's file, a folder with one (a run, GPT-2), or latest."
-_Data = typer.Option("--data", help="A .txt, .json, .jsonl or .csv file, or builtin:NAME.", metavar="PATH")
+_Data = typer.Option("--data", help=SOURCE_HELP, metavar="PATH")
 _TokenizerFlag = Annotated[str, typer.Option("--tokenizer", help=_FILE_HELP, metavar="FILE")]
 _UnknownFlag = Annotated[t.Unknown | None, typer.Option("--unknown", help="What is outside the vocabulary.")]
 
@@ -24,7 +24,9 @@ _UnknownFlag = Annotated[t.Unknown | None, typer.Option("--unknown", help="What 
     "train",
     epilog="Example: nanochat tokenizer train --kind bpe --vocab-size 512 --data builtin:verse --out bpe.json",
 )
+@with_parameters(READING)
 def _train(
+    *,
     data: Annotated[str, _Data],
     out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
     kind: Annotated[t.Kind, typer.Option("--kind", help="One id a character, a word, or a frequent run of bytes.")],
@@ -42,12 +44,9 @@ def _train(
         t.Pattern | None, typer.Option("--pattern", help="How a bpe cuts text first; gpt4 unless given.")
     ] = None,
     form: Annotated[t.TokenizerForm, typer.Option("--form", help="Of the file; huggingface is for bpe.")] = "nanochat",
-    layout: LayoutFlag = "auto",
-    text_field: FieldFlag = "",
-    header: HeaderFlag = "auto",
-    delimiter: DelimiterFlag = "",
     force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
     json: JsonFlag = False,
+    **options: Any,
 ) -> c.Command:
     """Learn a vocabulary from text and write it to a file."""
     for flag, value in (("--vocab-size", vocab_size), ("--min-count", min_count)):
@@ -66,7 +65,7 @@ def _train(
     return t.TokenizerTrainCommand(
         kind=kind,
         source=data,
-        options=row_options(layout=layout, text_field=text_field, header=header, delimiter=delimiter, on_empty="drop"),
+        options=row_options(**options, on_empty="drop"),
         out=out,
         vocab_size=vocab_size,
         min_count=min_count,
@@ -101,16 +100,15 @@ def _decode(
 
 
 @tokenizer.command("inspect", epilog='Example: nanochat tokenizer inspect latest "emma" --data builtin:names')
+@with_parameters(READING)
 def _inspect(
+    *,
     file: Annotated[str, typer.Argument(metavar="FILE", help=_FILE_HELP)],
     text: Annotated[str | None, typer.Argument(help="A text to show cut into its tokens.")] = None,
     data: Annotated[str, _Data] = "",
     longest: Annotated[int, typer.Option("--longest", help="How many of the longest tokens to list.")] = 10,
-    layout: LayoutFlag = "auto",
-    text_field: FieldFlag = "",
-    header: HeaderFlag = "auto",
-    delimiter: DelimiterFlag = "",
     json: JsonFlag = False,
+    **options: Any,
 ) -> c.Command:
     """Show a vocabulary and how it cuts a text.
 
@@ -121,25 +119,25 @@ def _inspect(
         tokenizer=file,
         text=text,
         source=data,
-        options=row_options(layout=layout, text_field=text_field, header=header, delimiter=delimiter, on_empty="drop"),
+        options=row_options(**options, on_empty="drop"),
         n_longest=longest,
         json=json,
     )
 
 
 @tokenizer.command("compare", epilog="Example: nanochat tokenizer compare a.json b.json --data builtin:verse")
+@with_parameters(READING)
 def _compare(
+    *,
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help=_FILE_HELP)],
     data: Annotated[str, _Data],
-    layout: LayoutFlag = "auto",
-    text_field: FieldFlag = "",
-    header: HeaderFlag = "auto",
-    delimiter: DelimiterFlag = "",
     json: JsonFlag = False,
+    **options: Any,
 ) -> c.Command:
     """Measure tokenizers on the same data.
 
     Compression, unknown words, speed, and the share of texts that decoding gives back exactly.
     """
-    options = row_options(layout=layout, text_field=text_field, header=header, delimiter=delimiter, on_empty="drop")
-    return t.TokenizerCompareCommand(tokenizers=tuple(files), source=data, options=options, json=json)
+    return t.TokenizerCompareCommand(
+        tokenizers=tuple(files), source=data, options=row_options(**options, on_empty="drop"), json=json
+    )

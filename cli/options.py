@@ -7,7 +7,8 @@ somebody gives it, so the layers below show through.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from inspect import Parameter
 from pathlib import Path
@@ -17,9 +18,12 @@ import typer
 
 from ..errors import UsageError
 from ..models.presets import PRESETS
-from ..training.config import RunConfig
+from ..training.config import DataConfig, RunConfig
 from ..training.resolve import merge, parse_assignment, resolve
 from ..validation import nearest, read_toml_table
+
+BUILTIN_HELP = "names, verse, tales, facts, world, world-chat, world-rehearsal (the worlds -small and -large, too)"
+"""The texts of the package, spelled out: importing the table of them, data/builtin, costs --help 200 ms."""
 
 
 @dataclass(frozen=True)
@@ -54,13 +58,18 @@ class Setting:
         )
 
 
+_DATA_SETTING = re.compile(
+    r"(?<![\w./'\"-])(?P<name>layout|text_field|header|delimiter|on_empty|on_duplicate|on_long|max_chars|style|loss_on|"
+    r"packing|chat_form)=(?P<value>'[^']*'|\"[^\"]*\"|[A-Z]+|\d+)"
+)
+"""Fields of RowOptions and DataConfig, as messages have them."""
 _METAVARS = {int: "N", float: "X", str: "TEXT"}
 
 SETTINGS = (
     Setting("--preset", "preset", str, f"Architecture and recipe to start from: {', '.join(PRESETS)}."),
     Setting("--mode", "mode", str, "Which engine.", choices=("scalar", "tensor")),
     Setting("--model-kind", "model_kind", str, "Family of the model.", choices=("bigram", "mini-gpt", "gpt")),
-    Setting("--data", "data.source", str, "Text, JSON, JSONL or CSV, or builtin:names, builtin:verse, builtin:facts."),
+    Setting("--data", "data.source", str, f"Text, JSON, JSONL or CSV, or builtin:NAME: {BUILTIN_HELP}."),
     Setting(
         "--layout",
         "data.layout",
@@ -183,6 +192,25 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         given["training"]["epochs"] = 0.0  # whatever a file or preset says
     assignments = [parse_assignment(text) for text in options["set"] or ()]
     return merge(read_toml(options["config"]), given, *assignments)
+
+
+def name_flags(sentence: str, argv: Sequence[str]) -> str:
+    """A message about data, its settings as whoever typed `argv` knows them.
+
+    layout='chat' is --layout chat everywhere.  text_field='b' is --text-field b in `data` and `tokenizer`, elsewhere
+    --set data.text_field=b.  on_empty='drop' is --on-empty drop, elsewhere a conversion of the file before.
+    """
+
+    def typed(match: re.Match[str]) -> str:
+        name, value = match["name"], match["value"].strip("'\"")
+        value = value if re.fullmatch(r"[\w.-]+", value) else f'"{value}"'
+        flag = f"--{name.replace('_', '-')} {value}"
+        if argv[:1] in (["data"], ["tokenizer"]) or any(setting.field == f"data.{name}" for setting in SETTINGS):
+            return flag
+        is_set = name in DataConfig.__dataclass_fields__
+        return f"--set data.{name}={value}" if is_set else f"nanochat data convert {flag}"
+
+    return _DATA_SETTING.sub(typed, sentence)
 
 
 def check_count(flag: str, value: float, least: float) -> None:

@@ -46,13 +46,23 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Print the vers
 
 def with_settings(*, without: tuple[str, ...] = ()) -> Callable[[Callable[..., c.Command]], Callable[..., c.Command]]:
     """Give a command the flags of the settings table, all but `without`; they arrive in its **options."""
+    return with_parameters(setting_parameters(without), first=True)
+
+
+def with_parameters(
+    parameters: list[inspect.Parameter], *, first: bool = False
+) -> Callable[[Callable[..., c.Command]], Callable[..., c.Command]]:
+    """Give a command flags that it has in common with others; they arrive in its **options.
+
+    first   --help shows them before the command's own.
+    """
 
     def decorate(command: Callable[..., c.Command]) -> Callable[..., c.Command]:
         def with_flags(**options: Any) -> c.Command:
             return command(**options)
 
         own = [p for p in inspect.signature(command, eval_str=True).parameters.values() if p.kind is p.KEYWORD_ONLY]
-        signature = inspect.Signature([*setting_parameters(without), *own])
+        signature = inspect.Signature([*parameters, *own] if first else [*own, *parameters])
         with_flags.__signature__ = signature  # type: ignore[attr-defined]
         with_flags.__doc__ = command.__doc__
         return with_flags

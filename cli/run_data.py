@@ -6,15 +6,18 @@ from dataclasses import asdict
 from typing import Any
 
 from ..checkpoints.files import write_text
+from ..data.csv_rows import delimiter_of
 from ..data.description import Description, describe
+from ..data.foreign import foreign
 from ..data.formats import format_of
 from ..data.rows import Counts, RowOptions, Rows
 from ..data.sources import find_source_problems, read_source
 from ..data.writing import render_rows
-from ..errors import DataError
+from ..errors import DataError, GuardError, UsageError
 from .commands_text import DataConvertCommand, DataStatsCommand, DataValidateCommand
 from .console import print_json, print_result, print_table, say
 from .folders import check_free_file
+from .options import name_flags
 
 _MOST_PROBLEMS = 20
 
@@ -26,18 +29,28 @@ def execute(command: DataValidateCommand | DataStatsCommand | DataConvertCommand
     elif isinstance(command, DataStatsCommand):
         _stats(command)
     else:
-        if not command.force:
-            check_free_file(command.target)
-        rows = read_source(command.source, command.options)
-        write_text(command.target, "".join(render_rows(rows, format_of(command.target), command.chat_form)))
-        say(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
-        print_result(f"rows={len(rows)} format={format_of(command.target)} out={command.target}")
+        _convert(command)
+
+
+def _convert(command: DataConvertCommand) -> None:
+    target = command.target
+    if other := foreign(str(target), b""):
+        raise UsageError(f"{target} cannot be written as {other}")
+    if not command.force:
+        check_free_file(target)
+    elif target.exists() and not target.is_file():  # a rename would put a file in the place of /dev/null
+        raise GuardError(f"{target} is no regular file, and is not replaced: name a file")
+    rows, format = read_source(command.source, command.options), format_of(target)
+    write_text(target, "".join(render_rows(rows, format, command.chat_form, delimiter=delimiter_of(str(target)))))
+    say(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
+    print_result(f"rows={len(rows)} format={format} out={target}")
 
 
 def _validate(command: DataValidateCommand) -> None:
     problems = []
     if command.all:
-        problems = find_source_problems(command.source, command.options, limit=_MOST_PROBLEMS)
+        found = find_source_problems(command.source, command.options, limit=_MOST_PROBLEMS)
+        problems = [name_flags(problem, ["data"]) for problem in found]
     if problems:
         if command.json:
             print_json({"source": command.source, "valid": False, "problems": problems})
@@ -51,6 +64,8 @@ def _validate(command: DataValidateCommand) -> None:
         print_json({**_facts(rows), "valid": True, "n_kept": len(rows), **asdict(rows.counts)})
     else:
         print_result(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
+    if len(rows) == 1 and (rows.format != "text" or command.options.layout in ("documents", "chat")):
+        say(f"{command.source} holds one row: nanochat train needs one to learn from and another to validate on")
 
 
 def _stats(command: DataStatsCommand) -> None:

@@ -75,7 +75,7 @@ class Batches:
         if packing not in get_args(Packing):
             raise ConfigError(f"packing={packing!r} is unknown: choose one of {', '.join(get_args(Packing))}")
         if packing != "none" and kind == "windows":
-            raise ConfigError(f"packing={packing!r} has no meaning for windows, which are full: choose packing none")
+            raise ConfigError(f"packing={packing!r} has no meaning for windows, which are full: choose packing='none'")
         self.kind, self.packing = kind, packing
         self.batch_size = batch_size
         self.seed = seed
@@ -233,7 +233,7 @@ def _cut(stream: TokenStream, kind: Kind, block_size: int) -> _Rows:
     n_counted = _n_counted(stream.counted, starts, lengths)
     asks = n_counted > 0
     if not asks.any():
-        raise DataError("no token of this text counts as a target: give conversations with answers, or loss_on all")
+        raise DataError("no token of this text counts as a target: give conversations with answers, or loss_on='all'")
     return _Rows(starts[asks], lengths[asks], n_counted[asks], width)
 
 

@@ -35,9 +35,9 @@ class Message:
         if self.role not in _ROLES:
             raise DataError(f"role={self.role!r} is unknown: choose one of {', '.join(_ROLES)}")
         if not isinstance(self.content, str):
-            raise DataError(f"content={self.content!r} of a {self.role} message is not text: write a string")
+            raise DataError(f"content={self.content!r} of {_a(self.role)} message is not text: write a string")
         if not self.content.strip():
-            raise DataError(f"content={self.content!r} of a {self.role} message is empty: write what is said")
+            raise DataError(f"content={self.content!r} of {_a(self.role)} message is empty: write what is said")
 
 
 Conversation = tuple[Message, ...]
@@ -101,7 +101,7 @@ def to_text(conversation: Sequence[Message]) -> str:
     for message in conversation:
         if found := _MARK.search(message.content):
             raise DataError(
-                f"a {message.role} message holds {found[0]!r}, which would read as a turn: write the messages as JSON"
+                f"{_a(message.role)} message holds {found[0]!r}, which would read as a turn: write the messages as JSON"
             )
         end = f" {_END}" if message.role == "assistant" else ""
         parts.append(f"{message.role.capitalize()}: {message.content.strip()}{end}")
@@ -205,6 +205,10 @@ _NO_SPECIAL = "a character tokenizer has no special tokens to mark turns with: u
 def contents(conversations: Iterable[Sequence[Message]]) -> Iterable[str]:
     """Every message's text, one after the other: what a vocabulary is learned from."""
     return (message.content for conversation in conversations for message in conversation)
+
+
+def _a(role: str) -> str:
+    return f"an {role}" if role == "assistant" else f"a {role}"
 
 
 def _role(name: str) -> Role:

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import difflib
 import re
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from ..errors import ConfigError, DataError
+from ..errors import ConfigError, DataError, NanochatWarning
 from .builtin import BUILTINS, read_builtin
 from .chat import Conversation, contents, from_text
 from .formats import format_of, read_rows
 from .reading import read_text
+from .row_content import looks_like_chat, told
 from .rows import RowOptions
 
 Layout = Literal["stream", "documents", "chat"]
@@ -83,12 +86,14 @@ def load_corpus(spec: str, layout: LayoutChoice = "auto", *, text_field: str = "
     else:
         hint_at_builtin(spec)
         name, origin, text = Path(spec).stem, spec, read_text(spec)
-        chosen = guess_layout(text) if layout == "auto" else layout
+        chosen = choose_layout(spec, text) if layout == "auto" else layout
     if len(text.strip()) < 2:
         raise DataError(f"{spec} holds fewer than two characters, so nothing follows anything: use a longer text")
     lines = (text,) if chosen == "stream" else tuple(line for raw in text.split("\n") if (line := raw.strip()))
-    documents = tuple(map(from_text, lines)) if chosen == "chat" else lines
-    return _checked(Corpus(name, chosen, documents, origin), spec)
+    if chosen != "chat":
+        return _checked(Corpus(name, chosen, lines, origin), spec)
+    conversations = tuple(told(f"{spec}, line {i}", partial(from_text, line)) for i, line in enumerate(lines, start=1))
+    return _checked(Corpus(name, chosen, conversations, origin), spec)
 
 
 def is_in_words(spec: str, layout: str = "auto") -> bool:
@@ -100,6 +105,14 @@ def is_in_words(spec: str, layout: str = "auto") -> bool:
         name = spec.removeprefix(BUILTIN_PREFIX)
         return name in BUILTINS and BUILTINS[name].in_words
     return layout == "chat" or format_of(spec) != "text"
+
+
+def choose_layout(spec: str, text: str) -> Layout:
+    """`guess_layout` for the text of a file; warns where it looks like conversations, which a plain text never is."""
+    if looks_like_chat(text):
+        hint = "choose layout='chat' to learn to answer"
+        warnings.warn(f"{spec} looks like conversations and is read as text: {hint}", NanochatWarning, stacklevel=3)
+    return guess_layout(text)
 
 
 def guess_layout(text: str) -> Layout:
@@ -123,6 +136,10 @@ def _read_builtin(spec: str) -> tuple[str, str, str]:
 def _load_rows(spec: str, options: RowOptions) -> Corpus:
     hint_at_builtin(spec)
     rows, name = read_rows(spec, options), Path(spec).stem
+    if rows.unused_fields and not options.text_field:
+        unread = ", ".join(rows.unused_fields[:8])
+        text = f"{spec}: {rows.text_field} is read of each row, and not {unread}"
+        warnings.warn(text, NanochatWarning, stacklevel=3)
     if rows.is_chat:
         return _checked(Corpus(name, "chat", rows.conversations, spec), spec)
     documents = tuple(document.removesuffix(_END) for document in rows.documents)
@@ -131,8 +148,9 @@ def _load_rows(spec: str, options: RowOptions) -> Corpus:
 
 def _checked(corpus: Corpus, spec: str) -> Corpus:
     if corpus.layout != "stream" and len(corpus.documents) < 2:
-        what, where = ("document", "line") if corpus.layout == "documents" else ("conversation", "row")
-        or_stream = ", or choose layout stream" if corpus.layout == "documents" and format_of(spec) == "text" else ""
+        what = "document" if corpus.layout == "documents" else "conversation"
+        where = "line" if format_of(spec) == "text" else "row"
+        or_stream = ", or choose layout='stream'" if (what, where) == ("document", "line") else ""
         raise DataError(
             f"{spec} holds one {what}, too few to split into training and validation: "
             f"put one {what} on each {where}{or_stream}"

@@ -6,10 +6,16 @@ quote as if it were text, and cannot say at which line a quote was opened. Knows
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
+from itertools import chain, islice
 
 from ..errors import DataError
 from .rows import BLANK, DEFAULT_FIELD, Complain, Row, RowOptions
+
+_DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
+_N_FIRST = 10
+"""Lines that tell whether the delimiter is another one than that of the ending."""
 
 
 def csv_rows(spec: str, lines: Iterable[tuple[int, str]], options: RowOptions, complain: Complain) -> Iterator[Row]:
@@ -17,7 +23,13 @@ def csv_rows(spec: str, lines: Iterable[tuple[int, str]], options: RowOptions, c
 
     Columns are called as the header says, or by number from 1. A blank line is a row BLANK.
     """
-    delimiter = options.delimiter or ("\t" if spec.lower().endswith(".tsv") else ",")
+    delimiter = options.delimiter
+    if not delimiter:
+        delimiter = delimiter_of(spec)
+        lines = iter(lines)
+        first = list(islice(lines, _N_FIRST))
+        _check_delimiter(spec, first, delimiter, options.text_field or DEFAULT_FIELD)
+        lines = chain(first, lines)
     names: list[str] = []
     named = False
     for line, cells in parse_csv(spec, lines, delimiter):
@@ -36,6 +48,11 @@ def csv_rows(spec: str, lines: Iterable[tuple[int, str]], options: RowOptions, c
             n_cells = "1 cell" if len(cells) == 1 else f"{len(cells)} cells"
             hint = "put a text that holds the delimiter in quotes"
             complain(DataError(f"{spec}, line {line}: {n_cells} where the first row has {len(names)}: {hint}"))
+
+
+def delimiter_of(path: str) -> str:
+    """What the ending of `path` says."""
+    return "\t" if path.lower().endswith(".tsv") else ","
 
 
 def parse_csv(spec: str, lines: Iterable[tuple[int, str]], delimiter: str) -> Iterator[tuple[int, list[str]]]:
@@ -67,6 +84,27 @@ def parse_csv(spec: str, lines: Iterable[tuple[int, str]], delimiter: str) -> It
     if cell.is_open:
         hint = "close it, or restore the file if it was cut off"
         raise DataError(f"{spec}, line {cell.line}: a quote is opened and never closed: {hint}")
+
+
+def _check_delimiter(spec: str, lines: list[tuple[int, str]], delimiter: str, column: str) -> None:
+    """Raises DataError where the first line has no `delimiter`, but another one that makes cells of these lines.
+
+    It stands around the name of the text's column, or in every line, outside quotes, as often as in the first.
+    """
+    filled = [(number, line) for number, line in lines if line.strip()]
+    bare = [re.sub(r'"[^"]*"', "", line) for _, line in filled]
+    if not bare or delimiter in bare[0]:
+        return
+    number, first = filled[0]
+    for other, name in _DELIMITERS.items():
+        is_named = other in first and column in [cell.strip('"') for cell in first.split(other)]
+        counts = {line.count(other) for line in bare}
+        if is_named or (other != "," and len(bare) > 1 and len(counts) == 1 and 0 not in counts):
+            mending = "name the file .tsv" if other == "\t" else f"read it with delimiter={other!r}"
+            raise DataError(
+                f"{spec}, line {number}: {name} stands between cells where {_DELIMITERS[delimiter]} is due: {mending}, "
+                "or put texts that hold one in quotes"
+            )
 
 
 class _QuotedCell:
@@ -112,13 +150,13 @@ def _has_header(first: list[str], where: str, options: RowOptions) -> bool:
     if (wanted or DEFAULT_FIELD) in first:
         return True
     if wanted.isdecimal() and len(first) > 1:
-        raise DataError(f"{where}: whether these are names or a row is not told: set header to yes or no")
+        raise DataError(f"{where}: whether these are names or a row is not told: say header='yes' or header='no'")
     if wanted and not wanted.isdecimal():
         raise DataError(f"{where}: no column is called {wanted!r}: choose one of {_list(first)}, or another delimiter")
     if len(first) > 1:
         raise DataError(
-            f"{where}: {len(first)} columns and none is called {DEFAULT_FIELD!r}: name the one to read by text_field "
-            f"({_list(first)}, or a number with header yes or no), and put commas of a text in quotes"
+            f"{where}: {len(first)} columns and none is called {DEFAULT_FIELD!r}: name the one to read "
+            f"with text_field=NAME ({_list(first)}, or a number and header='yes' or 'no'), and quote texts with commas"
         )
     return False
 

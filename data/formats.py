@@ -25,6 +25,7 @@ from .rows import BLANK, Complain, Content, Format, Row, RowOptions, Rows, Sieve
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
 """Everything else is plain text."""
+_NAMES: dict[Format, str] = {"text": "text", "json": "JSON", "jsonl": "JSON Lines", "csv": "CSV"}
 
 
 def format_of(path: str | Path) -> Format:
@@ -77,9 +78,10 @@ def rows_of(contents: Iterable[Content], origin: str, options: RowOptions = RowO
 def check_options(spec: str, options: RowOptions, format: Format) -> None:
     """Raises ConfigError for options that would have no effect on `spec`, which is of `format`."""
     if options.layout == "stream" and format != "text":
-        raise ConfigError(f"layout=stream is for plain text, and {spec} holds rows: choose documents or chat")
+        raise ConfigError(f"layout='stream' is for plain text, and {spec} holds rows: choose documents or chat")
     if format != "csv" and (options.header != "auto" or options.delimiter):
-        raise ConfigError(f"header and delimiter are for CSV, and {spec} is {format}: leave them out")
+        given = f"delimiter={options.delimiter!r}" if options.delimiter else f"header={options.header!r}"
+        raise ConfigError(f"{given} is for CSV, and {spec} is {_NAMES[format]}: leave it out")
     if format == "text" and options.text_field:
         raise ConfigError(f"text_field={options.text_field!r} is for JSON and CSV, and {spec} is text: leave it out")
 
@@ -136,5 +138,6 @@ def _rows(spec: str, format: Format, options: RowOptions, complain: Complain) ->
     if format == "csv":
         return csv_rows(spec, read_lines(spec), options, complain)
     if options.layout == "stream":
-        return iter([Row(spec, 1, 0, read_text(spec))])
+        text = read_text(spec)
+        return iter([Row(spec, 1, 0, text if text.strip() else BLANK)])
     return (Row(spec, number, 0, line.strip() or BLANK) for number, line in read_lines(spec))

@@ -6,17 +6,15 @@ Strict where Python's reader is not: a key that stands twice in one object, NaN 
 from __future__ import annotations
 
 import json
-import math
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
 
 from ..errors import DataError
+from ..validation import STRICT_JSON, LooseJSON
 from .reading import read_text
 from .rows import BLANK, Complain, Row
 
-_CUT = "it was cut off, restore it"
+_CUT = "close it, or restore the file if it was cut off"
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -35,7 +33,7 @@ def json_rows(spec: str) -> Iterator[Row]:
         number += 1
         line = place.line(at)
         try:
-            value, end = _DECODER.raw_decode(text, at)
+            value, end = STRICT_JSON.raw_decode(text, at)
         except (ValueError, RecursionError) as failure:
             where, what = _reason(failure, text, line, place)
             raise DataError(f"{spec}, row {number} ({where}): {what}") from None
@@ -58,7 +56,7 @@ def jsonl_rows(spec: str, lines: Iterable[tuple[int, str]], complain: Complain) 
             yield Row(spec, number, 0, BLANK)
             continue
         try:
-            value = _DECODER.decode(line)
+            value = STRICT_JSON.decode(line)
         except (ValueError, RecursionError) as failure:
             where, what = _reason(failure, line, number)
             if line.startswith("\ufeff"):
@@ -68,10 +66,6 @@ def jsonl_rows(spec: str, lines: Iterable[tuple[int, str]], complain: Complain) 
             complain(DataError(f"{spec}, {where}: {what}"))
             continue
         yield Row(spec, number, 0, value)
-
-
-class _Refused(ValueError):
-    """JSON that Python would read, and that means two things or nothing."""
 
 
 class _Place:
@@ -103,7 +97,7 @@ def _no_array(text: str, at: int) -> str:
     if text[at] != "{":
         return f"{text[at : at + 20]!r} begins no array: write an array of rows, [...]"
     try:
-        _, end = _DECODER.raw_decode(text, at)
+        _, end = STRICT_JSON.raw_decode(text, at)
     except (ValueError, RecursionError):
         return "an object where an array of rows is due: write [...] around the rows"
     if text.startswith("{", _skip(text, end)):
@@ -116,33 +110,16 @@ def _reason(failure: Exception, text: str, line: int, place: _Place | None = Non
     where = f"line {line}"
     if isinstance(failure, RecursionError):
         return where, "nested too deep: write a text, or an object with a text or messages"
-    if isinstance(failure, _Refused):
-        return where, str(failure)
+    if isinstance(failure, LooseJSON):
+        return where, f"{failure}: mend the row"
     if not isinstance(failure, json.JSONDecodeError):
         return where, "a number of too many digits: write it as a string"
-    if failure.pos >= len(text.rstrip()) or failure.msg.startswith("Unterminated string"):
-        return where, f"the {'file' if place else 'line'} ends in the middle of the row: {_CUT}"
+    is_in_string = failure.msg.startswith("Unterminated string")
+    if is_in_string or failure.pos >= len(text.rstrip()):
+        return (
+            where,
+            f"the {'file' if place else 'line'} ends inside {'a string' if is_in_string else 'the row'}: {_CUT}",
+        )
     where = f"line {place.line(failure.pos) if place else line}, column {failure.colno}"
     what = failure.msg[0].lower() + failure.msg[1:].removesuffix(" at")
     return where, f"this is no JSON ({what}): mend the row"
-
-
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise _Refused(f"key {twice[:40]!r} stands twice in one object: remove one of the two")
-    return content
-
-
-def _constant(name: str) -> NoReturn:
-    raise _Refused(f"{name} is no JSON: write a number, a string or null")
-
-
-def _finite(digits: str) -> float:
-    """A number; Python reads 1e999 as infinite."""
-    number = float(digits)
-    return number if math.isfinite(number) else _constant(digits[:20])
-
-
-_DECODER = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_finite)

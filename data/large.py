@@ -56,6 +56,7 @@ def read_pieces(spec: str, begin: int = 0, end: int | None = None, *, size: int 
 
 def _chunks(spec: str, size: int) -> Iterator[str]:
     """The text as it is read: without byte order mark, every line end a `\\n`."""
+    reading.check_kind(spec)
     place = 0
     try:
         with Path(spec).open(encoding="utf-8-sig", newline=None) as file:

@@ -1,7 +1,8 @@
 """A text file, checked while it is read: whole, or line by line, so that little of it stands in memory at once.
 
 UTF-8; a byte order mark at the beginning is left out, and `\\r\\n` or a lone `\\r` ends a line as `\\n` does.
-Everything that a path and its bytes can do to a reader is a DataError of one sentence. Knows no format.
+Everything that a path and its bytes can do to a reader is a DataError of one sentence. Knows no format; foreign.py
+knows those that are no text.
 """
 
 from __future__ import annotations
@@ -12,12 +13,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ..errors import DataError
+from .foreign import N_FIRST, foreign
 
 LIMIT_BYTES = 1 << 30
 """Files above 1 GiB are refused: their rows must fit in memory."""
-
-_MARK = b"\xef\xbb\xbf"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
 
 
 def read_lines(spec: str) -> Iterator[tuple[int, str]]:
@@ -52,12 +51,22 @@ def check_file(spec: str) -> None:
         raise DataError(f"{spec!r} is a folder: name a file inside it")
     if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
         raise DataError(f"{spec} is not a regular file: write its contents to a file and name that")
+    if info.st_size:
+        check_kind(spec)
     if info.st_size > LIMIT_BYTES:
         raise DataError(
             f"{spec} has {info.st_size:,} bytes, more than the {LIMIT_BYTES:,} that are read: split it into parts"
         )
     if info.st_size == 0:
         raise DataError(f"{spec} is empty: use a file with text in it")
+
+
+def check_kind(spec: str) -> None:
+    """Raises DataError, naming what it is, for a file that by its ending or its first bytes holds no UTF-8 text."""
+    with _told(spec), Path(spec).open("rb") as file:
+        first = file.read(N_FIRST)
+    if found := foreign(spec, first):
+        raise DataError(f"{spec} is {found}")
 
 
 @contextmanager
@@ -75,8 +84,6 @@ def _told(spec: str) -> Iterator[None]:
 
 def _decode(raw: bytes, spec: str, offset: int, n_lines: int) -> str:
     """The text of bytes that begin at `offset` of the file, after `n_lines` lines."""
-    if offset == 0 and raw.startswith(_UTF16_MARKS):
-        raise DataError(f"{spec} is UTF-16 (by its first two bytes): save it as UTF-8")
     zero = raw.find(b"\0")
     if zero >= 0:
         line = n_lines + _n_line_ends(raw[:zero]) + 1

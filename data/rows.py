@@ -32,7 +32,7 @@ class Row(NamedTuple):
 
     spec: str
     line: int
-    """From 1."""
+    """From 1; 0 of rows that are in no file."""
     number: int
     """Among the rows of a JSON array, from 1; 0 in formats where the line tells a row from the others."""
     value: object
@@ -40,7 +40,9 @@ class Row(NamedTuple):
     @property
     def where(self) -> str:
         """For messages."""
-        return f"{self.spec}, row {self.number} (line {self.line})" if self.number else f"{self.spec}, line {self.line}"
+        if not self.number:
+            return f"{self.spec}, line {self.line}"
+        return f"{self.spec}, row {self.number}" + (f" (line {self.line})" if self.line else "")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +84,7 @@ class RowOptions:
         if self.max_chars < 0:
             raise ConfigError(f"max_chars={self.max_chars} is negative: choose 0 for no limit")
         if self.on_long != "error" and self.max_chars == 0:
-            raise ConfigError(f"on_long={self.on_long} has no effect without a limit: give max_chars")
+            raise ConfigError(f"on_long={self.on_long!r} has no effect without a limit: give max_chars=N")
         if self.delimiter and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
             raise ConfigError(f"delimiter={self.delimiter!r} cannot separate cells: choose one character, such as ;")
 
@@ -158,7 +160,9 @@ class Sieve:
             return True
         self.n_empty += 1
         if self.options.on_empty == "error":
-            self.complain(DataError(f"{row.where}: there is no text: write one, or drop such rows (on_empty drop)"))
+            what = "text" if isinstance(content, str) else "message"
+            hint = "write one, or drop such rows with on_empty='drop'"
+            self.complain(DataError(f"{row.where}: there is no {what}: {hint}"))
         return False
 
     def _shorten(self, content: Content, row: Row) -> Content | None:
@@ -171,10 +175,10 @@ class Sieve:
             return None
         if isinstance(content, str) and choice == "truncate":
             return content[:limit]
-        hint = "shorten it, or drop such rows (on_long drop)"
+        hint = "shorten it, or drop such rows with on_long='drop'"
         if choice == "truncate":
             hint += "; conversations are not truncated, since an answer would end in the middle"
-        self.complain(DataError(f"{row.where}: {n_chars:,} characters are more than max_chars={limit:,}: {hint}"))
+        self.complain(DataError(f"{row.where}: {n_chars:,} characters are more than max_chars={limit}: {hint}"))
         return None
 
     def _is_new(self, content: Content, row: Row) -> bool:
@@ -185,7 +189,6 @@ class Sieve:
         self.n_duplicates += 1
         if self.options.on_duplicate == "error":
             name = "row" if row.number else "line"
-            self.complain(
-                DataError(f"{row.where}: repeats {name} {first}: remove one, or drop repeated rows (on_duplicate drop)")
-            )
+            hint = "remove one, or drop repeated rows with on_duplicate='drop'"
+            self.complain(DataError(f"{row.where}: repeats {name} {first}: {hint}"))
         return self.options.on_duplicate == "keep"

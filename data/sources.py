@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 from ..errors import DataError
-from .corpus import BUILTIN_PREFIX, guess_layout, hint_at_builtin, load_corpus
+from .corpus import BUILTIN_PREFIX, choose_layout, hint_at_builtin, load_corpus
 from .formats import check_options, find_problems, format_of, read_rows, rows_of
 from .reading import read_text
 from .rows import RowOptions, Rows
 
 
 def read_source(spec: str, options: RowOptions = RowOptions()) -> Rows:  # noqa: B008 (frozen)
-    """The rows of `spec`, a path or `builtin:NAME`. What a plain text in layout auto is, `guess_layout` decides.
+    """The rows of `spec`, a path or `builtin:NAME`. What a plain text in layout auto is, `choose_layout` decides.
 
     Raises as `read_rows` does; ConfigError for an unknown built-in name.
     """
@@ -37,5 +37,5 @@ def find_source_problems(spec: str, options: RowOptions = RowOptions(), *, limit
 def _with_layout(spec: str, options: RowOptions) -> RowOptions:
     hint_at_builtin(spec)
     if options.layout == "auto" and format_of(spec) == "text":
-        return replace(options, layout=guess_layout(read_text(spec)))
+        return replace(options, layout=choose_layout(spec, read_text(spec)))
     return options

@@ -62,7 +62,9 @@ def style(sides: Split, name: Style) -> Split:
     if name == "classic":
         return sides
     if sides.layout == "chat":
-        raise ConfigError(f"style={name} adds sentences to a text, and these are conversations: choose style classic")
+        raise ConfigError(
+            f"style={name!r} adds sentences to a text, and conversations have none: choose style='classic'"
+        )
     texts = (*cast("tuple[str, ...]", sides.train), *FUTURISTIC_SENTENCES)
     return replace(sides, train=texts if sides.layout == "documents" else ("\n".join(texts),))
 

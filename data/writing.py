@@ -6,35 +6,38 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import Any, Literal
 
 from ..errors import ConfigError, DataError
 from .chat import Conversation, from_text, to_text
-from .row_content import MESSAGES_FIELD
+from .row_content import MESSAGES_FIELD, told
 from .rows import DEFAULT_FIELD, Format, Rows
 
 ChatForm = Literal["messages", "text"]
 
 
-def render_rows(rows: Rows, format: Format, chat_form: ChatForm | None = None) -> Iterator[str]:
+def render_rows(
+    rows: Rows, format: Format, chat_form: ChatForm | None = None, *, delimiter: str = ","
+) -> Iterator[str]:
     """The pieces of a file of `format` that holds `rows`: texts, or conversations in `chat_form`.
 
     messages: `{"messages": [{"role", "content"}, ...]}`, the form of JSON unless told otherwise.  text: the string
-    `User: ... Assistant: ... </s>`, the only one of CSV and plain text. Raises DataError, naming the row, for what
-    would not come back as it is; ConfigError for a form that there is not.
+    `User: ... Assistant: ... </s>`, the only one of CSV and plain text. `delimiter` stands in a CSV. Raises DataError,
+    naming the row, for what would not come back as it is; ConfigError for a form that there is not.
     """
     is_json = format in ("json", "jsonl")
     if chat_form and not rows.is_chat:
-        raise ConfigError(f"chat_form={chat_form} is for conversations, and {rows.origin} holds texts: leave it out")
+        raise ConfigError(f"chat_form={chat_form!r} is for conversations, and {rows.origin} holds texts: leave it out")
     if chat_form == "messages" and not is_json:
-        raise ConfigError(f"chat_form=messages needs JSON, and {format} holds strings: write .json or .jsonl")
+        raise ConfigError(f"chat_form='messages' needs JSON, and {format} holds strings: write .json or .jsonl")
     if rows.is_chat and is_json and chat_form != "text":
         return _json_lines(map(_messages, rows.conversations), format)
     texts = enumerate(_strings(rows) if rows.is_chat else rows.documents, start=1)
     if is_json:
         return _json_lines(({DEFAULT_FIELD: text} if format == "jsonl" else text for _, text in texts), format)
     if format == "csv":
-        return _csv_lines(_fit_for_csv(text, f"{rows.origin}, row {i}") for i, text in texts)
+        return _csv_lines((_fit_for_csv(text, f"{rows.origin}, row {i}") for i, text in texts), delimiter)
     return (_fit_for_a_line(text, f"{rows.origin}, row {i}", is_first=i == 1) + "\n" for i, text in texts)
 
 
@@ -46,10 +49,7 @@ def _strings(rows: Rows) -> Iterator[str]:
     """Each conversation as one string, sure to be read as the same again."""
     for i, conversation in enumerate(rows.conversations, start=1):
         where = f"{rows.origin}, row {i}"
-        try:
-            text = to_text(conversation)
-        except DataError as failure:
-            raise DataError(f"{where}: {failure}") from None
+        text: str = told(where, partial(to_text, conversation))
         if from_text(text) != conversation:
             raise DataError(
                 f"{where}: a message begins or ends with white space, which `User: ...` does not keep: "
@@ -67,9 +67,9 @@ def _json_lines(values: Iterable[Any], format: Format) -> Iterator[str]:
     yield "\n]\n" if format == "json" else "\n"
 
 
-def _csv_lines(texts: Iterable[str]) -> Iterator[str]:
+def _csv_lines(texts: Iterable[str], delimiter: str) -> Iterator[str]:
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
+    writer = csv.writer(buffer, delimiter=delimiter, lineterminator="\n")
     writer.writerow([DEFAULT_FIELD])
     for text in texts:
         writer.writerow([text])

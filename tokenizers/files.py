@@ -8,16 +8,15 @@ vocab.json and merges.txt    GPT-2's: byte-level BPE, read only
 from __future__ import annotations
 
 import json
-import math
 import os
 import stat
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, Literal
 
 from ..errors import TokenizerError, WriteError
+from ..validation import STRICT_JSON
 from .base import Tokenizer
 from .bpe import BPETokenizer
 from .huggingface import END_OF_TEXT, from_gpt2, from_huggingface, to_huggingface
@@ -104,9 +103,7 @@ def _configured(path: Path) -> str | None:
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(
-            _read_text(path), object_pairs_hook=_without_twins, parse_constant=_refuse_number, parse_float=_finite
-        )
+        content = STRICT_JSON.decode(_read_text(path))
     except (ValueError, RecursionError) as failure:
         if isinstance(failure, TokenizerError):
             raise
@@ -117,26 +114,6 @@ def _read_json(path: Path) -> dict[str, Any]:
             f"{path} holds {type(content).__name__}, and a tokenizer is a JSON object: restore the file"
         )
     return content
-
-
-def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; a key that stands twice has two meanings, and a plain reader takes the last in silence."""
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
-        raise ValueError(f"key {twice[:40]!r} stands twice in one object")
-    return content
-
-
-def _refuse_number(word: str) -> NoReturn:
-    """NaN and Infinity, which Python's reader takes."""
-    raise ValueError(f"{word[:20]} is no JSON number")
-
-
-def _finite(digits: str) -> float:
-    """A number; Python reads 1e999 as infinite."""
-    number = float(digits)
-    return number if math.isfinite(number) else _refuse_number(digits)
 
 
 def _there(path: Path, *, folder: bool = False) -> bool:

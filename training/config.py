@@ -122,7 +122,7 @@ class DataConfig:
     """What the model reads."""
 
     source: str = "builtin:names"
-    """A file of text, JSON, JSON Lines or CSV, or builtin:names, builtin:verse, builtin:facts."""
+    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names."""
     layout: Literal["auto", "documents", "stream", "chat"] = "auto"
     """One document a line or row, one stream, or conversations; auto decides by the rows, or by the lines' lengths."""
     text_field: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, cast
@@ -11,7 +12,7 @@ import numpy as np
 
 from ..data.batches import Batch, Batches, evaluation_batches
 from ..data.dataset import Dataset, build_dataset
-from ..errors import ConfigError
+from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
 from ..inference.transfer import Transfer
 from ..models.bigram.config import BigramConfig
@@ -74,6 +75,14 @@ def prepare(
     data = config.data
     source = None if tokenizer else read_start(config)  # a run that goes on has all of it in its checkpoint
     dataset = read_data(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
+    kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
+    if kind == "windows" and data.packing != "none":
+        warnings.warn(
+            f"packing={data.packing!r} is for documents, and here windows are cut that are full: it changes nothing",
+            NanochatWarning,
+            stacklevel=2,
+        )
+        data = replace(data, packing="none")
     config = replace(
         config,
         model=replace(config.model, vocab_size=dataset.tokenizer.vocab_size),
@@ -92,7 +101,7 @@ def prepare(
         raise ConfigError(f"init_scale={config.model.init_scale} is too large to draw from: give e.g. 0.02") from error
     batches = Batches(
         dataset.train,
-        kind="windows" if isinstance(config.model, BigramConfig) else dataset.kind,
+        kind=kind,
         block_size=config.model.block_size,
         batch_size=settings.micro_batch_size,
         seed=stream_number(config.seed, "data"),

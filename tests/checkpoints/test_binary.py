@@ -38,7 +38,7 @@ REFUSED = {
     "objects nested deep": (file_of(b'{"a":' * 200_000), "more than 32,768 tensors"),
     "a name twice": (file_of(b'{"w":1,"w":1}'), "key 'w' stands twice"),
     "dtype twice": (file_of(b'{"w":{"dtype":"F32","dtype":"F32"}}'), "key 'dtype' stands twice"),
-    "NaN": (file_of(b'{"w":NaN}'), "NaN is not a JSON number"),
+    "NaN": (file_of(b'{"w":NaN}'), "NaN is no JSON number"),
     "Latin-1": (file_of(b'{"\xe9":1}'), "invalid continuation byte"),
     "half a surrogate pair": (file_of(b'{"\\ud800":' + json.dumps(entry()).encode() + b"}", bytes(4)), "surrogates"),
     "no object for a tensor": (file_of({"w": 1}), "is not described by dtype, shape and data_offsets alone"),

@@ -1,11 +1,14 @@
 """`nanochat data`: what is said of good rows and of bad ones, and files that hold the same rows."""
 
 import json
+import os
 
 import pytest
 import typer
 
 from nanochat.cli.app import parse
+from nanochat.cli.options import BUILTIN_HELP
+from nanochat.data.builtin import BUILTINS
 from nanochat.data.formats import read_rows
 
 CHAT = "User: Capital of Peru? Assistant: Lima. </s>"
@@ -154,9 +157,19 @@ def test_a_file_is_replaced_only_by_force(nanochat, write, tmp_path):
         ("data validate a.txt --max-chars -1", 2, "--max-chars -1 is too small"),
         ("data validate a.txt --on-long cut", 2, "invalid value for '--on-long'"),
         ("data validate a.txt --layout lines", 2, "invalid value for '--layout'"),
-        ("data validate a.txt --on-long drop", 3, "on_long=drop has no effect without a limit"),
-        ("data validate a.txt --delimiter ::", 3, "delimiter='::' cannot separate cells"),
-        ("data validate builtin:names --text-field x", 3, "text_field='x' is for JSON and CSV"),
+        ("data validate a.txt --on-long drop", 2, "--on-long drop has no effect without a limit: give --max-chars N"),
+        ("data validate a.txt --delimiter ::", 2, 'delimiter "::" cannot separate cells'),
+        ("data validate builtin:names --text-field x", 3, "--text-field x is for JSON and CSV"),
+        ("data validate builtin:names --header no", 3, "--header no is for CSV, and builtin:names is text"),
+        (
+            "data validate builtin:names --max-chars 3",
+            3,
+            "builtin:names, row 1: 5 characters are more than --max-chars 3",
+        ),
+        ("data validate builtin:names --layout chat", 3, "builtin:names, line 1: 'james' does not begin"),
+        ("data stats builtin:world-chat-smal", 3, "did you mean builtin:world-chat-small?"),
+        ("data convert builtin:names a.json --chat-form text", 3, "--chat-form text is for conversations"),
+        ("data convert builtin:names a.parquet", 2, "a.parquet cannot be written as a Parquet table (by its ending)"),
         ("data convert builtin:verse a.txt", 3, "holds a line end"),
     ],
 )
@@ -165,6 +178,78 @@ def test_wrong_words_are_one_sentence(nanochat, line, code, part):
     assert (done.code, "Traceback" in done.err) == (code, False)
     assert part.lower() in done.err.lower()
     assert len(done.complaints) == 1
+
+
+BY_FLAGS = [
+    ("a.csv", "id;text\n1;a\n", 'read it with --delimiter ";"', 'read it with nanochat data convert --delimiter ";"'),
+    ("a.csv", "a,b\nc,d\n", "name the one to read with --text-field NAME", "with --set data.text_field=NAME"),
+    ("a.json", '["a", ""]', "drop such rows with --on-empty drop", "with nanochat data convert --on-empty drop"),
+    (
+        "a.json",
+        f'["a", "{CHAT}"]',
+        "choose --layout chat or --layout documents",
+        "choose --layout chat or --layout doc",
+    ),
+    ("a.json", '[{"text": "a", "messages": 1}]', "choose --text-field text or", "choose --set data.text_field=text or"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "here", "in_train"), BY_FLAGS)
+def test_settings_are_named_by_the_flags_of_the_command(nanochat, write, name, content, here, in_train):
+    write(name, content)
+    nanochat("data", "validate", name).assert_refused(3, here)
+    assert here in nanochat("data", "validate", name, "--all").out
+    nanochat("data", "convert", name, "b.txt").assert_refused(3, here)
+    nanochat("train", "--data", name, "--preset", "bigram", "--dry-run").assert_refused(3, in_train)
+
+
+def test_what_stands_in_a_file_is_not_taken_for_a_setting(nanochat, write):
+    write("a.json", "layout='chat'")
+    nanochat("data", "validate", "a.json").assert_refused(3, "layout='chat'")
+    nanochat("data", "validate", "layout=chat.json").assert_refused(3, "there is no file layout=chat.json")
+
+
+def test_help_names_every_text_of_the_package(nanochat):
+    families = {name.removesuffix("-small").removesuffix("-large") for name in BUILTINS}
+    assert families == set(BUILTIN_HELP.split(" (")[0].split(", "))
+    for words in ("train", "data validate", "data stats", "data convert", "tokenizer train", "ablate"):
+        shown = "".join(nanochat(*words.split(), "--help").out.split())
+        assert f"builtin:NAME:{BUILTIN_HELP}".replace(" ", "") in shown
+
+
+def test_one_row_is_good_and_too_few_to_train_on(nanochat, write):
+    write("a.json", '["one row"]')
+    done = nanochat("data", "validate", "a.json")
+    assert (done.code, done.err) == (
+        0,
+        "a.json holds one row: nanochat train needs one to learn from and another to validate on\n",
+    )
+    nanochat("train", "--data", "a.json", "--preset", "bigram", "--dry-run").assert_refused(
+        3, "put one document on each row"
+    )
+    write("a.txt", "one text")
+    assert nanochat("data", "validate", "a.txt").err == ""
+
+
+def test_a_text_of_conversations_is_told_how_to_be_one(nanochat, write):
+    write("a.txt", f"{CHAT}\n{CHAT}\n")
+    hint = "a.txt looks like conversations and is read as text: choose --layout chat to learn to answer"
+    assert nanochat("data", "stats", "a.txt").err == f"nanochat: {hint}\n"
+    assert nanochat("data", "stats", "a.txt", "--layout", "chat").err == ""
+
+
+def test_tabs_are_written_as_the_ending_says(nanochat, write, tmp_path):
+    write("a.json", json.dumps(["a\tb", "c, d"]))
+    assert nanochat("data", "convert", "a.json", "b.tsv").code == 0
+    assert (tmp_path / "b.tsv").read_text(encoding="utf-8") == 'text\n"a\tb"\nc, d\n'
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes")
+def test_force_replaces_files_only(nanochat, write, tmp_path):
+    write("a.json", '["a"]')
+    os.mkfifo(tmp_path / "b.json")
+    nanochat("data", "convert", "a.json", "b.json", "--force").assert_refused(5, "b.json is no regular file")
+    assert (tmp_path / "b.json").is_fifo()
 
 
 def test_options_arrive_as_they_are_given():

@@ -4,13 +4,14 @@ import hashlib
 import json
 import os
 import re
+import warnings
 
 import pytest
 
 from nanochat.data import load_corpus, reading
 from nanochat.data.builtin import BUILTINS
 from nanochat.data.chat import from_text
-from nanochat.errors import ConfigError, DataError
+from nanochat.errors import ConfigError, DataError, NanochatWarning
 
 NAMES = "".join(f"name{i}\n" for i in range(20))
 
@@ -53,6 +54,34 @@ def test_a_line_of_64_is_still_a_document(write):
 def test_the_layout_can_be_chosen(write):
     assert load_corpus(write(NAMES), "stream").documents == (NAMES,)
     assert load_corpus(write(" ab \n\ncd"), "documents").documents == ("ab", "cd")
+
+
+def test_a_text_that_looks_like_conversations_is_read_with_a_warning(write):
+    path = write("User: a Assistant: b </s>\n" * 2)
+    with pytest.warns(NanochatWarning, match=r"corpus\.txt looks like conversations .* choose layout='chat'"):
+        assert load_corpus(path).layout == "stream"
+    for text, layout in [
+        ("User: a\nb\n", "auto"),
+        ("a User: b Assistant: c", "auto"),
+        ("User: a Assistant: b", "stream"),
+    ]:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            load_corpus(write(text), layout)
+
+
+def test_fields_that_nobody_asked_for_are_left_out_with_a_warning(write):
+    path = write('[{"text": "a", "answer": "b"}, {"text": "c", "id": 1}]', "a.json")
+    with pytest.warns(NanochatWarning, match=r"a\.json: text is read of each row, and not answer, id"):
+        assert load_corpus(path).documents == ("a", "c")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        load_corpus(path, text_field="text")
+
+
+def test_a_built_in_text_that_is_no_conversation_is_refused_with_its_line():
+    with pytest.raises(DataError, match="builtin:names, line 1: 'james' does not begin with 'User:'"):
+        load_corpus("builtin:names", "chat")
 
 
 def test_a_corpus_is_named_after_its_file_and_keeps_its_path(write):

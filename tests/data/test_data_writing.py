@@ -14,8 +14,8 @@ FORMATS = {"text": ".txt", "json": ".json", "jsonl": ".jsonl", "csv": ".csv"}
 CHARACTERS = st.sampled_from("ab ,;:\"'\n\r\t\ufeff\u2028\u00e9<\\/")
 
 
-def read_again(folder, rows, format, layout, **options):
-    path = folder / f"again{FORMATS[format]}"
+def read_again(folder, rows, format, layout, *, ending="", **options):
+    path = folder / f"again{ending or FORMATS[format]}"
     path.write_bytes("".join(render_rows(rows, format, **options)).encode("utf-8"))
     return read_rows(path, RowOptions(layout=layout))
 
@@ -51,6 +51,14 @@ def test_conversations_come_back_or_are_refused(tmp_path_factory, format, form, 
         assert (form, format in ("json", "jsonl")) == ("messages", False)
     else:
         assert again.conversations == rows.conversations
+
+
+@given(
+    st.lists(st.text(st.sampled_from('ab\t,;"\n'), min_size=1, max_size=9).filter(str.strip), min_size=1, max_size=5)
+)
+def test_texts_come_back_from_tabs(tmp_path_factory, texts):
+    rows, folder = rows_of(texts, "here"), tmp_path_factory.getbasetemp()
+    assert read_again(folder, rows, "csv", "documents", ending=".tsv", delimiter="\t").documents == rows.documents
 
 
 @pytest.mark.parametrize(
@@ -101,5 +109,5 @@ def test_a_conversation_that_a_string_cannot_hold_is_refused_by_its_row(question
 
 
 def test_a_form_of_chat_is_for_chat():
-    with pytest.raises(ConfigError, match="chat_form=text is for conversations, and here holds texts"):
+    with pytest.raises(ConfigError, match="chat_form='text' is for conversations, and here holds texts"):
         render_rows(rows_of(["a"], "here"), "json", "text")

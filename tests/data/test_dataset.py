@@ -114,7 +114,7 @@ def test_conversations_need_a_tokenizer_that_can_mark_turns(chat_path):
         TokenizerError, match=r"in the training text of .*chat\.json: a character tokenizer has no spec"
     ):
         build_dataset(chat_path)
-    with pytest.raises(ConfigError, match="style=futuristic adds sentences to a text"):
+    with pytest.raises(ConfigError, match="style='futuristic' adds sentences to a text"):
         build_dataset(chat_path, style_name="futuristic")
 
 

@@ -155,6 +155,32 @@ def test_an_over_long_conversation_is_dropped_and_never_cut(read):
         read("a.json", json.dumps([MESSAGES]), max_chars=5, on_long="truncate")
 
 
+def test_a_field_of_messages_may_hold_text_where_that_is_said(read):
+    rows = read(
+        "a.json", json.dumps([{"messages": CHAT, "id": 1}, {"messages": CHAT, "text": "x"}]), text_field="messages"
+    )
+    assert (rows.conversations, rows.unused_fields) == ((TURNS, TURNS), ("id", "text"))
+    both = json.dumps([{"text": "a"}, {"text": "b", "messages": "c"}])
+    assert read("a.json", both, layout="documents").documents == ("a", "b")
+    assert read("a.csv", "id,messages\n1,a\n", text_field="messages").documents == ("a",)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "options", "texts"),
+    [
+        ("a.csv", '"one; two"\n"three; four"\n', {}, ("one; two", "three; four")),
+        ("a.csv", "one; two\nthree; four\n", {"delimiter": ","}, ("one; two", "three; four")),
+        ("a.csv", "text\none; two\nthree; four\n", {}, ("one; two", "three; four")),
+        ("a.csv", "one; two\nthree\n", {}, ("one; two", "three")),
+        ("a.csv", "one; two\n", {}, ("one; two",)),
+        ("a.csv", "id,text\n1;a,b\n2;a,c\n", {}, ("b", "c")),
+        ("a.tsv", "one, two\nthree, four\n", {}, ("one, two", "three, four")),
+    ],
+)
+def test_marks_of_a_text_are_no_delimiters(read, name, content, options, texts):
+    assert read(name, content, **options).documents == texts
+
+
 @pytest.mark.parametrize("name", ["a.txt", "a.json", "a.jsonl", "a.csv"])
 def test_a_row_of_a_megabyte_is_a_row_like_any_other(read, name):
     huge = "x" * 1_000_000
@@ -207,9 +233,9 @@ def test_the_ending_names_the_format(name, format):
 @pytest.mark.parametrize(
     ("name", "options", "part"),
     [
-        ("a.json", {"layout": "stream"}, "layout=stream is for plain text"),
-        ("a.json", {"header": "yes"}, "header and delimiter are for CSV"),
-        ("a.txt", {"delimiter": ";"}, "header and delimiter are for CSV"),
+        ("a.json", {"layout": "stream"}, "layout='stream' is for plain text"),
+        ("a.json", {"header": "yes"}, "header='yes' is for CSV, and .*a.json is JSON"),
+        ("a.txt", {"delimiter": ";"}, "delimiter=';' is for CSV, and .*a.txt is text"),
         ("a.txt", {"text_field": "x"}, "text_field='x' is for JSON and CSV"),
     ],
 )
@@ -227,7 +253,7 @@ def test_an_option_that_would_do_nothing_is_refused(read, name, options, part):
         ({"on_long": "cut"}, "on_long='cut' is unknown"),
         ({"header": "maybe"}, "header='maybe' is unknown"),
         ({"max_chars": -1}, "max_chars=-1 is negative"),
-        ({"on_long": "drop"}, "on_long=drop has no effect without a limit"),
+        ({"on_long": "drop"}, "on_long='drop' has no effect without a limit: give max_chars=N"),
         ({"delimiter": "::"}, "delimiter='::' cannot separate cells"),
         ({"delimiter": '"'}, "cannot separate cells"),
     ],

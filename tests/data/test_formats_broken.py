@@ -19,7 +19,8 @@ def chat(*messages):
 
 ANY = {
     "empty": (b"", "is empty: use a file with text in it"),
-    "UTF-16": ('["text"]'.encode("utf-16"), "is UTF-16 (by its first two bytes): save it as UTF-8"),
+    "UTF-16": ('["text"]'.encode("utf-16"), "is UTF-16 (by its first bytes): save it as UTF-8"),
+    "UTF-32": ('["text"]'.encode("utf-32"), "is UTF-32 (by its first bytes): save it as UTF-8"),
     "UTF-16 without a mark": ('["text"]'.encode("utf-16-le"), ", line 1: a NUL at byte 1, so it is binary or UTF-16"),
     "NULs": (bytes(100), ", line 1: a NUL at byte 0"),
     "mixed encodings": (b'"\xc3\xa9"\r\n"b"\r\n"\xe9"', ", line 3: not UTF-8, byte 0xe9 at byte offset 12"),
@@ -39,11 +40,11 @@ JSON = {
     "an object": ('{"text": "a"}', ", line 1: one object where an array of rows is due"),
     "JSON Lines": ('{"text": "a"}\n{"text": "b"}', ", line 1: one object after the other: name the file .jsonl"),
     "an object cut off": ('{"data": ["a"', ", line 1: an object where an array of rows is due"),
-    "cut off at the beginning": ("[", ", row 1 (line 1): the file ends in the middle of the row: it was cut off"),
-    "cut off after a row": ('["a",\n"b"\n', ", line 3: the file ends in the array after row 2: it was cut off"),
-    "cut off after a comma": ('["a",\n', ", row 2 (line 2): the file ends in the middle of the row"),
-    "cut off in a string": ('["a",\n"b', ", row 2 (line 2): the file ends in the middle of the row"),
-    "cut off in an object": ('["a",\n{"text":\n', ", row 2 (line 2): the file ends in the middle of the row"),
+    "cut off at the beginning": ("[", ", row 1 (line 1): the file ends inside the row: close it, or restore"),
+    "cut off after a row": ('["a",\n"b"\n', ", line 3: the file ends in the array after row 2: close it, or restore"),
+    "cut off after a comma": ('["a",\n', ", row 2 (line 2): the file ends inside the row"),
+    "cut off in a string": ('["a",\n"b', ", row 2 (line 2): the file ends inside a string: close it"),
+    "cut off in an object": ('["a",\n{"text":\n', ", row 2 (line 2): the file ends inside the row"),
     "a comma too few": ('["a"\n"b"]', ", line 2: '\"b\"]' where a comma or ] is due: mend what follows row 1"),
     "a comma too many": ('["a",\n]', ", row 2 (line 2, column 1): this is no JSON (expecting value)"),
     "text after the end": ('["a"]\n["b"]', ", line 2: more text after the end of the array"),
@@ -57,8 +58,9 @@ JSON = {
     "a byte order mark inside": ('["a",\n\ufeff"b"]', ", row 2 (line 2, column 1): this is no JSON"),
     "a key twice": ('[{"text": "a", "text": "b"}]', ", row 1 (line 1): key 'text' stands twice in one object"),
     "a deeper key twice": (chat({**USER, "x": 1}).replace('"x"', '"role"'), "key 'role' stands twice"),
-    "NaN": ('["a",\nNaN]', ", row 2 (line 2): NaN is no JSON"),
-    "Infinity": ("[-Infinity]", ", row 1 (line 1): -Infinity is no JSON"),
+    "NaN": ('["a",\nNaN]', ", row 2 (line 2): NaN is no JSON number: mend the row"),
+    "Infinity": ("[-Infinity]", ", row 1 (line 1): -Infinity is no JSON number"),
+    "a number past all bounds": ('[{"text": "a", "n": 1e999}]', ", row 1 (line 1): 1e999 is no JSON number"),
     "a huge number": (f"[{'9' * 5000}]", ", row 1 (line 1): a number of too many digits"),
     "nested too deep": ("[" * 100_000, ", row 1 (line 1): nested too deep"),
     "objects nested too deep": ('["a", ' + '{"a":' * 100_000, ", row 2 (line 1): nested too deep"),
@@ -67,24 +69,34 @@ JSON = {
     "true": ("[true]", ", row 1 (line 1): true is no text"),
     "an object among strings": ('["a", {"text": "b"}]', ", row 2 (line 1): an object is no text"),
     "a string among objects": ('[{"text": "b"}, "a"]', ", row 2 (line 1): a string, and the first row is an object"),
-    "a field of another type": ('[{"text": ["a"]}]', ", row 1 (line 1), field text, message 1: a string is no message"),
+    "a field of another type": ('[{"text": ["a"]}]', ", row 1 (line 1), field text: a list is no text: write a string"),
     "a field missing": ('[{"text": "a"},\n{"body": "b"}]', ", row 2 (line 2): there is no field text, only body"),
     "a field of numbers": (
         '[{"text": "a"},\n{"text": 1.5}]',
         ", row 2 (line 2), field text: the number 1.5 is no text",
     ),
     "several fields": ('[{"q": "a", "a": "b"}]', "no field is called text or messages: name the one to read"),
-    "text and messages": ('[{"text": "a", "messages": []}]', ": fields text and messages both: choose one of them"),
+    "text and messages": (
+        '[{"text": "a", "messages": []}]',
+        ": fields text and messages both: choose text_field='text' or text_field=",
+    ),
+    "messages beside a later text": (
+        '[{"text": "a"},\n{"text": "b", "messages": []}]',
+        ", row 2 (line 2): fields text and messages both",
+    ),
     "no fields": ("[{}]", ": an object without fields"),
     "an empty text": (
         '["a",\n" "]',
-        ", row 2 (line 2): there is no text: write one, or drop such rows (on_empty drop)",
+        ", row 2 (line 2): there is no text: write one, or drop such rows with on_empty='drop'",
     ),
     "half a character": ('["a\\ud83d"]', ", row 1 (line 1): character 1 is '\\ud83d', half of a surrogate pair"),
     "an escaped NUL": ('["a\\u0000"]', ", row 1 (line 1): character 1 is a NUL"),
     "chat after texts": ('["a", "User: b Assistant: c"]', ", row 2 (line 1): looks like a conversation where the rows"),
     "text after chat": ('["User: b Assistant: c", "a"]', ", row 2 (line 1): looks like no conversation where the rows"),
-    "chat that ends early": ('["User: b Assistant: c", "User: b Assistant:"]', ", row 2 (line 1): content='' of a"),
+    "chat that ends early": (
+        '["User: b Assistant: c", "User: b Assistant:"]',
+        ", row 2 (line 1): content='' of an assistant message is empty",
+    ),
     "one conversation, bare": (json.dumps([USER, ANSWER]), ", row 1 (line 1): a message by itself"),
     "a role unknown": (
         chat(USER, {"role": "bot", "content": "b"}),
@@ -97,22 +109,49 @@ JSON = {
     "a message that is text": (chat(USER, "b"), ", field messages, message 2: a string is no message"),
     "no answer": (chat(USER), ", field messages: the last message of the conversation is the user's"),
     "two questions": (chat(USER, USER, ANSWER), ", field messages: message 2 of the conversation is of role 'user'"),
-    "no messages": (chat(), ", row 1 (line 1): there is no text"),
+    "no messages": (chat(), ", row 1 (line 1): there is no message: write one, or drop such rows with on_empty='drop'"),
+    **{
+        f"messages that are {what}": (
+            f'[{{"messages": {json.dumps(value)}, "id": 1}}]',
+            f", row 1 (line 1), field messages{said}",
+        )
+        for what, value, said in [
+            (
+                "text",
+                "x",
+                ': a string where a list of messages is due: write [{"role": "user", "content": "..."}, ...]',
+            ),
+            ("a conversation as text", "User: a Assistant: b", ": a string where a list of messages is due"),
+            ("null", None, ": null where a list of messages is due"),
+            ("a number", 3, ": the number 3 where a list of messages is due"),
+            ("one message", USER, ": an object where a list of messages is due"),
+            ("lists", [[USER, ANSWER]], ", message 1: a list is no message"),
+            ("numbers", [1], ", message 1: the number 1 is no message"),
+            ("null each", [None], ", message 1: null is no message"),
+            (
+                "parts",
+                [{**USER, "content": [{"type": "text"}]}],
+                ", message 1, field content: a list where a string is due",
+            ),
+            ("without content", [USER, {"role": "assistant"}], ", message 2: there is no field content"),
+            ("by a number", [{**USER, "role": 1}], ", message 1, field role: the number 1 where a string is due"),
+        ]
+    },
     "messages of another type": (
         json.dumps([{"messages": [USER, ANSWER]}, {"messages": "a"}]),
-        ", row 2 (line 1), field messages: a string where the first row has a list of messages",
+        ", row 2 (line 1), field messages: a string where a list of messages is due",
     ),
 }
 JSONL = {
     "blank": ("\n\n", ": it holds no rows"),
     "an array over lines": ('[\n"a"\n]', ", line 1: a value over several lines"),
     "an object over lines": ('{\n"text": "a"\n}', ", line 1: a value over several lines"),
-    "cut off": ('"a"\n{"text": "b', ", line 2: the line ends in the middle of the row: it was cut off"),
+    "cut off": ('"a"\n{"text": "b', ", line 2: the line ends inside a string: close it, or restore"),
     "two values": ('"a" "b"', ", line 1, column 5: this is no JSON (extra data)"),
     "a comma at the end": ('"a",\n"b"', ", line 1, column 4: this is no JSON (extra data)"),
     "joined files": ('"a"\n\ufeff"b"', ", line 2, column 1: a byte order mark inside the file"),
     "a key twice": ('"a"\n{"text": "a", "text": "b"}', ", line 2: key 'text' stands twice"),
-    "NaN": ("NaN", ", line 1: NaN is no JSON"),
+    "NaN": ("NaN", ", line 1: NaN is no JSON number"),
     "nested too deep": ('"a"\n' + "[" * 100_000, ", line 2: nested too deep"),
     "another type": ('"a"\n\n7', ", line 3: the number 7 is no text"),
     "an empty text": ('{"text": "a"}\n{"text": ""}', ", line 2: there is no text"),
@@ -120,10 +159,22 @@ JSONL = {
 }
 CSV = {
     "blank": ("\n", ": it holds no rows"),
+    "semicolons": (
+        "id;text\n1;a\n",
+        ", line 1: a semicolon stands between cells where a comma is due: read it with delimiter=';', or put texts",
+    ),
+    "semicolons and commas": (
+        '\nid;text\n1;"a, b"\n2;c, d; e\n',
+        ", line 2: a semicolon stands between cells where a comma",
+    ),
+    "semicolons without a header": ("1;a\n2;b, c\n", ", line 1: a semicolon stands between cells"),
+    "semicolons and quotes": ('"id";"text"\n1;"a;b"\n', ", line 1: a semicolon stands between cells"),
+    "tabs": ("id\ttext\n1\ta\n", ", line 1: a tab stands between cells where a comma is due: name the file .tsv"),
+    "bars": ("1|a\n2|b\n", ", line 1: a bar stands between cells where a comma is due: read it with delimiter='|'"),
     "only a header": ("text,id\n", ": it holds no rows"),
     "no text column": (
         "a,b\nc,d\n",
-        ", line 1: 2 columns and none is called 'text': name the one to read by text_field",
+        ", line 1: 2 columns and none is called 'text': name the one to read with text_field=NAME ('a', 'b'",
     ),
     "a comma without quotes": (
         "text\none, two\n",
@@ -143,6 +194,12 @@ BROKEN = [
     *((name, "a.json", *row) for name, row in JSON.items()),
     *((name, "a.jsonl", *row) for name, row in JSONL.items()),
     *((name, "a.csv", *row) for name, row in CSV.items()),
+    (
+        "commas",
+        "a.tsv",
+        "id,text\n1,a\n",
+        ", line 1: a comma stands between cells where a tab is due: read it with delimiter=','",
+    ),
 ]
 
 
@@ -165,7 +222,7 @@ def test_a_broken_file_is_one_sentence_with_its_place(tmp_path, file, content, p
     ("content", "options", "part"),
     [
         ('[{"a": "b"}]', {"text_field": "text"}, "row 1 (line 1): there is no field 'text': choose one of a"),
-        ('["b"]', {"text_field": "text"}, "row 1 (line 1): a string has no field 'text': leave the field out"),
+        ('["b"]', {"text_field": "text"}, "row 1 (line 1): a string has no field: leave out text_field='text'"),
         ('["a", "b", "a"]', {"on_duplicate": "error"}, "row 3 (line 1): repeats row 1"),
         ('["abc"]', {"max_chars": 2}, "row 1 (line 1): 3 characters are more than max_chars=2"),
         ('["", " "]', {"on_empty": "drop"}, "none of its 2 rows is left"),
@@ -185,23 +242,19 @@ def test_options_that_do_not_fit_the_rows_are_one_sentence(tmp_path, content, op
     ("content", "options", "part"),
     [
         ("a,b\nc,d\n", {"text_field": "x"}, "line 1: no column is called 'x': choose one of 'a', 'b'"),
-        ("a,b\nc,d\n", {"text_field": "2"}, "line 1: whether these are names or a row is not told: set header"),
+        ("a,b\nc,d\n", {"text_field": "2"}, "whether these are names or a row is not told: say header='yes' or"),
         ("a,b\nc,d\n", {"text_field": "b", "header": "no"}, "line 1: no header, so there is no column 'b'"),
         ("a,b\nc,d\n", {"text_field": "3", "header": "yes"}, "line 2: there is no field '3': choose one of a, b"),
-        ("a,b\nc,d\n", {"header": "yes"}, "text or messages: name the one to read by text_field, a, b"),
-        ("text;n\na;1\n", {}, "line 1"),
+        ("a,b\nc,d\n", {"header": "yes"}, "no column is called text: name the one to read with text_field=NAME (a, b)"),
         ("a\nb\na\n", {"on_duplicate": "error"}, "line 3: repeats line 1"),
     ],
 )  # fmt: skip
 def test_columns_that_do_not_fit_are_one_sentence(tmp_path, content, options, part):
     path = tmp_path / "a.csv"
     path.write_text(content, encoding="utf-8")
-    if options:
-        with pytest.raises(DataError) as failure:
-            read_rows(path, RowOptions(**options))
-        assert part in str(failure.value)
-    else:  # one column without a name: the whole line is the text
-        assert read_rows(path).documents == ("text;n", "a;1")
+    with pytest.raises(DataError) as failure:
+        read_rows(path, RowOptions(**options))
+    assert part in str(failure.value)
 
 
 @pytest.mark.parametrize("name", ["a.txt", "a.json", "a.jsonl", "a.csv"])

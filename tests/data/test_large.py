@@ -80,9 +80,9 @@ def test_a_dataset_larger_than_memory_is_that_of_the_text_in_memory(large, tmp_p
 def test_without_a_cache_or_as_documents_it_is_refused(large, tmp_path):
     with pytest.raises(DataError, match=r"more than are read into memory: name a folder .*data\.cache"):
         build_dataset(str(large))
-    with pytest.raises(ConfigError, match="only be one stream of plain text"):
+    with pytest.raises(ConfigError, match="it can only be one text, with style="):
         build_dataset(str(large), layout="documents", cache=tmp_path)
-    with pytest.raises(ConfigError, match="only be one stream of plain text"):
+    with pytest.raises(ConfigError, match="it can only be one text, with style="):
         build_dataset(str(large), style_name="futuristic", cache=tmp_path)
 
 
@@ -100,5 +100,5 @@ def test_what_is_no_text_is_refused(file, content, sentence):
 
 
 def test_what_cannot_be_read_is_refused(tmp_path):
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="there is no file"):
         list(read_pieces(str(tmp_path / "nothing.txt")))
