@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
-from .chat import contents
+from .chat import Role, contents
 from .rows import Rows
 
 
@@ -92,8 +93,5 @@ def texts_of(rows: Rows) -> Iterable[str]:
 
 def _voices(rows: Rows) -> dict[str, Voice]:
     messages = [message for conversation in rows.conversations for message in conversation]
-    said = {role: [len(message.content) for message in messages if message.role == role] for role in _ROLES}
+    said = {role: [len(message.content) for message in messages if message.role == role] for role in get_args(Role)}
     return {role: Voice(n_messages=len(sizes), n_chars=sum(sizes)) for role, sizes in said.items() if sizes}
-
-
-_ROLES = ("system", "user", "assistant")
