@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterable, Iterator
@@ -19,6 +20,9 @@ LIMIT_JSON = 1 << 28
 """Configs, states and manifests above 256 MiB are refused unread."""
 
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
 class Written(TypedDict):
     """What a manifest keeps of a file."""
 
@@ -32,7 +36,8 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteError(f"cannot write {path}: {_reason(error)}; free space or choose another --out") from error
+        mending = "free space or choose another --out" if error.errno in _FULL else "choose another --out"
+        raise WriteError(f"cannot write {path}: {_reason(error)}; {mending}") from error
 
 
 def make_directory(path: Path) -> None:
@@ -58,6 +63,8 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
     """
     make_directory(path.parent)
     with writing(path):
+        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+            raise WriteError(f"cannot write {path}: it is no regular file; choose another --out")
         draft = draft_name(path, "tmp")  # not tempfile's: its files are for the owner alone
         remove_stale(path)
         n_bytes = 0

@@ -78,6 +78,8 @@ def save_tokenizer(
     path = Path(path)
     temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
+        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+            raise WriteError(f"{str(path)!r} cannot be written (it is no regular file): choose another place")
         with temporary.open("w", encoding="utf-8", newline="\n") as file:
             file.write(json.dumps(content, ensure_ascii=False) + "\n")
             file.flush()

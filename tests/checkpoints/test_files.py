@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from nanochat.checkpoints.files import make_directory, read_json, write_json, write_text
 from nanochat.errors import CheckpointError, WriteError
+from nanochat.tokenizers import CharTokenizer
+from nanochat.tokenizers.files import save_tokenizer
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -106,3 +108,13 @@ def test_json_reads_well(tmp_path):
     write_json(tmp_path / "a.json", {"name": "é", "n": 1})
     assert (tmp_path / "a.json").read_text(encoding="utf-8") == '{\n  "name": "é",\n  "n": 1\n}\n'
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == {"name": "é", "n": 1}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+def test_a_device_is_not_replaced_by_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(WriteError, match="it is no regular file"):
+        write_text(tmp_path / "pipe", "text")
+    with pytest.raises(WriteError, match=r"\(it is no regular file\)"):
+        save_tokenizer(CharTokenizer("ab"), tmp_path / "pipe")
+    assert [path.name for path in tmp_path.iterdir() if path.is_fifo()] == ["pipe"]
