@@ -38,7 +38,7 @@ _UnknownFlag = Annotated[
 def _sample(
     *,
     run: _RunFlag = "latest",
-    prompt: Annotated[str, typer.Option(help="Text to go on from.")] = "",
+    prompt: Annotated[str, typer.Option(help="Text to go on from; a chat model is asked by nanochat chat.")] = "",
     temperature: _TemperatureFlag = None,
     top_k: _TopKFlag = None,
     top_p: _TopPFlag = None,
@@ -46,7 +46,7 @@ def _sample(
     repetition_penalty: _PenaltyFlag = None,
     stop: Annotated[list[str] | None, typer.Option(help="End before this text; repeatable.", metavar="TEXT")] = None,
     beam: Annotated[
-        int | None, typer.Option(help="Search the likeliest text, N wide, instead of drawing.", metavar="N")
+        int | None, typer.Option(help="Search the likeliest text instead of drawing, N wide; 5 is usual.", metavar="N")
     ] = None,
     length_penalty: Annotated[
         float | None, typer.Option(help="--beam compares ln p / length^X; 1 if not given.", metavar="X")
@@ -66,7 +66,8 @@ def _sample(
 ) -> c.Command:
     """Draw text from a trained model, or search for the likeliest.
 
-    Once a text is longer than the model's context, the window slides: each new token depends on the last tokens only.
+    A text ends at --max-new-tokens, where the model ends it or its turn, or before a --stop. Once it is longer than
+    the model's context, the window slides: each new token depends on the last tokens only.
     """
     from ..inference.stopping import check_stops
 
@@ -114,8 +115,8 @@ def _chat(
 ) -> c.Command:
     """Talk with a model that was trained on conversations.
 
-    In a pipe each line of the input is a turn, and its answer a line of the output. At a terminal, /help lists
-    the commands; Ctrl-C stops an answer.
+    In a pipe each line of the input is a turn, and its answer a line of the output; a message that is refused has an
+    empty one, and the exit code is that of the first. At a terminal, /help lists the commands; Ctrl-C stops an answer.
     """
     sampling = _read_sampling(_given(temperature, top_k, top_p, min_p, repetition_penalty))
     _check_limits(max_new_tokens, seed, least=1)

@@ -12,12 +12,12 @@ from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import DataError, GuardError, NanochatError, UsageError
+from ..errors import DataError, DivergedError, GuardError, NanochatError, UsageError
 from ..inference.chat import Chat
 from ..inference.language_model import load
-from ..validation import nearest
+from ..tokenizers.unknown import describe_unknown
 from .commands import ChatCommand
-from .console import say
+from .console import print_result, say
 from .folders import find_folder
 from .run_sample import with_policy
 
@@ -27,11 +27,16 @@ _HELP = """\
 /help        show this
 exit         leave; so do Ctrl-D, and Ctrl-C where no answer is on its way
 Everything else is said to the model. Ctrl-C stops an answer."""
-_COMMANDS = ("/reset", "/save", "/help", "/exit")
+_COMMAND = re.compile(r"(/[A-Za-z][^\s/]*)(|\s.*)")
+"""A slash, a word, and what follows; /tmp/names is something to say."""
 
 
 def execute(command: ChatCommand) -> None:
-    """Answer line by line until the input ends. At a terminal an error is shown and the conversation goes on."""
+    """Answer line by line until the input ends. An error is shown and the conversation goes on.
+
+    In a pipe the exit code is in the end that of the first error. A model that has diverged, and input that is no
+    text, end it at once.
+    """
     model = with_policy(load(find_folder(command.run)), command.unknown)
     chat = Chat(
         model,
@@ -40,15 +45,20 @@ def execute(command: ChatCommand) -> None:
         max_new_tokens=command.max_new_tokens,
         seed=command.seed,
     )
-    session = _Session(chat, at_terminal=sys.stdin.isatty())
+    if remark := describe_unknown(model.tokenizer, command.system, ordinary=True):
+        say(f"the system message: {remark}")
+    session, code = _Session(chat, at_terminal=sys.stdin.isatty()), 0
     for line in session.lines():
         try:
             if session.is_over(line.strip()):
-                return
+                break
         except NanochatError as error:
-            if not session.at_terminal:
+            if isinstance(error, DivergedError) and not session.at_terminal:
                 raise
-            say(f"nanochat: {error}")
+            say(f"nanochat: {session.place}{error}")
+            code = code or error.exit_code
+    if code and not session.at_terminal:
+        raise SystemExit(code)
 
 
 class _Session:
@@ -56,12 +66,16 @@ class _Session:
 
     def __init__(self, chat: Chat, *, at_terminal: bool) -> None:
         self.chat, self.at_terminal = chat, at_terminal
-        self.saved: set[Path] = set()
+        self.place = ""
+        """Where the line comes from, for remarks on it: a person knows."""
+        self._begin()
 
     def lines(self) -> Iterator[str]:
         """What is typed, line by line. Raises DataError for bytes that are no text."""
         if not self.at_terminal:
-            yield from _piped_lines()
+            for number, line in enumerate(_piped_lines(), start=1):
+                self.place = f"line {number} of the input: "
+                yield line
             return
         say("/help lists the commands, exit leaves")
         with suppress(ImportError):
@@ -75,38 +89,57 @@ class _Session:
 
     def is_over(self, line: str) -> bool:
         """Do what the line asks for; whether it asked to leave. An empty line asks for nothing."""
-        word, _, rest = line.partition(" ")
-        if line in ("exit", "/exit"):
-            return True
-        if line == "/reset":
-            self.chat.reset()
-            say("the conversation begins anew")
-        elif line == "/help":
-            say(_HELP)
-        elif word == "/save":
-            self._save(rest.strip())
-        elif re.fullmatch("/[a-z]+", word):
-            raise UsageError(f"there is no command {word}: {nearest(word, _COMMANDS)}")
-        elif line:
+        if found := _COMMAND.fullmatch(line):
+            return self._obey(found[1], found[2].strip())
+        if line and line != "exit":
             self._answer(line)
-        return False
+        return line == "exit"
+
+    def _obey(self, name: str, rest: str) -> bool:
+        if name == "/save":
+            self._save(rest)
+        elif name not in ("/reset", "/help", "/exit"):
+            raise UsageError(f"there is no command {name}: there are /reset, /save FILE, /help and exit")
+        elif rest:
+            raise UsageError(f"{name} takes nothing after it, and {rest!r} was given: write {name} alone")
+        elif name == "/help":
+            say(_HELP)
+        elif name == "/reset":
+            self.chat.reset()
+            self._begin()
+            say("the conversation begins anew")
+        return name == "/exit"
+
+    def _begin(self) -> None:
+        self.is_full = False
+        self.saved: set[Path] = set()
+        """Files that hold the beginning of this conversation and may be written over."""
 
     def _answer(self, text: str) -> None:
-        n_before = self.chat.n_dropped
-        with closing(self.chat.say(text)) as pieces:
-            if n := self.chat.n_dropped - n_before:
-                turns = "the oldest turn is" if n == 1 else f"the {n} oldest turns are"
-                size = self.chat.language_model.context
-                say(f"the context of {size} tokens is full: {turns} not read any more ({self.chat.n_dropped} in all)")
-            try:
+        """Show the answer as it comes. In a pipe every message has its line, an empty one where it is refused."""
+        try:
+            with closing(self.chat.say(text)) as pieces:
+                self._remark_on(text)
                 for piece in pieces:
                     sys.stdout.write(piece)
                     sys.stdout.flush()
-            except KeyboardInterrupt:
-                if not self.at_terminal:
-                    raise
-        sys.stdout.write("\n")
+        except KeyboardInterrupt:
+            if not self.at_terminal:
+                raise
+        except NanochatError:
+            if not self.at_terminal:
+                print_result("")
+            raise
+        print_result("")
         sys.stdout.flush()
+
+    def _remark_on(self, text: str) -> None:
+        """Which words the model does not know, and once in a conversation that it forgets its beginning."""
+        if remark := describe_unknown(self.chat.language_model.tokenizer, text, ordinary=True):
+            say(f"{self.place}{remark}")
+        if self.chat.n_dropped and not self.is_full:
+            self.is_full, size = True, self.chat.language_model.context
+            say(f"the context of {size} tokens is full: from now on the oldest turns make room, /reset begins anew")
 
     def _save(self, name: str) -> None:
         if not name:

@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from rich.markup import escape
 
-from ..errors import ConfigError
+from ..data.chat import ChatTemplate
 from ..inference.alternatives import Candidate, Choice
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
+from ..tokenizers import unknown as policies
+from ..tokenizers.char import Unknown
 from ..training.prepare import read_data
 from ..training.record import read_run
 from .commands import SampleCommand
-from .console import print_json, print_table
+from .console import print_json, print_table, say
 from .folders import find_folder
 
 
@@ -27,12 +29,13 @@ def execute(command: SampleCommand) -> None:
     """Print each sample on a line of its own: as it is drawn, or as it is done where many are drawn at once."""
     path = find_folder(command.run)
     model = _model(path, command)
+    _remark_on(path, model, command.prompt)
     if command.alternatives:
         _show_alternatives(path, model, command)
     elif command.beam:
         _show_likeliest(path, model, command)
     elif command.json:
-        print_json({"run": str(path), "samples": ["".join(pieces) for pieces in _draw(model, command)]})
+        _print(path, model, command, {"samples": ["".join(pieces) for pieces in _draw(model, command)]})
     else:
         for pieces in _draw(model, command):
             for piece in pieces:
@@ -41,17 +44,23 @@ def execute(command: SampleCommand) -> None:
             sys.stdout.write("\n")
 
 
-def with_policy(model: LanguageModel, unknown: str | None) -> LanguageModel:
-    """The model, reading unknown text by this policy. Raises ConfigError where its tokenizer has none."""
-    if unknown is None:
-        return model
-    tokenizer: Any = model.tokenizer
-    if not hasattr(tokenizer, "unknown"):
-        kind = tokenizer.to_dict()["kind"]
-        raise ConfigError(
-            f"--unknown {unknown} has no meaning for a {kind} tokenizer, which can spell every text: leave it out"
-        )
-    return replace(model, tokenizer=replace(tokenizer, unknown=unknown))
+def with_policy(model: LanguageModel, unknown: Unknown | None) -> LanguageModel:
+    """The model, reading unknown text by this policy. Raises TokenizerError where its tokenizer has none."""
+    return replace(model, tokenizer=policies.with_policy(model.tokenizer, unknown)) if unknown else model
+
+
+def _remark_on(path: Path, model: LanguageModel, prompt: str) -> None:
+    """What the model does not read as it was meant."""
+    if remark := policies.describe_unknown(model.tokenizer, prompt):
+        say(f"the prompt: {remark}")
+    template = ChatTemplate()
+    if template.fits(model.tokenizer) and not any(mark in prompt for mark in template.special_tokens):
+        say(f"this model answers questions in `nanochat chat --run {path}`: here it goes on from a text")
+
+
+def _print(path: Path, model: LanguageModel, command: SampleCommand, found: dict[str, Any]) -> None:
+    """What was found, as JSON."""
+    print_json({"run": str(path), **found, "n_unknown": policies.n_unknown(model.tokenizer, command.prompt)})
 
 
 def _draw(model: LanguageModel, command: SampleCommand) -> Iterator[Iterator[str]]:
@@ -77,7 +86,7 @@ def _show_likeliest(path: Path, model: LanguageModel, command: SampleCommand) ->
     best = found[: command.n_samples]
     if command.json:
         texts, scores = [text for text, _ in best], [score for _, score in best]
-        print_json({"run": str(path), "samples": texts, "scores": scores})
+        _print(path, model, command, {"samples": texts, "scores": scores})
         return
     for text, _ in best:
         sys.stdout.write(text + "\n")
@@ -93,7 +102,7 @@ def _show_alternatives(path: Path, model: LanguageModel, command: SampleCommand)
     )
     if command.json:
         tokens = [{**asdict(one.drawn), "likeliest": [asdict(other) for other in one.likeliest]} for one in choices]
-        print_json({"run": str(path), "prompt": command.prompt, "tokens": tokens})
+        _print(path, model, command, {"prompt": command.prompt, "tokens": tokens})
     elif rows := [_row(one) for one in choices]:
         print_table(rows, right=("p",))
 

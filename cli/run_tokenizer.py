@@ -6,7 +6,7 @@ import sys
 
 from ..errors import DataError, UsageError
 from ..tokenizers.showing import cut
-from ..tokenizers.unknown import n_unknown, with_policy
+from ..tokenizers.unknown import describe_unknown, n_unknown, with_policy
 from .commands_text import TokenizerDecodeCommand, TokenizerEncodeCommand
 from .console import print_json, print_result, say
 from .tokenizer_files import find_tokenizer
@@ -36,10 +36,8 @@ def _encode(command: TokenizerEncodeCommand) -> None:
         )
         return
     print_result(" ".join(map(str, tokenizer.encode(text))))
-    if missed := n_unknown(tokenizer, text):
-        kind = "words" if tokenizer.to_dict()["kind"] == "word" else "characters"
-        done = "left out" if getattr(tokenizer, "unknown", "") == "skip" else "replaced by <UNK>"
-        say(f"{missed:,} unknown {kind} {done}")
+    if missed := describe_unknown(tokenizer, text):
+        say(missed)
 
 
 def _decode(command: TokenizerDecodeCommand) -> None:

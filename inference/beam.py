@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..models.build import logits_array
-from .generate import IsOver
+from .generate import IsOver, check_max_new_tokens
+from .reading import read_logits
 from .samplers import largest, log_softmax
 
 
@@ -63,6 +63,7 @@ def beam_search(
     finds them all.
     """
     check_beam(width, length_penalty)
+    check_max_new_tokens(max_new_tokens)
     if not prompt_ids:
         raise ValueError("a search starts from at least one token: give the BOS id")
     if max_new_tokens == 0:
@@ -115,8 +116,8 @@ class _Reader:
             texts = [text[-self.context :] for text in texts]
         self.n_rows = len(texts)
         if self.in_arrays:
-            return logits_array(self.model, texts, self.caches)[:, -1]
-        return np.stack([logits_array(self.model, [t], c)[0, -1] for t, c in zip(texts, self.caches, strict=True)])
+            return read_logits(self.model, texts, self.caches)[:, -1]
+        return np.stack([read_logits(self.model, [t], c)[0, -1] for t, c in zip(texts, self.caches, strict=True)])
 
     def follow(self, parents: Sequence[int]) -> None:
         """From now on row r is a text that row parents[r] became; a row may go on in several ways or in none."""

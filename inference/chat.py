@@ -17,7 +17,7 @@ from ..data.chat import ChatTemplate, Conversation, Message
 from ..errors import ConfigError, GuardError, UsageError
 from ..tokenizers import Tokenizer, decode_stream
 from ..tokenizers.word import UNK_ID
-from .generate import generate, generate_batch
+from .generate import check_max_new_tokens, generate, generate_batch
 from .language_model import LanguageModel
 from .samplers import Sampling
 
@@ -27,7 +27,8 @@ class Chat:
 
     The model reads BOS, the system message and as many of the last turns as leave a quarter of the context (or
     `max_new_tokens`, if less) for the answer, which never outgrows it. What people type is only ever text: a special
-    token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns.
+    token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns, UsageError for
+    max_new_tokens below 1.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Chat:
     ) -> None:
         self.language_model, self.template = language_model, template or ChatTemplate()
         check_chat_model(language_model, self.template)
+        check_max_new_tokens(max_new_tokens, least=1)
         self.sampling, self.max_new_tokens, self.seed = sampling or Sampling(), max_new_tokens, seed
         self._system = (Message("system", system),) if system else ()
         n_system = len(self.template.encode(language_model.tokenizer, self._system)[0])
@@ -60,8 +62,9 @@ class Chat:
         """The answer, piece by piece. Whether turns were dropped for it, `n_dropped` tells at once.
 
         The turn counts when the answer is over; closed before its end, it counts with what had come. An empty
-        answer is none: the turn is forgotten. Raises DataError for an empty text, TokenizerError as the tokenizer
-        does, and GuardError for a text that does not fit in the context even without turns; nothing has happened then.
+        answer is none: the turn is forgotten. A text of skipped words only is asked like any other. Raises DataError
+        for an empty text, TokenizerError as the tokenizer does, and GuardError for a text that does not fit in the
+        context even without turns; nothing has happened then.
         """
         message = Message("user", text)
         prompt = self._make_room(message)

@@ -12,11 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from ..models.build import logits_array
+from ..errors import UsageError
+from .reading import read_logits
 from .samplers import Sampling, sample_token
 
 IsOver = Callable[[Sequence[int]], bool]
 """Whether these new ids of a text are enough."""
+
+
+def check_max_new_tokens(max_new_tokens: int, least: int = 0) -> None:
+    """Raises UsageError below `least`. With 0 a text stays as it is; a chat, whose answers would be none, needs 1."""
+    if max_new_tokens < least:
+        raise UsageError(f"max_new_tokens={max_new_tokens} is too small: give {least} or more")
 
 
 def generate(
@@ -64,6 +71,7 @@ def draw_steps(
     banned: tuple[int, ...] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
     """What `generate` does step by step: each id with the logits (V,) it was drawn from, a stop id last included."""
+    check_max_new_tokens(max_new_tokens)
     ids = list(prompt_ids)
     if not ids:
         raise ValueError("generation starts from at least one token: give the BOS id")
@@ -74,7 +82,7 @@ def draw_steps(
             cache, unread = _new_cache(model), ids[-context:]
         else:
             unread = ids[-1:]
-        logits = logits_array(model, [unread], cache)[0, -1]
+        logits = read_logits(model, [unread], cache)[0, -1]
         token = choose(logits, ids, rng)
         yield token, logits
         if token in stop_ids:
@@ -100,6 +108,7 @@ def generate_batch(
     longer, and texts of other models, come one after the other. A text ends too when its place in `are_over` says so
     of its new ids.
     """
+    check_max_new_tokens(max_new_tokens)
     if len(prompts) != len(rngs):
         raise ValueError(f"{len(prompts)} prompts and {len(rngs)} generators: give one for each prompt")
     texts = [
@@ -165,7 +174,7 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
     prompts = np.zeros((len(texts), lengths.max()), dtype=np.int64)  # what fills a row up comes after all it looks at
     for row, text in zip(prompts, texts, strict=True):
         row[: text.n_prompt] = text.ids
-    logits = logits_array(model, prompts, cache)[np.arange(len(texts)), lengths - 1]  # (B, V)
+    logits = read_logits(model, prompts, cache)[np.arange(len(texts)), lengths - 1]  # (B, V)
     cache.set_lengths(lengths)
     while True:
         for text, row in zip(texts, logits, strict=True):
@@ -176,7 +185,7 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
         if len(staying) < len(texts):
             texts = [texts[i] for i in staying]
             cache.keep(staying)
-        logits = logits_array(model, [[text.ids[-1]] for text in texts], cache)[:, -1]  # (B, V)
+        logits = read_logits(model, [[text.ids[-1]] for text in texts], cache)[:, -1]  # (B, V)
 
 
 def _chooser(

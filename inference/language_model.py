@@ -13,7 +13,7 @@ from ..checkpoints.structure import structure_problems
 from ..checkpoints.weights import Snapshot, save_snapshot
 from ..errors import CheckpointError, GuardError
 from ..models.bigram.config import BigramConfig
-from ..models.build import ModelConfig, build_model, context_size, logits_array
+from ..models.build import ModelConfig, build_model, context_size
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
 from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
@@ -22,8 +22,9 @@ from .alternatives import Choice, choices
 from .beam import beam_search
 from .generate import draw_steps, generate, generate_batch
 from .model_files import Which, read_model
+from .reading import read_logits
 from .samplers import Sampling
-from .stopping import check_stops, stop_at, stop_test
+from .stopping import check_stops, end_ids, stop_at, stop_test
 
 LongPrompt = Literal["error", "truncate-left"]
 
@@ -41,7 +42,7 @@ class LanguageModel:
     model_kind: ModelKind
     mode: Mode
     stops_at_bos: bool
-    """Trained on documents, so BOS ends a text; otherwise BOS is never drawn."""
+    """Trained on documents, so BOS ends a text; otherwise BOS is never drawn. The end of a turn ends every text."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Where the weights come from: step, preset, data, seed; {} where nobody knows."""
 
@@ -61,6 +62,8 @@ class LanguageModel:
     ) -> Iterator[str]:
         """Yield the continuation of `prompt` piece by piece, up to the first of the strings in `stop`.
 
+        A prompt without a token (empty, or of skipped words only) is begun at BOS. It ends after `max_new_tokens`,
+        0 for none, before BOS in a model of documents, and before a token that ends a turn (`end_ids`).
         `sampling` are the fields of `Sampling`: temperature (0.8), top_k, top_p, min_p, repetition_penalty.
         Raises UsageError on a bad one, TokenizerError on text outside the vocabulary, and GuardError on a
         prompt longer than the context unless `long_prompt` says that its beginning may be dropped.
@@ -68,7 +71,7 @@ class LanguageModel:
         settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
         rng = np.random.default_rng(seed)
         new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **self._limits())
-        yield from stop_at(decode_stream(self.tokenizer, new_ids, before=ids), stops)
+        yield from stop_at(decode_stream(self.tokenizer, new_ids, prompt), stops)
 
     def generate_batch(
         self,
@@ -95,11 +98,11 @@ class LanguageModel:
                 max_new_tokens=max_new_tokens,
                 sampling=settings,
                 rngs=[np.random.default_rng([seed, i]) for i in places],
-                are_over=[stop_test(self.tokenizer, stops, rows[i]) for i in places] if stops else None,
+                are_over=[stop_test(self.tokenizer, stops, prompts[i]) for i in places] if stops else None,
                 **options,
             )
             for i, new_ids in zip(places, continued, strict=True):
-                yield prompts[i] + self._text(new_ids, rows[i], stops)
+                yield self._text(prompts[i], new_ids, stops)
 
     def beam(
         self,
@@ -119,10 +122,10 @@ class LanguageModel:
             width=width,
             length_penalty=length_penalty,
             max_new_tokens=max_new_tokens,
-            is_over=stop_test(self.tokenizer, stops, ids),
+            is_over=stop_test(self.tokenizer, stops, prompt),
             **self._limits(),
         )
-        return [(prompt + self._text(one.ids, ids, stops), one.score) for one in found]
+        return [(self._text(prompt, one.ids, stops), one.score) for one in found]
 
     def alternatives(
         self,
@@ -135,16 +138,16 @@ class LanguageModel:
         long_prompt: LongPrompt = "error",
         **sampling: Any,
     ) -> Iterator[Choice]:
-        """The tokens of one continuation, a BOS that ends it included, each beside the `n` likeliest in its place."""
+        """The tokens of one continuation, one that ends it included, each beside the `n` likeliest in its place."""
         settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
         limits, rng = self._limits(), np.random.default_rng(seed)
         steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **limits)
-        is_over = stop_test(self.tokenizer, stops, ids)
+        is_over = stop_test(self.tokenizer, stops, prompt)
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
 
     def logits(self, ids: list[int]) -> np.ndarray:
         """Logits after each of the ids.       (T,) -> (T, V)"""
-        return logits_array(self.model, [ids])[0]
+        return read_logits(self.model, [ids])[0]
 
     @property
     def context(self) -> int:
@@ -161,13 +164,13 @@ class LanguageModel:
 
     def _limits(self) -> dict[str, Any]:
         """How far the model sees, what ends a text, and what is never drawn."""
-        bos = (self.tokenizer.bos_id,)
-        stop_ids, banned = (bos, ()) if self.stops_at_bos else ((), bos)
+        bos, ends = (self.tokenizer.bos_id,), end_ids(self.tokenizer)
+        stop_ids, banned = ((*bos, *ends), ()) if self.stops_at_bos else (ends, bos)
         return {"context": self.context, "stop_ids": stop_ids, "banned": banned}
 
-    def _text(self, new_ids: Sequence[int], before: list[int], stops: Sequence[str]) -> str:
-        """What the pieces of a stream join to."""
-        return "".join(stop_at(decode_stream(self.tokenizer, new_ids, before), stops))
+    def _text(self, prompt: str, new_ids: Sequence[int], stops: Sequence[str]) -> str:
+        """The prompt and what the pieces of a stream join to."""
+        return prompt + "".join(stop_at(decode_stream(self.tokenizer, new_ids, prompt), stops))
 
     def save(self, path: str | Path) -> None:
         """Write model, tokenizer and config to one file: .safetensors, or readable .json or .json.gz, by its ending.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import NormalDist
+from unicodedata import normalize
+
+from ..data.world import answers
 
 
 @dataclass(frozen=True)
@@ -25,17 +27,12 @@ class Share:
 
 
 def matches(answer: str, expected: str) -> bool:
-    """Whether they are the same text but for case, white space, composed accents and . ! ? or space at the ends.
+    """Whether they are the same but for what makes no difference in the world's answers, and how accents are composed.
 
-    >>> matches("  The capital is\\n lima!", "The capital is Lima.")
+    >>> matches("  The capital is\\n lima!", "capital is Lima.")
     True
     """
-    return plain(answer) == plain(expected)
-
-
-def plain(text: str) -> str:
-    """What `matches` compares."""
-    return " ".join(unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold()).split()).strip(".!? ")
+    return answers.matches(normalize("NFC", answer), [normalize("NFC", expected)])
 
 
 def share(right: Iterable[bool], confidence: float = 0.95) -> Share:

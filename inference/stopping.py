@@ -1,15 +1,24 @@
-"""Stop strings in text that comes in pieces: nothing of one is shown, and nothing else is held back.
+"""What ends a text: the tokens that say so, and stop strings in text that comes in pieces.
 
-Where the pieces are cut makes no difference.
+Nothing of a stop string is shown, nothing else is held back, and where the pieces are cut makes no difference.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from ..data.chat import ChatTemplate
 from ..errors import UsageError
 from ..tokenizers import Tokenizer, decode_stream
 from .generate import IsOver
+
+_ENDS = (ChatTemplate().end, "</s>", "<|endoftext|>")
+
+
+def end_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The special tokens of this vocabulary that end a text, a turn of a chat among them; BOS aside."""
+    special: dict[str, int] = getattr(tokenizer, "special_ids", {})
+    return tuple(special[name] for name in _ENDS if name in special)
 
 
 def check_stops(stops: Sequence[str]) -> tuple[str, ...]:
@@ -54,14 +63,14 @@ def find_stop(text: str, stops: Sequence[str]) -> int | None:
     return min(found)[1] if found else None
 
 
-def stop_test(tokenizer: Tokenizer, stops: Sequence[str], before: Sequence[int] = ()) -> IsOver | None:
+def stop_test(tokenizer: Tokenizer, stops: Sequence[str], before: str = "") -> IsOver | None:
     """Whether new ids hold a stop string, where no stream is read; None without a string to look for."""
     if not stops:
         return None
     return lambda new_ids: find_stop(certain_text(tokenizer, new_ids, before), stops) is not None
 
 
-def certain_text(tokenizer: Tokenizer, ids: Sequence[int], before: Sequence[int] = ()) -> str:
+def certain_text(tokenizer: Tokenizer, ids: Sequence[int], before: str = "") -> str:
     """As much of the text of `ids` as no further id can change: what `decode_stream` yields before the last has come.
 
     >>> from nanochat.tokenizers import BPETokenizer

@@ -141,7 +141,12 @@ class WordTokenizer:
 
     def n_unknown(self, text: str) -> int:
         """How many words of `text` the policy applies to: for a warning when they are skipped or replaced."""
-        return sum(word not in self._id_of for words in _words(text, self._special_pattern) for word in words)
+        return sum(word not in self._id_of for word in self.words(text))
+
+    def words(self, text: str, *, ordinary: bool = False) -> Iterator[str]:
+        """What `encode` finds an id for, known or not; ordinary: what `encode_ordinary` does."""
+        parts = _words(text, None if ordinary else self._special_pattern)
+        return (word for words in parts for word in words)
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of `ids` in ordinary spacing: BOS is skipped, <UNK> reads U+FFFD.
@@ -152,7 +157,7 @@ class WordTokenizer:
 
     def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
         """The pieces that join to `decode(ids)`, each as soon as it is certain. Raises as `decode` does."""
-        return spaced(self._shown(ids))
+        return spaced(self.spell(ids))
 
     def token_bytes(self) -> np.ndarray:
         """(V,) int64: bytes of UTF-8 of each id, 0 for BOS, <UNK> and special tokens.
@@ -212,7 +217,8 @@ class WordTokenizer:
             ids += found
         return ids
 
-    def _shown(self, ids: Iterable[int]) -> Iterator[str]:
+    def spell(self, ids: Iterable[int]) -> Iterator[str]:
+        """What each id reads, without the spaces between; nothing for BOS. Raises as `decode` does."""
         shown = ("", *([_UNKNOWN_SHOWN] * self.has_unk), *self.tokens)
         for i, id_ in enumerate(ids):
             if not 0 <= id_ < self.vocab_size:

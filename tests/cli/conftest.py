@@ -1,4 +1,7 @@
-"""Two ways to run a command: in this process, which is fast, and as a process of its own, which can be stopped."""
+"""Two ways to run a command: in this process, which is fast, and as a process of its own, which can be stopped.
+
+And models that nobody has to train.
+"""
 
 import os
 import subprocess
@@ -7,9 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pytest
 
 from nanochat.cli.app import main
+from nanochat.data.chat import ChatTemplate
+from nanochat.inference.language_model import LanguageModel
+from nanochat.models.build import build_model
+from nanochat.models.gpt.config import GPTConfig
+from nanochat.models.initial import draw_weights
+from nanochat.tokenizers import Tokenizer, WordTokenizer
 
 
 class Done(NamedTuple):
@@ -51,6 +61,31 @@ def abab(tmp_path) -> Path:
     path = tmp_path / "abab.txt"
     path.write_text("ab" * 300, encoding="utf-8")
     return path
+
+
+@pytest.fixture
+def random_model(tmp_path) -> Callable[[Tokenizer], LanguageModel]:
+    """Make a model of random weights with a context of 32 tokens; it lies in model.json of the folder."""
+
+    def make(tokenizer: Tokenizer) -> LanguageModel:
+        config = GPTConfig(
+            vocab_size=tokenizer.vocab_size, block_size=32, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
+        )
+        built = build_model(config, "tensor", "float64")
+        built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
+        model = LanguageModel(built, tokenizer, config, "gpt", "tensor", stops_at_bos=True)
+        model.save(tmp_path / "model.json")
+        return model
+
+    return make
+
+
+@pytest.fixture
+def chat_model(random_model) -> LanguageModel:
+    """One that knows the marks of a chat."""
+    return random_model(
+        WordTokenizer.train("what is the capital of Peru ? yes no", special_tokens=ChatTemplate().special_tokens)
+    )
 
 
 @pytest.fixture

@@ -5,33 +5,14 @@ import json
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from nanochat.cli import run_chat
 from nanochat.data.chat import ChatTemplate
+from nanochat.errors import DivergedError
 from nanochat.inference.chat import Chat
-from nanochat.inference.language_model import LanguageModel
 from nanochat.inference.samplers import Sampling
-from nanochat.models.build import build_model
-from nanochat.models.gpt.config import GPTConfig
-from nanochat.models.initial import draw_weights
 from nanochat.tokenizers import WordTokenizer
-
-WORDS = WordTokenizer.train("what is the capital of Peru ? yes no", special_tokens=ChatTemplate().special_tokens)
-
-
-@pytest.fixture
-def model(tmp_path) -> LanguageModel:
-    """A model of random weights that knows the marks; it lies in chat.json of the folder."""
-    config = GPTConfig(
-        vocab_size=WORDS.vocab_size, block_size=32, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
-    )
-    built = build_model(config, "tensor", "float64")
-    built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
-    model = LanguageModel(built, WORDS, config, "gpt", "tensor", stops_at_bos=True)
-    model.save(tmp_path / "chat.json")
-    return model
 
 
 class Terminal(io.StringIO):
@@ -42,13 +23,13 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def chat(nanochat, model, monkeypatch):
+def chat(nanochat, chat_model, monkeypatch):
     """`nanochat chat` on what is typed into a pipe (bytes) or at a terminal (text)."""
 
     def run(typed: str | bytes, *words: object):
         keyboard = Terminal(typed) if isinstance(typed, str) else io.TextIOWrapper(io.BytesIO(typed))
         monkeypatch.setattr(sys, "stdin", keyboard)
-        return nanochat("chat", "--run", "chat.json", *words)
+        return nanochat("chat", "--run", "model.json", *words)
 
     return run
 
@@ -58,9 +39,9 @@ def answers(model, *texts: str, **options) -> list[str]:
     return ["".join(chat.say(text)) for text in texts]
 
 
-def test_in_a_pipe_each_line_is_a_turn_and_answers_are_all_that_comes_out(chat, model):
+def test_in_a_pipe_each_line_is_a_turn_and_answers_are_all_that_comes_out(chat, chat_model):
     done = chat(b"what is Peru?\n\n  yes \r\nno", "--temperature", 1.2, "--top-p", 0.9)
-    expected = answers(model, "what is Peru?", "yes", "no", sampling=Sampling(temperature=1.2, top_p=0.9))
+    expected = answers(chat_model, "what is Peru?", "yes", "no", sampling=Sampling(temperature=1.2, top_p=0.9))
     assert (done.code, done.err) == (0, "")
     assert done.out == "".join(f"{answer}\n" for answer in expected)
     assert done.out.strip()
@@ -83,11 +64,11 @@ def test_reset_begins_anew_and_exit_leaves(chat):
     assert done.err == "the conversation begins anew\n"
 
 
-def test_a_system_message_is_read(chat, model):
-    assert chat(b"yes\n", "--system", "the capital").out == answers(model, "yes", system="the capital")[0] + "\n"
+def test_a_system_message_is_read(chat, chat_model):
+    assert chat(b"yes\n", "--system", "the capital").out == answers(chat_model, "yes", system="the capital")[0] + "\n"
 
 
-def test_what_was_said_is_saved(chat, tmp_path, model):
+def test_what_was_said_is_saved(chat, tmp_path):
     done = chat(b"/save a file.json\n")
     done.assert_refused(2, "nothing was said yet")
     done = chat(b"what is Peru?\nyes\n/save a file.json\nno\n/save a file.json\n", "--system", "the capital")
@@ -100,29 +81,74 @@ def test_what_was_said_is_saved(chat, tmp_path, model):
     chat(b"yes\n/save\n").assert_refused(2, "/save needs a name")
 
 
-def test_the_user_is_told_when_turns_are_dropped(chat):
-    done = chat(b"what is the capital of Peru?\n" * 9)
-    assert len(done.out.splitlines()) == 9
-    told = done.err.splitlines()
-    assert 0 < len(told) < 9
-    assert told[0].startswith("the context of 32 tokens is full: the")
-    assert told[0].endswith(" in all)")
+def test_the_user_is_told_once_that_turns_are_dropped(chat, chat_model):
+    done = chat(b"what is the capital of Peru?\n" * 200 + b"/reset\n" + b"what is the capital of Peru?\n" * 20)
+    full = "the context of 32 tokens is full: from now on the oldest turns make room, /reset begins anew"
+    assert done.err.splitlines() == [full, "the conversation begins anew", full]
+    assert len(done.out.splitlines()) == 220
+    assert done.out.splitlines()[:20] == answers(chat_model, *["what is the capital of Peru?"] * 20)
 
 
-def test_in_a_pipe_the_first_error_ends_the_conversation(chat):
-    done = chat(b"yes\nQuito\nno\n")
-    done.assert_refused(3, "word 'Quito' at position 0")
-    assert len(done.out.splitlines()) == 1
-    assert len(chat(b"yes\nQuito\nno\n", "--unknown", "skip").out.splitlines()) == 3
-    chat(b"yes\n/rest\n").assert_refused(2, "there is no command /rest: did you mean '/reset'?")
-    chat(b"yes\n\xff\n").assert_refused(3, "line 2 of the input is no UTF-8 (byte 0)")
-    chat(b"yes " * 99).assert_refused(5, "the message has 103 tokens")
+def test_in_a_pipe_a_line_that_cannot_be_done_is_named_and_the_next_one_read(chat, chat_model):
+    (answer,) = answers(chat_model, "yes")
+    for line, code, part, n_lines in (
+        ("/rset", 2, "there is no command /rset: there are /reset, /save FILE, /help and exit", 0),
+        ("/Reset", 2, "there is no command /Reset", 0),
+        ("/reset now", 2, "/reset takes nothing after it, and 'now' was given: write /reset alone", 0),
+        ("/exit\tnow", 2, "/exit takes nothing after it", 0),
+        ("/save", 2, "/save needs a name", 0),
+        ("/save nowhere/a.json", 2, "nothing was said yet", 0),
+        ("Quito", 3, "word 'Quito' at position 0", 1),
+        ("yes " * 99, 5, "the message has 103 tokens", 1),  # an empty line of the output, so that lines go together
+    ):
+        done = chat(f"{line}\nyes\n".encode())
+        done.assert_refused(code, f"nanochat: line 1 of the input: {part}")
+        assert done.out == "\n" * n_lines + f"{answer}\n"
+    done = chat(b"yes\nQuito\n/rset\nexit\n/rset\n")
+    assert done.code == 3  # that of the first
+    assert [line.split(": ")[1] for line in done.complaints] == ["line 2 of the input", "line 3 of the input"]
 
 
-def test_at_a_terminal_errors_are_shown_and_it_goes_on(chat, model):
+def test_a_path_is_something_to_say(chat):
+    assert chat(b"/tmp/Quito is\n").complaints[0].split(": ")[2].startswith("word '/' at position 0")
+
+
+def test_input_that_is_no_text_and_a_model_that_diverged_end_it(chat, monkeypatch):
+    chat(b"yes\n\xff\nyes\n").assert_refused(3, "line 2 of the input is no UTF-8 (byte 0)")
+
+    class Diverged(Chat):
+        def say(self, text):
+            raise DivergedError("logits are not finite")
+
+    monkeypatch.setattr(run_chat, "Chat", Diverged)
+    chat(b"yes\nyes\n").assert_refused(6, "logits are not finite")
+
+
+@pytest.mark.parametrize("unknown", ["skip", "unk"])
+def test_unknown_words_are_counted_for_each_message(chat, random_model, unknown):
+    words = WordTokenizer.train("is yes no", special_tokens=ChatTemplate().special_tokens, unknown="unk")
+    random_model(words)
+    done = chat(b"yes no\nis Quito or Lima, Quito\nis <|end|> \n", "--unknown", unknown, "--system", "yes Sir")
+    done_with_them = {"skip": "left out", "unk": "read as <UNK>"}[unknown]
+    assert (done.code, done.complaints) == (0, [])
+    assert done.err.splitlines()[:3] == [
+        f"the system message: 1 unknown word is {done_with_them}: 'Sir'",
+        f"line 2 of the input: 5 unknown words are {done_with_them}: 'Quito', 'or', 'Lima', ...",
+        f"line 3 of the input: 5 unknown words are {done_with_them}: '<', '|', 'end', ...",  # what is typed is text
+    ]
+    assert len(chat(b"Quito\n", "--unknown", unknown).out.splitlines()) == 1  # an answer, if to nothing
+
+
+def test_what_was_saved_before_a_reset_is_not_written_over(chat, tmp_path):
+    done = chat(b"what is Peru?\n/save a.json\nyes\n/save a.json\n/reset\nwhat is Peru?\n/save a.json\n")
+    done.assert_refused(5, "line 7 of the input: a.json is there already: choose another name")
+    assert len(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["messages"]) > 2
+
+
+def test_at_a_terminal_errors_are_shown_and_it_goes_on(chat, chat_model):
     done = chat("/help\nQuito\n/rest\n" + "yes " * 99 + "\nyes\n/reset\n\nyes\n")
     assert done.code == 0
-    (answer,) = answers(model, "yes")
+    (answer,) = answers(chat_model, "yes")
     assert done.out.splitlines() == [answer, answer]  # prompts and remarks are on stderr
     assert len(done.complaints) == 0  # they stand behind the prompt
     for part in ("/save FILE", "word 'Quito'", "there is no command /rest", "the message has 103 tokens"):
@@ -151,10 +177,10 @@ def test_ctrl_c_stops_an_answer_at_a_terminal_and_everything_in_a_pipe(chat, mon
     assert (done.code, done.out) == (130, "half")
 
 
-def test_a_model_that_cannot_chat_says_what_to_do(nanochat, model, tmp_path):
+def test_a_model_that_cannot_chat_says_what_to_do(nanochat, chat_model, tmp_path):
     plain = WordTokenizer.train("a b c d e f g h i j k l m")
-    assert plain.vocab_size == WORDS.vocab_size
-    replace(model, tokenizer=plain).save(tmp_path / "plain.json")
+    assert plain.vocab_size == chat_model.tokenizer.vocab_size
+    replace(chat_model, tokenizer=plain).save(tmp_path / "plain.json")
     done = nanochat("chat", "--run", "plain.json")
     done.assert_refused(3, "not trained on conversations")
     assert "nanochat train --from RUN --data chat.json" in done.err

@@ -1,8 +1,8 @@
 """`sample`: filters, stop strings, beams and alternatives, from the flags to what is printed."""
 
 import json
+from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from nanochat.cli import run_sample
@@ -12,25 +12,14 @@ from nanochat.errors import UsageError
 from nanochat.inference.alternatives import Candidate, Choice
 from nanochat.inference.language_model import LanguageModel
 from nanochat.inference.samplers import Sampling
-from nanochat.models.build import build_model
-from nanochat.models.gpt.config import GPTConfig
-from nanochat.models.initial import draw_weights
 from nanochat.tokenizers import WordTokenizer
 
 WORDS = WordTokenizer.train("what is the capital of Peru ? yes no [/red] x y z")
 
 
 @pytest.fixture
-def model(tmp_path) -> LanguageModel:
-    """A model of random weights; it lies in words.json of the folder."""
-    config = GPTConfig(
-        vocab_size=WORDS.vocab_size, block_size=32, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
-    )
-    built = build_model(config, "tensor", "float64")
-    built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
-    model = LanguageModel(built, WORDS, config, "gpt", "tensor", stops_at_bos=True)
-    model.save(tmp_path / "words.json")
-    return model
+def model(random_model) -> LanguageModel:
+    return random_model(WORDS)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +58,7 @@ def test_words_become_the_settings():
 
 
 def sampled(nanochat, *words: object) -> dict:
-    done = nanochat("sample", "--run", "words.json", "--json", *words)
+    done = nanochat("sample", "--run", "model.json", "--json", *words)
     assert done.code == 0, done
     return json.loads(done.out)
 
@@ -80,7 +69,7 @@ def test_samples_are_drawn_together_as_they_are_alone(nanochat, model):
     assert len(set(many)) > 1
     assert sampled(nanochat, *words, "--n-samples", 3)["samples"] == many[:3]
     assert sampled(nanochat, *words)["samples"] == many[:1]
-    lines = nanochat("sample", "--run", "words.json", *words, "--n-samples", 20).out.splitlines()
+    lines = nanochat("sample", "--run", "model.json", *words, "--n-samples", 20).out.splitlines()
     assert lines == many
 
 
@@ -99,7 +88,7 @@ def test_a_beam_gives_the_likeliest_with_their_scores(nanochat, model):
     content = sampled(nanochat, "--prompt", "what", "--beam", 6, "--n-samples", 3, "--max-new-tokens", 4)
     expected = model.beam("what", width=6, max_new_tokens=4)[:3]
     assert list(zip(content["samples"], content["scores"], strict=True)) == expected
-    done = nanochat("sample", "--run", "words.json", "--prompt", "what", "--beam", 6, "--max-new-tokens", 4)
+    done = nanochat("sample", "--run", "model.json", "--prompt", "what", "--beam", 6, "--max-new-tokens", 4)
     assert done.out == expected[0][0] + "\n"
     greedy = sampled(nanochat, "--prompt", "what", "--temperature", 0, "--max-new-tokens", 4)["samples"]
     assert sampled(nanochat, "--prompt", "what", "--beam", 1, "--max-new-tokens", 4)["samples"] == greedy
@@ -115,7 +104,7 @@ def test_alternatives_are_those_of_the_sample(nanochat, model):
         assert ps == sorted(ps, reverse=True)
         assert len(ps) == 3
         assert sum(ps) < 1
-    lines = nanochat("sample", "--run", "words.json", *words).out.splitlines()
+    lines = nanochat("sample", "--run", "model.json", *words).out.splitlines()
     assert lines[0].split() == ["token", "p", "1", "2", "3"]
     assert [line.split()[0] for line in lines[1:]] == [json.dumps(token["text"]) for token in tokens]
 
@@ -127,3 +116,45 @@ def test_tokens_have_no_power_over_the_table(capsys):
         *('"[/red]"', "0.5000"),
         *('"[/red]"', "0.5000", '"[bold]"', "0.5000", '"\\n"', "0.5000", '"\\""', "0.5000"),
     ]
+
+
+@pytest.mark.parametrize("unknown", ["skip", "unk"])
+def test_unknown_words_of_the_prompt_are_counted_and_kept_apart_from_what_follows(nanochat, random_model, unknown):
+    random_model(replace(WordTokenizer.train("what is x y z", unknown="unk"), unknown=unknown))
+    words = ("sample", "--run", "model.json", "--prompt", "what is Quito or Lima", "--max-new-tokens", 3)
+    done = nanochat(*words)
+    done_with_them = {"skip": "left out", "unk": "read as <UNK>"}[unknown]
+    assert done.err == f"the prompt: 3 unknown words are {done_with_them}: 'Quito', 'or', 'Lima'\n"
+    assert done.out.startswith("what is Quito or Lima ")
+    assert nanochat(*words, "--json").err == done.err
+    for more in ((), ("--beam", 2), ("--alternatives", 2)):
+        assert sampled(nanochat, *words[3:], *more)["n_unknown"] == 3
+    assert nanochat(*words[:4], "what", *words[5:]).err == ""
+
+
+def test_a_model_of_conversations_points_to_chat_unless_the_prompt_is_one(nanochat, chat_model):
+    words = ("sample", "--run", "model.json", "--max-new-tokens", 3, "--prompt")
+    hint = "this model answers questions in `nanochat chat --run model.json`: here it goes on from a text\n"
+    assert nanochat(*words, "what").err == hint
+    assert nanochat(*words, "<|user|>what<|end|><|assistant|>").err == ""
+
+
+@pytest.mark.parametrize("prompt", ["", " ", "\n"])
+@pytest.mark.parametrize("more", [(), ("--n-samples", 2), ("--beam", 2)])
+def test_a_prompt_without_words_is_begun_at_bos(nanochat, model, prompt, more):
+    words = ("--temperature", 0) if "--beam" not in more else ()
+    begun = sampled(nanochat, "--max-new-tokens", 4, *words, *more)["samples"]
+    assert sampled(nanochat, "--max-new-tokens", 4, *words, *more, "--prompt", prompt)["samples"] == [
+        prompt + text for text in begun
+    ]
+
+
+@pytest.mark.parametrize("more", [(), ("--n-samples", 2), ("--beam", 2)])
+def test_no_tokens_more_are_the_prompt(nanochat, model, more):
+    texts = sampled(nanochat, "--prompt", "what", "--max-new-tokens", 0, *more)["samples"]
+    assert set(texts) == {"what"}
+
+
+def test_a_beam_needs_its_width_and_the_help_names_one(nanochat):
+    nanochat("sample", "--beam").assert_refused(2, "option '--beam' requires an argument")
+    assert "5 is usual" in " ".join(nanochat("sample", "--help").out.split())

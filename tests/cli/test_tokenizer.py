@@ -114,9 +114,9 @@ def test_ids_may_be_json_with_what_they_stand_for(nanochat, files):
 @pytest.mark.parametrize(
     ("name", "flags", "out", "err"),
     [
-        ("word", [], "8 1 1\n", "2 unknown words replaced by <UNK>\n"),
-        ("word", ["--unknown", "skip"], "8\n", "2 unknown words left out\n"),
-        ("char", ["--unknown", "skip"], None, "6 unknown characters left out\n"),
+        ("word", [], "8 1 1\n", "2 unknown words are read as <UNK>: 'quick', 'xi'\n"),
+        ("word", ["--unknown", "skip"], "8\n", "2 unknown words are left out: 'quick', 'xi'\n"),
+        ("char", ["--unknown", "skip"], None, "6 unknown characters are left out: 'q', 'u', 'i', ...\n"),
         ("bpe", [], None, ""),
     ],
 )
@@ -216,7 +216,7 @@ def test_a_tokenizer_is_found_in_a_run_its_checkpoints_and_a_model_file(nanochat
         ("encode --tokenizer latest text", 4, "there is no run"),
         ("encode --tokenizer char.json zoo", 3, "character 'z' (U+007A) at position 0"),
         ("encode --tokenizer char.json zoo --unknown unk", 3, "unknown='unk' needs a tokenizer trained with it"),
-        ("encode --tokenizer bpe.json zoo --unknown skip", 3, "unknown=skip has no meaning for bpe"),
+        ("encode --tokenizer bpe.json zoo --unknown skip", 3, "--unknown skip has no meaning for a bpe"),
         ("encode --tokenizer none.safetensors text", 4, "none.safetensors"),
         ("decode --tokenizer bpe.json 270", 3, "id 270 at position 0 is outside 0 to 269"),
         ("decode --tokenizer bpe.json one", 2, "invalid value for 'ids'"),

@@ -223,6 +223,11 @@ def test_an_empty_answer_is_forgotten_with_its_question():
     assert len(chat.turns) == 1
 
 
+def test_a_chat_of_no_tokens_is_refused():
+    with pytest.raises(UsageError, match="max_new_tokens=0 is too small: give 1 or more"):
+        Chat(scripted(BYTES, "a"), max_new_tokens=0)
+
+
 @pytest.mark.parametrize("text", ["", " \n\t"])
 def test_an_empty_message_asks_nothing(text):
     chat = Chat(scripted(BYTES, "a"))

@@ -125,7 +125,13 @@ def test_a_prompt_of_unknown_words_only_follows_the_policy(documents):
         model.generate("Quito Bogota")
     skipping = replace(model, tokenizer=replace(model.tokenizer, unknown="skip"))
     options = {"seed": 1, "max_new_tokens": 6}
-    assert list(skipping.stream("Quito Bogota", **options)) == list(model.stream("", **options))
+    begun = model.generate("", **options)
+    assert skipping.generate("Quito Bogota", **options) == "Quito Bogota " + begun
+    assert skipping.generate("Quito\n", **options) == "Quito\n" + begun
+    assert list(skipping.generate_batch(["Quito", ""], **options)) == [
+        prompt + model.generate("", seed=np.random.default_rng([1, i]), max_new_tokens=6)
+        for i, prompt in enumerate(["Quito ", ""])
+    ]
 
 
 def test_nothing_asked_for_is_the_prompt():
@@ -135,6 +141,12 @@ def test_nothing_asked_for_is_the_prompt():
     assert model.beam("ab", max_new_tokens=0) == [("ab", 0.0)]
     assert list(model.alternatives("ab", max_new_tokens=0)) == []
     assert list(model.generate_batch([])) == []
+
+
+@pytest.mark.parametrize("name", ["stream", "generate_batch", "alternatives", "beam"])
+def test_fewer_tokens_than_none_are_refused(name):
+    with pytest.raises(UsageError, match="max_new_tokens=-1 is too small: give 0 or more"):
+        list(getattr(built(), name)(["ab"] if name == "generate_batch" else "ab", max_new_tokens=-1))
 
 
 @pytest.mark.parametrize("name", ["stream", "generate_batch", "alternatives"])

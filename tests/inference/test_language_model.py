@@ -1,6 +1,7 @@
 """Text in, text out; saved and loaded, the same."""
 
 from dataclasses import replace
+from itertools import cycle
 
 import numpy as np
 import pytest
@@ -156,12 +157,12 @@ def test_a_bad_temperature_is_refused_before_anything_is_drawn():
 
 
 class Says:
-    """A model that says the ids it was given, one after the other, whatever it reads."""
+    """A model that says the ids it was given, one after the other and over again, whatever it reads."""
 
     takes_arrays = False
 
     def __init__(self, ids, vocab_size) -> None:
-        self.ids, self.vocab_size = iter(ids), vocab_size
+        self.ids, self.vocab_size = cycle(ids), vocab_size
 
     def logits(self, ids, cache=None):
         row = np.zeros(self.vocab_size)
@@ -169,10 +170,13 @@ class Says:
         return [row for _ in ids]
 
 
-def spoken(tokenizer, prompt, ids) -> list[str]:
+def saying(tokenizer, ids, *, documents=False) -> LanguageModel:
     config = GPTConfig(vocab_size=tokenizer.vocab_size, block_size=99)
-    model = LanguageModel(Says(ids, tokenizer.vocab_size), tokenizer, config, "gpt", "scalar", stops_at_bos=False)
-    return list(model.stream(prompt, max_new_tokens=len(ids), temperature=0))
+    return LanguageModel(Says(ids, tokenizer.vocab_size), tokenizer, config, "gpt", "scalar", stops_at_bos=documents)
+
+
+def spoken(tokenizer, prompt, ids) -> list[str]:
+    return list(saying(tokenizer, ids).stream(prompt, max_new_tokens=len(ids), temperature=0))
 
 
 def test_words_go_on_with_the_space_that_follows_the_prompt():
@@ -187,3 +191,31 @@ def test_bytes_are_shown_when_they_are_a_character():
     tokenizer = BPETokenizer.train("abc", vocab_size=257)
     ids = [byte + 1 for byte in "é€a".encode()]
     assert spoken(tokenizer, "ö", ids) == ["é", "€", "a"]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "joined"),
+    [
+        ("I (Quito", "I (Quito know, it"),
+        ("Quito ", "Quito know, it"),
+        ("I ", "I know, it"),
+        ("I", "I know, it"),
+        ("", "know, it"),
+        (" ", " know, it"),
+    ],
+)
+@pytest.mark.parametrize("unknown", ["skip", "unk"])
+def test_one_space_stands_between_a_prompt_and_what_follows(prompt, joined, unknown):
+    tokenizer = replace(WordTokenizer.train("I know, it", unknown="unk"), unknown=unknown)
+    assert prompt + "".join(spoken(tokenizer, prompt, tokenizer.encode("know, it"))) == joined
+
+
+@pytest.mark.parametrize("end", ["<|end|>", "</s>", "<|endoftext|>"])
+@pytest.mark.parametrize("documents", [True, False])
+def test_the_end_of_a_turn_ends_a_text_and_another_mark_does_not(end, documents):
+    tokenizer = WordTokenizer.train("yes no", special_tokens=[end, "<|user|>"])
+    ids, options = tokenizer.encode(f"yes <|user|> no {end}"), {"temperature": 0, "max_new_tokens": 99}
+    model = saying(tokenizer, ids, documents=documents)
+    assert model.generate("no", **options) == "no yes <|user|> no"
+    assert list(model.generate_batch(["no"], **options)) == ["no yes <|user|> no"]
+    assert [one.drawn.id for one in model.alternatives("no", **options)] == ids

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.inference.matching import matches, plain, share
+from nanochat.inference.matching import matches, share
 
 
-@pytest.mark.parametrize("answer", ["Lima", "lima.", " LIMA !\n", "Lima?!", "lima ."])
-def test_case_space_and_final_marks_do_not_count(answer):
+@pytest.mark.parametrize("answer", ["Lima", "lima.", " LIMA !\n", "Lima?!", "lima .", "the Lima"])
+def test_case_space_final_marks_and_an_article_do_not_count(answer):
     assert matches(answer, "Lima.")
 
 
@@ -20,9 +20,9 @@ def test_everything_else_counts(answer):
 
 
 @given(st.text())
-def test_plain_text_stays_plain(text):
-    assert plain(plain(text)) == plain(text)
-    assert matches(text, plain(text))
+def test_a_text_matches_itself(text):
+    assert matches(text, text)
+    assert matches(f" {text}. ", text)
 
 
 def test_composed_and_decomposed_accents_are_the_same():
