@@ -90,10 +90,12 @@ class EvalCommand:
     run: str
     data: str
     """"" for the run's own."""
-    side: Literal["val", "train"]
+    side: Literal["val", "train", "all"] | None
+    """None: val of the run's own text, all of another."""
     questions: Literal["none", "world-small", "world", "world-large"]
     best: bool
     batch_size: int
+    unknown: Literal["error", "skip", "unk"] | None
     out: Path | None
     json: bool
 

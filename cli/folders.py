@@ -21,6 +21,10 @@ def find_folder(name: str) -> Path:
     path = latest_run(RUNS) if name == "latest" else Path(name)
     if not path.exists():
         raise ConfigError(f"there is no {path}: give the folder of a run (see `nanochat runs list`), or latest")
+    if (path / "recipe.json").is_file():
+        phases = sorted(folder.parent for folder in path.glob("*/config.json"))
+        hint = f", e.g. {phases[-1]}" if phases else ""
+        raise ConfigError(f"{path} holds the phases of a recipe, each a run: give the folder of one{hint}")
     return path
 
 

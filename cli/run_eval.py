@@ -8,7 +8,7 @@ from pathlib import Path
 from ..data.world import Question, build_world
 from ..errors import ConfigError
 from ..experiments.evaluation import Report, evaluate_model
-from ..experiments.evaluation_report import share_text, to_dict, write_evaluation
+from ..experiments.evaluation_report import LOSS_NAMES, bleu_text, caveats, share_text, to_dict, write_evaluation
 from ..experiments.quiz import by_group
 from ..inference.language_model import load
 from ..training.config import DataConfig
@@ -16,16 +16,18 @@ from ..training.record import read_run
 from .commands import EvalCommand
 from .console import print_json, print_table, say
 from .folders import find_folder
+from .run_sample import with_policy
 
 
 def execute(command: EvalCommand) -> None:
     """Measure, print, and write both files."""
     path = find_folder(command.run)
-    language_model = load(path, which="best" if command.best else "last")
+    language_model = with_policy(load(path, which="best" if command.best else "last"), command.unknown)
+    data, is_own = _data(command, path)
     report = evaluate_model(
         language_model,
-        _data(command, path),
-        side=command.side,
+        data,
+        side=command.side or ("val" if is_own else "all"),
         questions=_questions(command.questions),
         batch_size=command.batch_size,
     )
@@ -38,14 +40,16 @@ def execute(command: EvalCommand) -> None:
     say(f"written to {out / 'evaluation.md'} and {out / 'evaluation.json'}")
 
 
-def _data(command: EvalCommand, path: Path) -> DataConfig:
-    """The corpus named, or the run's own. Raises ConfigError where there is neither."""
+def _data(command: EvalCommand, path: Path) -> tuple[DataConfig, bool]:
+    """The corpus named, or the run's own, and whether it is that. Raises ConfigError where there is neither."""
     if (path / "config.json").is_file():
         own = read_run(path).config.data
-        return replace(own, source=command.data, layout="auto", text_field="") if command.data else own
+        if command.data in ("", own.source):
+            return own, True
+        return replace(own, source=command.data, layout="auto", text_field="", style="classic"), False
     if not command.data:
         raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
-    return DataConfig(source=command.data)
+    return DataConfig(source=command.data), False
 
 
 def _questions(name: str) -> tuple[Question, ...]:
@@ -56,16 +60,22 @@ def _questions(name: str) -> tuple[Question, ...]:
 
 
 def _print(report: Report) -> None:
-    text, where = report.text, "validation" if report.side == "val" else "training"
+    text = report.text
     rows = [
-        {"measure": f"{where} loss", "value": f"{text.loss:.4f} nats per token", "of": f"{text.n_tokens:,} tokens"},
+        {
+            "measure": LOSS_NAMES[report.side],
+            "value": f"{text.loss:.4f} nats per token",
+            "of": f"{text.n_tokens:,} tokens",
+        },
         {"measure": "perplexity", "value": f"{text.perplexity:.4f}", "of": report.source},
         {"measure": "bits per byte", "value": f"{text.bits_per_byte:.4f}", "of": f"{report.n_text_bytes:,} bytes"},
     ]
     if report.bleu:
         n = f"{len(report.replies):,} replies"
         rows.append({"measure": "exact match", "value": share_text(report.exact), "of": n})
-        rows.append({"measure": "BLEU-4", "value": f"{report.bleu.score:.1f}", "of": n})
+        rows.append({"measure": "BLEU-4", "value": bleu_text(report), "of": n})
     for group, share in by_group(report.answered).items():
         rows.append({"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"})
     print_table(rows)
+    for caveat in caveats(report):
+        say(caveat)

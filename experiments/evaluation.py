@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Literal, cast
 
 import numpy as np
 
-from ..data.batches import evaluation_batches
-from ..data.chat import ChatTemplate, Conversation
+from ..data.batches import Kind, evaluation_batches
+from ..data.chat import Conversation
 from ..data.corpus import Documents
 from ..data.dataset import Dataset, build_dataset
 from ..data.stream import TokenStream
+from ..data.vocabulary import count_unknown
 from ..data.world import Question
 from ..inference.bleu import Bleu, bleu
-from ..inference.chat import answers, prompt_ids
+from ..inference.chat import answers
 from ..inference.language_model import LanguageModel
 from ..inference.matching import Share, matches, share
 from ..inference.samplers import Sampling
 from ..models.bigram.config import BigramConfig
 from ..training.config import DataConfig
 from ..training.evaluate import Evaluation, evaluate
-from .quiz import Answered, ask
+from .quiz import Answered, ask, fits
 
-Side = Literal["val", "train"]
+Side = Literal["val", "train", "all"]
 _MOST_TOKENS = 64
 """Of an answer to a conversation."""
 
@@ -50,8 +52,12 @@ class Report:
     source: str
     side: Side
     text: Evaluation
-    """Of the whole side."""
+    """Of the whole side; bits per byte of the text as it is written, spaces and unknown words included."""
     n_text_bytes: int
+    unknown_share: float
+    """Of the tokens that were asked for, those that the vocabulary lacks: they read <UNK>, or were left out."""
+    val_is_train: bool
+    """The text was too short to split, so what is measured was trained on."""
     replies: tuple[Reply, ...] = ()
     n_too_long: int = 0
     """Conversations without a reply, since they are longer than the context."""
@@ -79,22 +85,22 @@ def evaluate_model(
     batch_size: int = 32,
     max_replies: int = 500,
 ) -> Report:
-    """Loss, perplexity and bits per byte on one side of the corpus, replies where it is chat, answers to questions.
+    """Loss, perplexity and bits per byte on one side of the corpus or on all, replies where it is chat, answers.
 
-    The loss counts every token of the side once; it does not depend on `batch_size`, up to rounding. Replies are of
-    the first `max_replies` conversations of the side. Raises DataError, TokenizerError where the model cannot spell the
-    corpus, ConfigError where questions are put to a model without chat.
+    The loss counts every token once; it does not depend on `batch_size`, up to rounding. Bits per byte are those of all
+    tokens that stand for text, <UNK> among them, over the bytes of the text that they stand for. Replies are to the
+    first `max_replies` conversations. Raises DataError, TokenizerError where the model cannot spell the corpus,
+    ConfigError where questions are put to a model without chat.
     """
     dataset = read_with(language_model, data)
-    stream = dataset.val if side == "val" else dataset.train
-    kind = "windows" if isinstance(language_model.config, BigramConfig) else dataset.kind
-    token_bytes = language_model.tokenizer.token_bytes()
-    batches = evaluation_batches(stream, kind=kind, block_size=language_model.context, batch_size=batch_size)
-    text = evaluate(language_model.model, batches, token_bytes)
-    documents = dataset.sides.val if side == "val" else dataset.sides.train
-    n_written = _written_bytes(documents, answers_only=data.loss_on == "answers")
-    n_spelled = int(token_bytes[_targets(stream)].sum())
-    text = replace(text, bits_per_byte=text.bits_per_byte * n_spelled / n_written)  # words do not spell their spaces
+    parts = [(dataset.train, dataset.sides.train), (dataset.val, dataset.sides.val)]
+    if side != "all" or dataset.val_is_train:
+        parts = parts[:1] if side == "train" else parts[1:]
+    documents = cast("Documents", tuple(document for _, documents in parts for document in documents))
+    written = list(_written(documents, answers_only=data.loss_on == "answers"))
+    text, n_bytes, unknown_share = _measured(
+        language_model, dataset.kind, [stream for stream, _ in parts], written, batch_size
+    )
     conversations: tuple[Conversation, ...] = ()
     if dataset.corpus.layout == "chat":
         conversations = cast("tuple[Conversation, ...]", documents)[:max_replies]
@@ -103,7 +109,9 @@ def evaluate_model(
         source=data.source,
         side=side,
         text=text,
-        n_text_bytes=n_written,
+        n_text_bytes=n_bytes,
+        unknown_share=unknown_share,
+        val_is_train=dataset.val_is_train,
         replies=replies,
         n_too_long=len(conversations) - len(replies),
         answered=ask(language_model, questions, batch_size=batch_size) if questions else (),
@@ -120,6 +128,7 @@ def read_with(language_model: LanguageModel, data: DataConfig) -> Dataset:
         val_fraction=data.val_fraction,
         tokenizer=language_model.tokenizer,
         loss_on=data.loss_on,
+        cache=data.cache,
     )
 
 
@@ -127,7 +136,7 @@ def reply_to(
     language_model: LanguageModel, conversations: Sequence[Conversation], batch_size: int = 32
 ) -> tuple[Reply, ...]:
     """The greedy answer to each conversation without its last message; those longer than the context are left out."""
-    fitting = [one for one in conversations if _fits(language_model, one)]
+    fitting = [one for one in conversations if fits(language_model, one[:-1])]
     said = answers(
         language_model,
         [one[:-1] for one in fitting],
@@ -138,24 +147,44 @@ def reply_to(
     return tuple(Reply(one[:-1], one[-1].content, text) for one, text in zip(fitting, said, strict=True))
 
 
-def _targets(stream: TokenStream) -> np.ndarray:
-    """The ids that the loss counts."""
-    return stream.ids[1:] if stream.counted is None else stream.ids[stream.counted]
-
-
-def _written_bytes(documents: Documents, *, answers_only: bool) -> int:
-    """UTF-8 bytes of the texts, of conversations those that the loss counts."""
-    return sum(
-        len(text.encode())
-        for document in documents
-        for text in (
-            [document]
-            if isinstance(document, str)
-            else [message.content for message in document if message.role == "assistant" or not answers_only]
-        )
+def _measured(
+    language_model: LanguageModel, kind: Kind, streams: Sequence[TokenStream], written: Sequence[str], batch_size: int
+) -> tuple[Evaluation, int, float]:
+    """(figures of the streams together, bytes of what was `written` in them, share of tokens that are unknown)."""
+    tokenizer, block_size = language_model.tokenizer, language_model.context
+    kind = "windows" if isinstance(language_model.config, BigramConfig) else kind
+    batches = chain.from_iterable(
+        evaluation_batches(stream, kind=kind, block_size=block_size, batch_size=batch_size) for stream in streams
     )
+    stands_for_text = np.ones(tokenizer.vocab_size, dtype=np.int64)  # <UNK>, too: a word is behind it
+    stands_for_text[[tokenizer.bos_id, *getattr(tokenizer, "special_ids", {}).values()]] = 0
+    text = evaluate(language_model.model, batches, stands_for_text)  # bits per token of text
+
+    targets = np.concatenate([one.ids[1:] if one.counted is None else one.ids[one.counted] for one in streams])
+    n_bytes = _n_bytes(tokenizer.token_bytes(), streams, targets, written)
+    bits = text.bits_per_byte * int(stands_for_text[targets].sum())
+    n_unknown = count_unknown(tokenizer, targets, written)
+    n_left_out = n_unknown if getattr(tokenizer, "unknown", "") == "skip" else 0
+    return replace(text, bits_per_byte=bits / n_bytes), n_bytes, n_unknown / (len(targets) + n_left_out)
 
 
-def _fits(language_model: LanguageModel, conversation: Conversation) -> bool:
-    ids = prompt_ids(language_model.tokenizer, ChatTemplate(), conversation[:-1])
-    return len(ids) <= language_model.context
+def _written(documents: Documents, *, answers_only: bool) -> Iterator[str]:
+    """The texts, of conversations those that the loss counts."""
+    for document in documents:
+        if isinstance(document, str):
+            yield document
+        else:
+            yield from (message.content for message in document if message.role == "assistant" or not answers_only)
+
+
+def _n_bytes(
+    token_bytes: np.ndarray, streams: Sequence[TokenStream], targets: np.ndarray, written: Sequence[str]
+) -> int:
+    """UTF-8 bytes of what was asked for: all but the first token of a bare text, which nothing comes before.
+
+    Of a text larger than memory those of its tokens, in which spaces between words are missing.
+    """
+    if not written:
+        return int(token_bytes[targets].sum())
+    first = sum(int(token_bytes[stream.ids[0]]) for stream in streams if not len(stream.marks))
+    return sum(len(text.encode()) for text in written) - first

@@ -11,21 +11,26 @@ from ..inference.matching import Share
 from ..training.evaluate import Evaluation
 from .evaluation import Reply, Report
 from .quiz import Answered, by_group, by_relation
-from .report import count, document, table
+from .report import bullets, count, document, table
 from .summary import spell
 
 _EXAMPLES = 6
 """Of right answers, and as many of wrong ones."""
 _LEGEND = (
     "Exact match: the answer and nothing else, but for case, an article, and punctuation at its end. A held-out "
-    "phrasing stands nowhere in training; a held-out fact was told there, but never asked for."
+    "phrasing stands nowhere in training; a held-out fact was told there, but never asked for. Each question was asked "
+    "alone; at turn 2, 3 and 4 the same ones stand after others, and after the model's own answers to those."
 )
+LOSS_NAMES = {"val": "validation loss", "train": "training loss", "all": "loss, both sides"}
 
 
 def write_evaluation(report: Report, folder: Path, name: str, baselines: Mapping[str, Sequence[Answered]]) -> None:
     """evaluation.json and evaluation.md of the model `name`; `baselines` had the same questions. Raises WriteError."""
     write_json(folder / "evaluation.json", to_dict(report, baselines))
-    write_text(folder / "evaluation.md", document([f"# Evaluation of `{name}`", *to_markdown(report, baselines)]))
+    parts = [f"# Evaluation of `{name}`", *to_markdown(report, baselines)]
+    if found := caveats(report):
+        parts += ["## Caveats", bullets(found)]
+    write_text(folder / "evaluation.md", document(parts))
 
 
 def to_dict(report: Report, baselines: Mapping[str, Sequence[Answered]] | None = None) -> dict[str, Any]:
@@ -34,11 +39,13 @@ def to_dict(report: Report, baselines: Mapping[str, Sequence[Answered]] | None =
     found: dict[str, Any] = {
         "source": report.source,
         "side": report.side,
-        "val_loss" if report.side == "val" else "train_loss": text.loss,
+        {"val": "val_loss", "train": "train_loss", "all": "loss"}[report.side]: text.loss,
         "perplexity": text.perplexity,
         "bits_per_byte": text.bits_per_byte,
         "n_tokens": text.n_tokens,
         "text_bytes": report.n_text_bytes,
+        "unknown_share": report.unknown_share,
+        "val_is_train": report.val_is_train,
     }
     if bleu:
         found["replies"] = {"bleu_4": bleu.score, "exact_match": _share(report.exact), "too_long": report.n_too_long}
@@ -64,17 +71,39 @@ def to_markdown(report: Report, baselines: Mapping[str, Sequence[Answered]] | No
     ]
 
 
+def caveats(report: Report) -> list[str]:
+    """What makes the figures of the text look better than they are, in sentences."""
+    found = []
+    if report.val_is_train:
+        found.append("The text is too short to keep a part of it unseen: the loss is of text trained on.")
+    if report.unknown_share:
+        found.append(
+            f"{100 * report.unknown_share:.2g} % of the tokens are not in the vocabulary, and the model never had to "
+            "spell them: loss, perplexity and bits per byte are lower than if it had to."
+        )
+    return found
+
+
+def bleu_text(report: Report) -> str:
+    """`37.9`, or a dash where no reply has the four words that BLEU-4 counts by."""
+    assert report.bleu is not None, "there are replies"
+    is_defined = report.bleu.score > 0 or not report.exact.n_right
+    return f"{report.bleu.score:.1f}" if is_defined else "- (replies of fewer than four words)"
+
+
 def _text(report: Report, text: Evaluation) -> list[str]:
-    where = "validation" if report.side == "val" else "training"
     rows = [
-        (f"{where} loss (nats per token)", spell(text.loss)),
+        (f"{LOSS_NAMES[report.side]} (nats per token)", spell(text.loss)),
         ("perplexity", spell(text.perplexity)),
         ("bits per byte", spell(text.bits_per_byte)),
         ("tokens", count(text.n_tokens)),
+        ("bytes of text", count(report.n_text_bytes)),
     ]
+    if report.unknown_share:
+        rows.append(("tokens that are unknown", f"{100 * report.unknown_share:.2g} %"))
     note = (
-        "The whole side of the split, every token once; bits per byte leave out tokens that stand for no text, so "
-        "tokenizers can be compared, and so do words that the vocabulary lacks."
+        "Every token once. Bits per byte are over the bytes of the text as it is written, and leave out tokens that "
+        "stand for no text, so tokenizers can be compared."
     )
     return [f"## Text: `{report.source}`", table(("", "value"), rows, right={1}), note]
 
@@ -89,7 +118,7 @@ def _questions(answered: Sequence[Answered], baselines: Mapping[str, Sequence[An
         for group, share in groups["this model"].items()
     ]
     relations = by_relation(answered)
-    names = list(groups["this model"])
+    names = list(dict.fromkeys(name for found in relations.values() for name in found))
     by_name = [
         (relation, *(share_text(found[name], short=True) if name in found else "" for name in names))
         for relation, found in sorted(relations.items())
@@ -112,7 +141,7 @@ def _replies(report: Report) -> list[str]:
         return []
     rows = [
         ("exact match", share_text(report.exact)),
-        ("BLEU-4", f"{report.bleu.score:.1f}"),
+        ("BLEU-4", bleu_text(report)),
         ("too long for the context", count(report.n_too_long)),
     ]
     wrong = [reply for reply in report.replies if not reply.is_right]
@@ -133,8 +162,8 @@ def _examples(answered: Sequence[Answered]) -> str:
     if not answered:
         return "None."
     chosen = _spread(answered)
-    rows = [(one.question.text, one.said or "(nothing)", one.question.answer) for one in chosen]
-    return table(("question", "said", "expected"), rows)
+    rows = [(one.question.text, str(one.turn), one.said or "(nothing)", one.question.answer) for one in chosen]
+    return table(("question", "turn", "said", "expected"), rows, right={1})
 
 
 def _reply_examples(replies: Sequence[Reply]) -> str:

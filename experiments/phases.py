@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,8 @@ from typing import Any, Literal
 from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.files import read_json, write_json
 from ..data.chat import Message
+from ..data.corpus import load_corpus
+from ..data.large import is_large
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..inference.chat import answers
 from ..inference.language_model import LanguageModel, load
@@ -22,10 +23,11 @@ from ..training.record import RunRecord, read_run
 from ..training.resolve import merge, resolve
 from ..training.resume import plan_resume
 from ..training.run import Event, run_training
-from ..validation import read_dataclass
+from ..validation import nearest, read_dataclass, read_toml_table
 
 Questions = Literal["none", "world-small", "world", "world-large"]
 _SAMPLE_TOKENS = 40
+_OF_A_VOCABULARY = ("tokenizer", "vocab_size", "unknown")
 _OF_A_RUN = ("preset", "model_kind", "mode", "dtype", "seed", "model", "data", "training")
 
 
@@ -75,19 +77,23 @@ def read_phases(path: Path) -> PhasedRecipe:
 
     Raises ConfigError, naming the file and the phase.
     """
-    try:
-        content = json.loads(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
-    except FileNotFoundError as error:
-        raise ConfigError(f"--recipe {path} does not exist: check the path") from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise ConfigError(f"--recipe {path} cannot be read as TOML: {error}") from error
+    content = read_toml_table(path, "--recipe")
     tables = content.pop("phase", None)
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise ConfigError(f'{path} has no phases: add a table [[phase]] with e.g. name = "reading" and its settings')
-    phases = tuple(_phase(table, f"{path}, phase {i}") for i, table in enumerate(tables, start=1))
+    try:
+        phases = tuple(_phase(table, i) for i, table in enumerate(tables, start=1))
+        head = read_dataclass(_Head, content, "")
+        configs = configs_of(phases)
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if len({phase.name for phase in phases}) < len(phases):
         raise ConfigError(f"{path} has two phases of one name: name each differently")
-    head = read_dataclass(_Head, content, str(path))
+    if configs[0].data.tokenizer == "char" and (head.prompts or head.questions != "none"):
+        raise ConfigError(
+            f"{path} puts questions to a model of characters, which cannot tell turns apart: "
+            'write tokenizer = "word" or "bpe" in the data of the first phase'
+        )
     return PhasedRecipe(
         name=path.stem,
         title=head.title,
@@ -110,15 +116,18 @@ def run_phases(
     Ends with the first phase that does not end well, whose record is the last one. `samples.json` holds what the
     prompts gave before and after each. Raises GuardError where `out` holds another recipe, and what run_training does.
     """
+    configs = configs_of(recipe.phases)
     _claim(out, recipe)
     records: list[RunRecord] = []
-    for number, phase in enumerate(recipe.phases, start=1):
+    for number, (phase, config) in enumerate(zip(recipe.phases, configs, strict=True), start=1):
         folder = folder_of(out, recipe, number)
         record = _record_of(folder)
         observe(PhaseStarted(phase, number, len(recipe.phases), folder, record is not None))
         if record is None:
-            before = folder_of(out, recipe, number - 1) if number > 1 else None
-            record = _train(phase, folder, before, out, recipe, observe, should_stop)
+            _check_texts(configs[number:])
+            if number > 1:
+                config = replace(config, start_from=str(folder_of(out, recipe, number - 1)))
+            record = _train(config, folder, out, recipe, observe, should_stop)
         records.append(record)
         if record.status != "ok":
             break
@@ -131,13 +140,18 @@ def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
     return out / f"{number}-{recipe.phases[number - 1].name}"
 
 
-def config_of(phase: Phase, before: Path | None) -> RunConfig:
-    """The settings of a phase: those of a run by itself, or laid over the model of the run before it."""
-    if before is None:
-        return resolve(phase.settings)
-    earlier = asdict(read_run(before).config)
-    kept = {name: earlier[name] for name in ("preset", "model_kind", "mode", "dtype", "seed", "model")}
-    return replace(resolve(merge(kept, phase.settings)), start_from=str(before))
+def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:
+    """The settings of each phase: those of a run by itself, then laid over model and tokenizer of the phase before.
+
+    Raises ConfigError for what no run can be, and for a model or a vocabulary other than that of the phase before.
+    """
+    configs: list[RunConfig] = []
+    for number, phase in enumerate(phases, start=1):
+        try:
+            configs.append(_next_config(configs[-1], phase.settings) if configs else resolve(phase.settings))
+        except ConfigError as error:
+            raise ConfigError(f"phase {number} ({phase.name}): {error}") from None
+    return configs
 
 
 def untrained(config: RunConfig, language_model: LanguageModel) -> LanguageModel:
@@ -153,23 +167,56 @@ class _Head:
     caveats: tuple[str, ...] = ()
 
 
-def _phase(table: dict[str, Any], where: str) -> Phase:
+def _phase(table: dict[str, Any], number: int) -> Phase:
     name, about = table.pop("name", None), table.pop("about", "")
     if not isinstance(name, str) or not name.replace("-", "").isalnum():
-        raise ConfigError(f'{where} has name={name!r}: give it a word for its folder, e.g. name = "reading"')
+        raise ConfigError(f'phase {number} has name={name!r}: give it a word for its folder, e.g. name = "reading"')
+    where = f"phase {number} ({name})"
     if not isinstance(about, str):
         raise ConfigError(f"{where} has about={about!r}: write a sentence")
     for key in table:
         if key not in _OF_A_RUN:
-            raise ConfigError(f"{where} has an unknown key {key!r}: it takes name, about, {', '.join(_OF_A_RUN)}")
+            raise ConfigError(f"{where} has an unknown key {key!r}: {nearest(key, ('name', 'about', *_OF_A_RUN))}")
+    data = table.get("data")
+    if not isinstance(data, dict) or not data.get("source"):
+        raise ConfigError(f'{where} names no text: add e.g. data = {{ source = "builtin:world" }}')
     return Phase(name=name, about=about, settings=table)
+
+
+def _next_config(earlier: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+    """The settings laid over model and tokenizer of an earlier run."""
+    before = asdict(earlier)
+    kept = {name: before[name] for name in ("preset", "model_kind", "mode", "dtype", "seed", "model")}
+    kept["data"] = {"tokenizer": earlier.data.tokenizer}
+    config = resolve(merge(kept, settings))
+    changed = [f"data.{name}" for name in _OF_A_VOCABULARY if name in settings["data"]]
+    if _shapes(config) != _shapes(earlier):
+        changed += [f"model.{name}" for name, value in asdict(config.model).items() if value != before["model"][name]]
+    if changed:
+        raise ConfigError(
+            f"{changed[0]} cannot change here, where weights and vocabulary of the phase before go on: leave it out"
+        )
+    return config
+
+
+def _shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
+    return {name: parameter.shape for name, parameter in config.model.parameters().items()}
+
+
+def _check_texts(configs: Sequence[RunConfig]) -> None:
+    """Raises DataError or ConfigError now rather than after the phases before them."""
+    for data in (config.data for config in configs):
+        if not is_large(data.source):
+            load_corpus(data.source, data.layout, text_field=data.text_field)
 
 
 def _claim(out: Path, recipe: PhasedRecipe) -> None:
     """Raises GuardError where another recipe was run in `out`."""
     path, content = out / "recipe.json", json.loads(json.dumps(asdict(recipe)))
     if path.is_file() and read_json(path) != content:
-        raise GuardError(f"{out} holds the phases of another recipe: choose another --out, or pass --force")
+        raise GuardError(
+            f"{out} holds the phases of another recipe: choose another --out, or pass --force to begin anew"
+        )
     write_json(path, content)
 
 
@@ -182,9 +229,8 @@ def _record_of(folder: Path) -> RunRecord | None:
 
 
 def _train(
-    phase: Phase,
+    config: RunConfig,
     folder: Path,
-    before: Path | None,
     out: Path,
     recipe: PhasedRecipe,
     observe: Callable[[PhaseEvent], None],
@@ -192,8 +238,7 @@ def _train(
 ) -> RunRecord:
     if list_checkpoints(folder / "checkpoints"):
         return run_training(resume=plan_resume(folder), observe=observe, should_stop=should_stop)
-    config = config_of(phase, before)
-    if before is None and recipe.prompts:
+    if recipe.prompts and not config.start_from:
         _note_samples(out, "untrained", recipe.prompts, prepare(config).language_model)
     return run_training(config, out=folder, observe=observe, should_stop=should_stop)
 

@@ -11,9 +11,9 @@ from ..inference.counts import counts_language_model
 from ..inference.language_model import load
 from ..training.record import SavedRun, read_run
 from .evaluation import Report, evaluate_model, read_with
-from .evaluation_report import share_text, to_dict, to_markdown
+from .evaluation_report import caveats, share_text, to_dict, to_markdown
 from .phases import PhasedRecipe, folder_of, untrained
-from .quiz import GROUPS, Answered, ask, by_group
+from .quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group
 from .report import bullets, count, document, environment, fenced, table
 from .summary import spell
 
@@ -27,7 +27,8 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     runs = [read_run(folder) for folder in folders]
     model, last = load(folders[-1]), runs[-1].config
     questions = () if recipe.questions == "none" else build_world(SIZES[recipe.questions]).questions  # type: ignore[arg-type]
-    report = evaluate_model(model, last.data, questions=questions)
+    max_replies = 0 if questions else 500  # questions say more, and "Tell me something." has many right answers
+    report = evaluate_model(model, last.data, questions=questions, max_replies=max_replies)
     baselines: dict[str, Sequence[Answered]] = {}
     if questions:
         counts = counts_language_model(read_with(model, last.data), boost_futuristic=False)
@@ -87,10 +88,12 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
 def _outcome(report: Report) -> str:
     """The share that matters most, in words: taught facts asked for in words that were never taught."""
     groups = by_group(report.answered)
-    understood, known = (groups.get(name) for name in (GROUPS[1][0], GROUPS[2][0]))
+    understood, known = groups.get(UNDERSTOOD), groups.get(TOLD)
     if understood is None:
         return f"**Validation loss {spell(report.text.loss)} nats per token** on `{report.source}`."
     text = f"**{share_text(understood)} of the taught facts are answered when asked in words that no training held.**"
+    later = [share_text(groups[name], short=True) for name, *_, turn in GROUPS if turn > 1]
+    text += f" As the second, third and fourth question of a conversation: {', '.join(later)}."
     if known is not None:
         text += f" Of facts that were told, but never asked for in training, {share_text(known)}."
     return text
@@ -109,7 +112,7 @@ def _samples(recipe: PhasedRecipe, samples: Mapping[str, Sequence[str]]) -> list
 
 
 def _caveats(report: Report, recipe: PhasedRecipe) -> list[str]:
-    caveats = ["One run with one seed: another seed gives other figures.", *recipe.caveats]
+    lines = ["One run with one seed: another seed gives other figures.", *recipe.caveats, *caveats(report)]
     if report.answered:
-        caveats.append("The world is small and told in few templates: this says nothing of free prose.")
-    return caveats
+        lines.append("The world is small and told in few templates: this says nothing of free prose.")
+    return lines

@@ -39,7 +39,7 @@ def _told(size: Size) -> str:
 
 def _asked(size: Size, *, rehearsed: bool) -> str:
     world = build_world(size)
-    return "\n".join(map(to_text, world.taught + world.rehearsed if rehearsed else world.taught))
+    return "\n".join(map(to_text, world.rehearsed if rehearsed else world.taught))
 
 
 def _world(size: Size, suffix: str) -> dict[str, Builtin]:

@@ -5,15 +5,16 @@
     held-out fact         does it know what it was only told?    both
 
 Every fact is told in every statement of its relation. Facts of a size and templates come from tables.py; the seed
-decides which facts are held out, and nothing else.
+decides which facts are held out, and which turns stand together in a conversation.
 """
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain, islice
 from typing import Literal, get_args
 
 import numpy as np
@@ -30,6 +31,12 @@ REQUEST = "Tell me something."
 
 _ONE_IN = 8
 """One fact in eight is held out."""
+
+_MOST_TURNS = 4
+"""Of a conversation to tune on: at 24 words and marks at most each, all fit in 128 tokens."""
+
+_Exchange = tuple[str, str]
+"""What is said, and the answer."""
 
 
 @dataclass(frozen=True)
@@ -83,20 +90,23 @@ class World:
 
     @cached_property
     def taught(self) -> tuple[Conversation, ...]:
-        """What there is to tune on: taught facts in taught questions."""
-        return tuple(
-            (Message("user", question.text), Message("assistant", question.answer))
-            for question in self.questions
-            if question.taught_fact and question.taught_phrasing
-        )
+        """What there is to tune on: taught facts in taught questions, each once, in conversations of 1 to 4 turns.
 
-    @property
+        Tuned on single questions, a model answers every later one in a chat as it did the first.
+        """
+        return _dealt(self._exchanges, self.seed)
+
+    @cached_property
     def rehearsed(self) -> tuple[Conversation, ...]:
-        """Every statement as the answer to REQUEST: mixed into `taught`, it keeps held-out facts from being forgotten.
+        """The same, and every statement as the answer to REQUEST: it keeps held-out facts from being forgotten.
 
         Tuned on `taught` alone, a model soon answers with the words that it was taught to answer with and no others.
         """
-        return tuple((Message("user", REQUEST), Message("assistant", told)) for told in self.statements)
+        return _dealt([*self._exchanges, *((REQUEST, told) for told in self.statements)], self.seed)
+
+    @property
+    def _exchanges(self) -> list[_Exchange]:
+        return [(asked.text, asked.answer) for asked in self.questions if asked.taught_fact and asked.taught_phrasing]
 
 
 def build_world(size: Size = "medium", seed: int = 1337) -> World:
@@ -126,6 +136,17 @@ def _drawn(relation: Relation, seed: int) -> Iterator[Fact]:
     rng = np.random.default_rng((seed, zlib.crc32(relation.name.encode())))
     n_held = max(1, (len(relation.facts) + _ONE_IN // 2) // _ONE_IN)
     return (relation.facts[i] for i in rng.permutation(len(relation.facts))[:n_held])
+
+
+def _dealt(exchanges: Sequence[_Exchange], seed: int) -> tuple[Conversation, ...]:
+    """Each exchange once, shuffled, as a turn of a conversation of one to four."""
+    rng = np.random.default_rng((seed, zlib.crc32(b"conversations")))
+    shuffled = (exchanges[i] for i in rng.permutation(len(exchanges)))
+    dealt = []
+    while turns := tuple(islice(shuffled, int(rng.integers(1, _MOST_TURNS + 1)))):
+        messages = ((Message("user", asked), Message("assistant", said)) for asked, said in turns)
+        dealt.append(tuple(chain.from_iterable(messages)))
+    return tuple(dealt)
 
 
 def _asked(relation: Relation, fact: Fact, *, taught_fact: bool) -> Iterator[Question]:

@@ -28,6 +28,18 @@ def test_the_other_side_and_the_best_checkpoint_can_be_asked_for(nanochat, run):
     assert "train_loss" in found
 
 
+def test_another_text_is_measured_as_a_whole_and_what_it_has_unknown_may_be_left_out(nanochat, run, tmp_path):
+    (tmp_path / "other.txt").write_text("abba cab\n" * 30, encoding="utf-8")
+    refused = nanochat("eval", "--run", run, "--data", "other.txt")
+    assert refused.code == 3
+    assert "--unknown skip" in refused.err
+    done = nanochat("eval", "--run", run, "--data", "other.txt", "--unknown", "skip", "--json")
+    found = json.loads(done.out)
+    assert (done.code, found["side"]) == (0, "all")
+    assert found["text_bytes"] == 9 * 30 - 30
+    assert found["unknown_share"] > 0
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
@@ -42,6 +54,13 @@ def test_what_cannot_be_measured_is_one_sentence(nanochat, run, words, code, mes
     assert done.code == code
     assert message in done.err
     assert "Traceback" not in done.err
+
+
+def test_a_folder_of_phases_names_the_last_of_them(nanochat, run, tmp_path):
+    (tmp_path / "recipe.json").write_text("{}", encoding="utf-8")
+    done = nanochat("eval", "--run", tmp_path)
+    assert done.code == 3
+    assert f"e.g. {tmp_path / run}" in done.err
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data import load_corpus
+from nanochat.data import ChatTemplate, load_corpus
 from nanochat.data.world import build_world, is_right, matches, normalise
 from nanochat.data.world.tables import Fact, read_relations, render
 from nanochat.errors import ConfigError
@@ -113,21 +113,51 @@ def test_no_question_has_two_answers(large):
     assert {text: right for text, right in answers.items() if len(right) > 1} == {}
 
 
-def test_tuning_asks_taught_facts_in_taught_questions_and_nothing_else(world):
+def turns_of(conversations):
+    """What was asked and answered, conversation after conversation."""
+    assert {m.role for one in conversations for m in one[::2]} == {"user"}
+    assert {m.role for one in conversations for m in one[1::2]} == {"assistant"}
+    return [(one[i].content, one[i + 1].content) for one in conversations for i in range(0, len(one), 2)]
+
+
+def test_tuning_asks_each_taught_fact_once_in_each_taught_question_and_nothing_else(world):
     wanted = [
         (question.text, question.answer)
         for question in world.questions
         if question.taught_fact and question.taught_phrasing
     ]
-    assert [(user.content, assistant.content) for user, assistant in world.taught] == wanted
-    assert {(user.role, assistant.role) for user, assistant in world.taught} == {("user", "assistant")}
+    assert Counter(turns_of(world.taught)) == Counter(wanted)
 
 
 def test_no_tuning_asks_a_held_out_fact_or_in_a_held_out_phrasing(world):
-    asked = {conversation[0].content for conversation in world.taught}
+    asked = {user for user, _ in turns_of(world.taught + world.rehearsed)}
     for question in world.questions:
         if not (question.taught_fact and question.taught_phrasing):
             assert question.text not in asked
+
+
+def test_conversations_have_one_to_four_turns_about_as_many_of_each(world):
+    for conversations in (world.taught, world.rehearsed):
+        lengths = Counter(len(one) // 2 for one in conversations)
+        assert set(lengths) == {1, 2, 3, 4}
+        assert min(lengths.values()) > 0.15 * len(conversations)
+
+
+def test_a_conversation_speaks_of_many_things():
+    """Shuffled: what is asked at a later turn does not follow from what was asked before."""
+    world = build_world("medium")
+    relation = {question.text: question.relation for question in world.questions}
+    neighbours = [(one[i], one[i + 2]) for one in world.taught for i in range(0, len(one) - 2, 2)]
+    n_same = sum(relation[before.content] == relation[after.content] for before, after in neighbours)
+    assert n_same < 0.2 * len(neighbours)
+
+
+def test_the_longest_conversation_fits_in_128_words_and_marks(large):
+    tokenizer = WordTokenizer.train(
+        [message.content for one in large.rehearsed for message in one],
+        special_tokens=ChatTemplate().special_tokens,
+    )
+    assert max(1 + len(ChatTemplate().encode(tokenizer, one)[0]) for one in large.rehearsed) <= 128
 
 
 def test_all_four_kinds_of_question_are_there(world):
@@ -144,7 +174,7 @@ def test_one_fact_in_eight_of_each_relation_is_held_out(world):
 
 def test_held_out_questions_are_asked_in_words_that_were_read(world):
     read = {word for text in world.statements for word in words(text)}
-    read |= {word for conversation in world.taught for message in conversation for word in words(message.content)}
+    read |= {word for asked, _ in turns_of(world.taught) for word in words(asked)}
     asked = {word for question in world.questions for word in words(question.text)}
     assert asked - read == set()
 
@@ -166,12 +196,8 @@ def test_words_as_tokens_give_every_answer_back(large):
 
 def test_the_same_seed_builds_the_same_world_and_another_holds_out_others():
     world, again, other = build_world("medium", 5), build_world("medium", 5), build_world("medium", 6)
-    assert (world.facts, world.held_out, world.taught, world.questions) == (
-        again.facts,
-        again.held_out,
-        again.taught,
-        again.questions,
-    )
+    for name in ("facts", "held_out", "questions", "taught", "rehearsed"):
+        assert getattr(world, name) == getattr(again, name)
     assert other.statements == world.statements
     assert other.held_out != world.held_out
 
@@ -234,12 +260,13 @@ def test_the_world_is_built_in_as_documents_and_as_chat(suffix):
     world = build_world({"-small": "small", "": "medium", "-large": "large"}[suffix])
     corpora = [load_corpus(f"builtin:world{kind}{suffix}") for kind in ("", "-chat", "-rehearsal")]
     assert [corpus.layout for corpus in corpora] == ["documents", "chat", "chat"]
-    assert [corpus.documents for corpus in corpora] == [world.statements, world.taught, world.taught + world.rehearsed]
+    assert [corpus.documents for corpus in corpora] == [world.statements, world.taught, world.rehearsed]
 
 
-def test_rehearsal_tells_every_statement_and_asks_for_none(world):
-    assert [answer.content for _, answer in world.rehearsed] == list(world.statements)
-    (request,) = {user.content for user, _ in world.rehearsed}  # the same for all gives nothing away
+def test_rehearsal_tells_every_statement_once_among_the_questions_and_asks_for_none(world):
+    told = Counter(turns_of(world.rehearsed)) - Counter(turns_of(world.taught))
+    assert Counter(said for _, said in told.elements()) == Counter(world.statements)
+    (request,) = {asked for asked, _ in told}  # the same for all gives nothing away
     read = {word for text in world.statements for word in words(text)}
-    read |= {word for user, _ in world.taught for word in words(user.content)}
+    read |= {word for asked, _ in turns_of(world.taught) for word in words(asked)}
     assert set(words(request)) <= read

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from nanochat.errors import ConfigError, GuardError
-from nanochat.experiments.phases import PhaseStarted, folder_of, read_phases, run_phases
+from nanochat.errors import ConfigError, DataError, GuardError
+from nanochat.experiments.phases import PhaseStarted, configs_of, folder_of, read_phases, run_phases
 from nanochat.experiments.phases_report import write_phases_report
 from nanochat.training.record import read_run
 
@@ -89,8 +89,15 @@ def test_the_report_has_phases_samples_baselines_and_the_outcome_first(recipe, t
         (('name = "answering"', 'name = "reading"'), "two phases of one name"),
         (('name = "answering"', 'name = "../x"'), "phase 2 has name"),
         (('name = "answering"', 'nome = "answering"'), "phase 2 has name=None"),
-        (("[[phase]]", "colour = 1\n[[phase]]"), "no setting .*colour"),
-        (('questions = "world-small"', 'questions = "moon"'), "questions"),
+        (("[[phase]]", "colour = 1\n[[phase]]"), "bad.toml: there is no setting colour"),
+        (('questions = "world-small"', 'questions = "moon"'), "bad.toml: questions='moon' does not fit"),
+        (
+            ('preset = "mini-gpt"', 'presett = "mini-gpt"'),
+            "has an unknown key 'presett': did you mean 'preset'",
+        ),
+        (('preset = "mini-gpt"', 'preset = "minigpt"'), r"phase 1 \(reading\): there is no preset 'minigpt'"),
+        (("n_head = 2", "n_head = 3"), r"phase 1 \(reading\): n_embd=16 is not divisible"),
+        ((', tokenizer = "word"', ""), 'model of characters.* write tokenizer = "word"'),
     ],
 )
 def test_a_bad_recipe_is_one_sentence(tmp_path, change, message):
@@ -101,6 +108,41 @@ def test_a_bad_recipe_is_one_sentence(tmp_path, change, message):
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
         read_phases(path)
+
+
+SECOND = 'data = { source = "builtin:world-chat-small" }'
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "names no text"),
+        ("data = 3", "names no text"),
+        (SECOND + "\nmodel = { n_embd = 32 }", "model.n_embd cannot change here"),
+        (SECOND + '\nmodel_kind = "bigram"', "model_kind=bigram does not fit"),
+        (SECOND[:-1] + ', tokenizer = "bpe" }', "data.tokenizer cannot change here"),
+        (SECOND[:-1] + ", vocab_size = 300 }", "data.vocab_size cannot change here"),
+        (SECOND[:-1] + ", sorce = 1 }", "no setting data.sorce: did you mean 'source'"),
+    ],
+)
+def test_a_later_phase_is_checked_before_the_first_is_trained(tmp_path, line, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(RECIPE.replace(SECOND, line), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"bad\.toml: phase 2 \(answering\).*{message}"):
+        read_phases(path)
+
+
+def test_the_text_of_a_later_phase_is_read_before_the_first_is_trained(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(RECIPE.replace("builtin:world-chat-small", "chat.json"), encoding="utf-8")
+    events = []
+    with pytest.raises(DataError, match=r"there is no file chat\.json"):
+        run_phases(read_phases(path), tmp_path / "out", observe=events.append)
+    assert [type(event) for event in events] == [PhaseStarted], "no step was done"
+
+
+def test_a_later_phase_has_the_tokenizer_of_the_first_in_its_settings(recipe):
+    assert [config.data.tokenizer for config in configs_of(recipe.phases)] == ["word", "word"]
 
 
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
