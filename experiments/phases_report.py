@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ..checkpoints.files import read_json, write_json, write_text
@@ -10,6 +12,7 @@ from ..data.world import build_world
 from ..inference.counts import counts_language_model
 from ..inference.language_model import load
 from ..training.record import SavedRun, read_run
+from .costs import Costs, measure_costs
 from .evaluation import Report, evaluate_model, read_with
 from .evaluation_report import caveats, share_text, to_dict, to_markdown
 from .phases import PhasedRecipe, folder_of, untrained
@@ -33,9 +36,10 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     if questions:
         counts = counts_language_model(read_with(model, last.data), boost_futuristic=False)
         baselines = {"untrained": ask(untrained(last, model), questions), "bigram counts": ask(counts, questions)}
-    write_json(out / "evaluation.json", to_dict(report, baselines))
+    costs = measure_costs(model)
+    write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs)})
     samples = read_json(out / "samples.json") if recipe.prompts else {}
-    write_text(out / "report.md", phases_report(recipe, runs, report, baselines, samples, command))
+    write_text(out / "report.md", phases_report(recipe, runs, report, baselines, samples, costs, command))
     return report
 
 
@@ -45,6 +49,7 @@ def phases_report(
     report: Report,
     baselines: Mapping[str, Sequence[Answered]],
     samples: Mapping[str, Sequence[str]],
+    costs: Costs,
     command: str,
 ) -> str:
     """Markdown, the outcome first."""
@@ -53,12 +58,14 @@ def phases_report(
         _outcome(report),
         "## Phases",
         table(_PHASE_COLUMNS, [_row(phase.about, run) for phase, run in zip(recipe.phases, runs, strict=True)], {3, 4}),
+        *_epochs(runs),
         *[
             f"![Phase {run.path.name}: training and validation loss over the steps.]({run.path.name}/loss.png)"
             for run in runs
         ],
         *_samples(recipe, samples),
         *to_markdown(report, baselines),
+        *_costs(runs, costs),
         "## Reproduce",
         fenced(command, "sh"),
         environment(runs[-1].environment),
@@ -83,6 +90,50 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
         spell(record.mean_loss_last_n),
         spell(record.val_loss),
     )
+
+
+def _epochs(runs: Sequence[SavedRun]) -> list[str]:
+    """The training loss of epochs on the way, of phases that are measured in epochs."""
+    rows = [(run.path.name, epoch, loss) for run in runs for epoch, loss in epoch_losses(run).items()]
+    shown = sorted({epoch for _, epoch, _ in rows if _is_mark(epoch)})
+    if not shown:
+        return []
+    names = list(dict.fromkeys(name for name, *_ in rows))
+    losses = {(name, epoch): spell(loss) for name, epoch, loss in rows}
+    body = [(name, *(losses.get((name, epoch), "-") for epoch in shown)) for name in names]
+    columns = ("training loss of epoch", *map(str, shown))
+    return [table(columns, body, set(range(1, len(columns)))), "Nats per token, the mean over the epoch."]
+
+
+def epoch_losses(run: SavedRun) -> dict[int, float]:
+    """Mean training loss of each whole epoch, from 1, in nats a token; {} for a run that is measured in steps."""
+    epochs, steps = run.config.training.epochs, run.config.training.steps
+    taken: dict[int, list[tuple[float, int]]] = {}
+    for row in run.metrics if epochs else ():
+        if "loss" in row:
+            taken.setdefault(math.ceil(row["step"] * epochs / steps - 1e-9), []).append((row["loss"], row["n_tokens"]))
+    return {
+        epoch: sum(loss * n for loss, n in each) / max(1, sum(n for _, n in each))
+        for epoch, each in sorted(taken.items())
+        if epoch <= epochs
+    }
+
+
+def _is_mark(epoch: int) -> bool:
+    """1, 2, 5, 10, 20, 50, ..."""
+    return str(epoch).rstrip("0") in ("1", "2", "5")
+
+
+def _costs(runs: Sequence[SavedRun], costs: Costs) -> list[str]:
+    records = [run.record for run in runs if run.record is not None]
+    training_s = sum(record.steps / record.steps_per_sec for record in records)
+    rows = [
+        ("training, all phases", f"{training_s:.0f} s"),
+        ("decoding a token", f"{costs.ms_per_token:.2f} ms"),
+        ("memory at most", f"{count(costs.peak_memory_bytes / 2**20)} MiB" if costs.peak_memory_bytes else "unknown"),
+    ]
+    legend = "A token of one text, greedy, with the KV cache; memory of the whole process, evaluation included."
+    return ["## Costs", table(("", "value"), rows, {1}), legend]
 
 
 def _outcome(report: Report) -> str:
