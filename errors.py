@@ -55,7 +55,7 @@ class DivergedError(NanochatError):
 
 
 class SweepError(NanochatError):
-    """Some cells of a sweep failed; the others are on disk."""
+    """Some cells of a sweep diverged, failed or were refused, or are missing; the others are on disk."""
 
     exit_code = 7
 

@@ -70,8 +70,8 @@ def sized(mode: str, seconds: float) -> RunConfig:
     settings = {"eval_every": 0, "eval_tokens": 256, "replicas": 1}
     base = resolve({"preset": "mini-gpt", "mode": mode, "training": {"steps": 50, **settings}})
     base = replace(base, training=replace(base.training, steps=50))
-    per_step = timed(Cell("probe", base)) / 50
-    return replace(base, training=replace(base.training, steps=max(50, round(seconds / per_step))))
+    rate = run_cell(Cell("probe", base)).record.steps_per_sec  # its preparation and validation are not steps
+    return replace(base, training=replace(base.training, steps=max(50, round(seconds * rate))))
 
 
 def timed(cell: Cell) -> float:

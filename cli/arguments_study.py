@@ -39,7 +39,9 @@ def _ablate(
         Literal["grid", "one-at-a-time"] | None, typer.Option(help="All combinations, or single changes.")
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="Runs of each variant; 8, or 3 for models that take long.")] = None,
-    max_cells: Annotated[int | None, typer.Option(help="At most so many cells, drawn at random.")] = None,
+    max_cells: Annotated[
+        int | None, typer.Option(help="At most so many cells, of variants drawn at random; 0 takes all.", metavar="N")
+    ] = None,
     margin: Annotated[float | None, typer.Option(help="A difference worth seeing, in nats.")] = None,
     budget: Annotated[
         Literal["steps", "tokens", "flops"] | None, typer.Option(help="What all variants get the same of.")
@@ -56,6 +58,8 @@ def _ablate(
 
     By default tied with untied heads, with and without input RMSNorm. Started again on the same folder, it goes on
     where it stopped. A study: head-and-norm, norms, positions, activations, optimizers, depth-width or clipping.
+
+    Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
     from ..experiments.axes import parse_axes
     from ..experiments.recipes import Recipe, find_recipe, make_study

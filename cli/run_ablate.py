@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shutil
-from dataclasses import replace
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,25 +14,26 @@ from ..experiments.ablate import AblationConfig, run_ablation
 from ..experiments.answer import answer
 from ..experiments.axes import read
 from ..experiments.budget import share_budget
-from ..experiments.cells import cores, run_cell
-from ..experiments.grid import Cell
+from ..experiments.cells import cores
+from ..experiments.cluster import count_threads
 from ..experiments.lock import folder_locked
 from ..experiments.significance import least_seeds
 from ..experiments.study import Study, read_config
 from ..experiments.study_report import FIGURES, write_study_report
 from ..experiments.summary import VariantSummary, summarise
-from ..models.flops import flops_per_token
-from ..models.parameters import count_parameters
-from ..training.config import RunConfig
 from ..training.prepare import prepare
 from ..training.resolve import resolve
 from .commands import ABLATIONS, AblateCommand
 from .console import StopSignals, print_json, print_result, print_table, say
 from .folders import holds_results, next_folder
-from .sweep_display import SweepDisplay, duration
+from .sweep_display import SweepDisplay, plural
+from .sweep_plan import print_plan
 
 _NAMED = 8
 """Cells that an error names."""
+
+_UNEVEN = 0.01
+"""A variant that misses its budget by a larger share is told of."""
 
 _OURS = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
 
@@ -42,16 +43,16 @@ def execute(command: AblateCommand) -> None:
 
     Raises SweepError where cells did not end well, and SystemExit after Ctrl-C; what is finished is on disk before.
     """
+    base = command.study.base
+    prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
     config = share_budget(command.study)
-    _warn_of_axes(config)
-    for name, reason in config.skipped.items():
-        say(f"note: {name} is left out: {reason}")
-    _warn_of_seeds(config)
+    for remark in (_axes_without_flags, _what_is_left_out, _uneven_budget, _too_few_seeds):
+        for sentence in remark(config):
+            say(f"note: {sentence}")
+    slots = count_threads(command.cluster) if command.cluster else command.jobs or cores()
     if command.dry_run:
-        _plan(config, command.jobs or cores(), as_json=command.json)
+        print_plan(config, slots, cluster=bool(command.cluster), as_json=command.json)
         return
-    base = config.base
-    prepare(base)  # a bad corpus is refused before a folder is made or cleared
     out = command.out or next_folder(ABLATIONS, f"{command.name}-{base.preset}-{_corpus(base.data.source)}")
     _claim(out, config, force=command.force)
     with StopSignals().watched() as stop, SweepDisplay(config) as display:
@@ -62,7 +63,8 @@ def execute(command: AblateCommand) -> None:
     if study.results:
         say(answer(study).replace("**", "").replace("`", ""))
     if study.missing:
-        say(f"{len(study.missing)} cells are still to be run: the same command with --out {out} goes on")
+        are = "cells are" if len(study.missing) > 1 else "cell is"
+        say(f"{len(study.missing)} {are} still to be run: the same command with --out {out} goes on")
         raise SystemExit(stop.exit_code if stop() else SweepError.exit_code)
     bad = [result for result in study.results if not result.is_ok]
     if bad:
@@ -90,57 +92,43 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
         raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
 
 
-def _warn_of_axes(config: AblationConfig) -> None:
+def _axes_without_flags(config: AblationConfig) -> Iterator[str]:
     """A flag for what the study varies has no effect."""
     for axis in config.axes:
         name = axis.rpartition(".")[2]
         if read(config.base, axis) != read(resolve({"preset": config.base.preset}), axis):
-            say(f"note: {name} is an axis of this study, so its flag has no effect")
+            yield f"{name} is an axis of this study, so its flag has no effect"
 
 
-def _warn_of_seeds(config: AblationConfig) -> None:
-    """A study that cannot find anything, however large the difference, should say so before it takes its hours."""
-    comparisons = max(1, len(config.variants) - 1)
-    needed = least_seeds(comparisons)
-    if config.seeds < needed:
-        say(
-            f"note: {config.seeds} seeds cannot show a difference, since the exact test needs {needed} for "
-            f"{comparisons} comparison{'s' if comparisons > 1 else ''}: pass --seeds {needed} for verdicts"
+def _what_is_left_out(config: AblationConfig) -> Iterator[str]:
+    if config.drawn:
+        yield f"{config.drawn}, each variant with all its seeds; without --max-cells all are run"
+    for name, reason in list(config.skipped.items())[:_NAMED]:
+        yield f"{name} is left out: {reason}"
+    if len(config.skipped) > _NAMED:
+        yield f"{len(config.skipped) - _NAMED} more variants are left out: the report lists them"
+
+
+def _uneven_budget(config: AblationConfig) -> Iterator[str]:
+    """Steps are whole, and few of them miss a budget by much."""
+    name, off = max(config.deviations.items(), key=lambda item: abs(item[1]), default=("", 0.0))
+    if abs(off) > _UNEVEN:
+        what = "training tokens" if config.budget == "tokens" else "operations"
+        yield (
+            f"in whole steps {name} gets {abs(off):.1%} {'more' if off > 0 else 'less'} than the budget of "
+            f"{config.budget_asked:,} {what}, and no variant is farther from it: give more --steps to come nearer"
         )
 
 
-def _plan(config: AblationConfig, jobs: int, *, as_json: bool) -> None:
-    """The cells, their size, and how long they will take by a few steps of the baseline and the others' arithmetic."""
-    cells = config.cells()
-    sizes = {name: prepare(variant).config.model for name, variant in config.variants.items()}
-    rows = [
-        {
-            "variant": cell.variant,
-            "seed": cell.config.seed,
-            "steps": cell.config.training.steps,
-            "parameters": count_parameters(sizes[cell.variant].parameters()),
-            "key": cell.key,
-        }
-        for cell in cells
-    ]
-    probe = run_cell(Cell(config.baseline, _short(config.variants[config.baseline])))
-    per_step = 1 / probe.record.steps_per_sec if probe.is_ok else math.nan
-    flops = {name: flops_per_token(model) for name, model in sizes.items()}
-    work = sum(cell.config.training.steps * flops[cell.variant] / flops[config.baseline] for cell in cells)
-    seconds = per_step * work / min(jobs, len(cells))
-    if as_json:
-        known = seconds if math.isfinite(seconds) else None
-        print_json({"cells": rows, "skipped": config.skipped, "jobs": jobs, "predicted_s": known})
-        return
-    print_table(rows)
-    print_result(
-        f"{len(config.variants)} variants x {config.seeds} seeds = {len(cells)} cells, about {duration(seconds)} "
-        f"with --jobs {jobs} (validations aside), {probe.measured.peak_memory_bytes / 2**20:.0f} MiB a process"
-    )
-
-
-def _short(config: RunConfig) -> RunConfig:
-    return replace(config, training=replace(config.training, steps=3, warmup=0, eval_every=0, eval_tokens=64))
+def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
+    """A study that cannot find anything, however large the difference, should say so before it takes its hours."""
+    comparisons = len(config.variants) - 1
+    needed = least_seeds(comparisons)
+    if config.seeds < needed:
+        yield (
+            f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {needed} for "
+            f"{plural(comparisons, 'comparison')}: pass --seeds {needed} for verdicts"
+        )
 
 
 def _corpus(source: str) -> str:
@@ -151,6 +139,8 @@ def _print(study: Study, out: Path, *, as_json: bool) -> None:
     summaries = {summary.name: summary for summary in summarise(study)}
     rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
     files = {name: str(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
+    if not as_json and not any(row["ended"] for row in rows):
+        rows = [{name: value for name, value in row.items() if name != "ended"} for row in rows]
     head = {"mode": study.config.base.mode, "variants": len(study.config.variants), **files}
     if study.results:
         head["report"] = str(out / "report.md")
@@ -164,7 +154,7 @@ def _print(study: Study, out: Path, *, as_json: bool) -> None:
 
 def _row(summary: VariantSummary) -> dict[str, Any]:
     """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
-    record, loss = summary.results[0].record, summary.val_loss
+    record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
     means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
     figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
     final, last_n, steps, tokens, val, spread = (
@@ -183,4 +173,5 @@ def _row(summary: VariantSummary) -> dict[str, Any]:
         "seeds": len(summary.ok),
         "val_loss": val,
         "val_loss_ci95": spread,
+        "ended": summary.ending,
     }

@@ -55,7 +55,7 @@ class SweepDisplay:
         elif isinstance(event, CellDone):
             self._done(event)
         elif isinstance(event, CellDamaged):
-            self.console.say(f"  {event.reason}; it is run again")
+            self.console.say(f"  {event.reason}; its cell is run again")
 
     def table(self) -> Group:
         """Variants with what is done, at work, and found so far; a line with the time."""
@@ -108,3 +108,8 @@ def duration(seconds: float) -> str:
     if not minutes:
         return f"{rest} s"
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plural(n: int, what: str) -> str:
+    """`1 seed`, `1,000 seeds`."""
+    return f"{n:,} {what}" + ("" if n == 1 else "s")

@@ -15,6 +15,7 @@ from .lock import folder_locked
 from .study import (
     CellDamaged,
     Study,
+    check_places,
     find_result,
     read_config,
     read_study,
@@ -89,8 +90,9 @@ def run_ablation(
                 observe(CellDone(result, numbers[cell.key], len(cells), True))
             else:
                 missing.append(cell)
+        check_places(missing, out)
         if missing:
-            check_data(missing[0])
+            read_data(missing[0].config.data)  # text that all cells read and none can: not one could begin
         sweep = (
             run_on_cluster(missing, cluster, should_stop=should_stop)
             if cluster and missing
@@ -105,12 +107,6 @@ def run_ablation(
         study = read_study(out)
         write_tables(study, out)
     return study
-
-
-def check_data(cell: Cell) -> None:
-    """Raises DataError, TokenizerError where the text that all cells read cannot be read: no cell could begin."""
-    data = cell.config.data
-    read_data(data)
 
 
 def _run(

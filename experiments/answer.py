@@ -6,32 +6,35 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from .comparisons import Comparison, compare, effects
+from .comparisons import Comparison, compare
+from .effects import effects
 from .study import Study
-from .summary import VariantSummary, is_sound, spell, summarise
+from .summary import VariantSummary, is_sound, part, spell, summarise
 
-_NAMED = 4
+_NAMED = 5
 """Variants that the answer names one by one; of more it gives the count."""
 
 
 def headline(study: Study) -> str:
     """The finding in a line or two, for a figure."""
-    ranking, found = _ranking(study), _by_name(compare(study))
+    ranking, found = _ranking(study), compare(study)
     if not ranking:
         return "No variant ended well with every seed"
     best, base = ranking[0].name, study.config.baseline
     if not found:
         return f"{best} ends at {spell(ranking[0].val_loss.mean)} nats"
     if best == base:
-        n_worse = sum(one.word == "worse" for one in found.values())
-        proved = "worse, each of them" if n_worse == len(found) else f"{n_worse} of {len(found)} shown to be worse"
-        return f"No variant beats {base}: {proved}"
-    one = found[best]
+        return of_the_sound(study, ranking, _baseline_headline(base, found))
+    one = _by_name(found)[best]
     if one.word == "better":
         return f"{best} beats {base} by {spell(-one.interval.mean)} nats"
-    if one.word == "no difference seen":
-        return f"No variant beats {base}: no difference seen to {best}"
-    return f"{best} ends lowest, but is not shown to beat {base}: {one.verdict}"
+    return of_the_sound(study, ranking, f"{best} ends lowest, but is not shown to beat {base}: {one.verdict}")
+
+
+def of_the_sound(study: Study, ranking: Sequence[VariantSummary], finding: str) -> str:
+    """The finding, with a word on the variants that it is not about: those with a run that ended badly."""
+    is_all = len(ranking) == len({result.cell.variant for result in study.results})
+    return finding if is_all or not ranking else f"Of those that ended well with every seed: {finding}"
 
 
 def answer(study: Study) -> str:
@@ -39,46 +42,57 @@ def answer(study: Study) -> str:
     ranking, found = _ranking(study), compare(study)
     if not ranking:
         return "None: no variant that was run ended well with every seed."
-    best, base, named = ranking[0], study.config.baseline, _by_name(found)
-    text = f"`{best.name}` ends lowest, at {interval_text(best)} nats per token"
-    if len(found) > 1 and all(one.word == "too few seeds" for one in found):
-        needed = max(one.seeds_needed or 0 for one in found)
-        text += f"; **too few seeds** to say more: the exact test needs {needed} for {len(found)} comparisons."
-        return text
-    if best.name == base:
-        text += ", and is the baseline."
-    elif named[best.name].reason:
-        text += f"; it cannot be compared with the baseline `{base}`, since {named[best.name].reason}."
-    else:
-        text += f"; against the baseline `{base}`: {difference_text(named[best.name])}."
-    others = [one for one in found if one.variant != best.name]
-    if 0 < len(others) <= _NAMED:
-        text += " Against the baseline, " if best.name == base else " The others: "
-        text += "; ".join(f"`{one.variant}` {difference_text(one)}" for one in others) + "."
-    elif others:
+    best, base = ranking[0], study.config.baseline
+    if found and all(one.word == "identical" and not one.left_out for one in found):
+        return f"Nothing changes: every variant ends, seed by seed, where the baseline `{base}` does, {_at(best)}."
+    is_base, among = best.name == base, _among(study, ranking)
+    who = f"No variant{among} ends lower than the baseline `{base}`" if is_base else f"`{best.name}` ends lowest{among}"
+    text = f"{who}, {_at(best)}"
+    compared = [one for one in found if one.word != "not comparable"]
+    if len(compared) > 1 and all(one.word == "too few seeds" for one in compared):
+        needed = max(one.seeds_needed for one in compared)
+        text += f"; **too few seeds** to say more: the exact test needs {needed} for {len(compared)} comparisons."
+        return f"{text}{_not_compared(found)}"
+    text += "." if is_base else f"; against the baseline `{base}`: {difference_text(_by_name(found)[best.name])}."
+    others = [one for one in compared if one.variant != best.name]
+    text += _listed("Against the baseline," if is_base else "The others:", others)
+    if len(others) > _NAMED:
         words = Counter(one.word for one in others)
         text += " Of the others, " + ", ".join(f"{n} {word}" for word, n in words.most_common()) + "."
-    axes = effects(study)
-    if 0 < len(axes) <= _NAMED:
-        text += " On average over the other axes: "
-        text += "; ".join(f"`{one.variant}` {difference_text(one)}" for one in axes) + "."
-    return text
+    axes = [one for one in effects(study) if one.word != "not comparable"]
+    text += _not_compared([one for one in found if one.variant != best.name])
+    text += _listed("On average over the other axes:", axes)
+    tested = any(one.word in ("better", "worse") for one in [*found, *axes])
+    return text + (" (95 % t intervals; p of the exact test, corrected by Holm's method.)" if tested else "")
 
 
 def difference_text(one: Comparison) -> str:
-    """`**better** by 0.0123 (0.0101 to 0.0145, p = 0.023)`: the word, the mean, its 95 % interval, the corrected p."""
+    """`**better** by 0.0123 (0.0101 to 0.0145, p = 0.023)`: the word, the mean, its 95 % interval, the corrected p.
+
+    What was left out follows, and for an axis how far its effect reaches in single combinations of the others where
+    it is not of one sign.
+    """
     interval = one.interval
-    if one.reason or one.word == "identical":
+    if one.word == "not comparable":
         return f"**{one.verdict}**"
+    remarks, by = [], ""
     if one.word in ("better", "worse"):
-        near, far = sorted((abs(interval.low), abs(interval.high)))
-        return (
-            f"**{one.word}** by {spell(abs(interval.mean))} ({spell(near)} to {spell(far)}, p = {p_text(one.p_holm)})"
-        )
-    needs = f"; needs {one.seeds_needed} seeds" if one.seeds_needed else ""
-    return (
-        f"**{one.word}** ({interval_of(one) if math.isfinite(interval.half_width) else signed(interval.mean)}{needs})"
-    )
+        sign = -1 if one.word == "better" else 1
+        near, far = sorted((sign * interval.low, sign * interval.high))
+        by = f" by {spell(abs(interval.mean))}"
+        remarks = [f"{spell(near)} to {spell(far)}", f"p = {p_text(one.p_holm)}"]
+    elif one.word != "identical":
+        remarks = [interval_of(one) if math.isfinite(interval.half_width) else signed(interval.mean)]
+        remarks += [f"needs {one.needed}"] if one.seeds_needed else []
+    remarks += one.left_out
+    if one.contexts and min(one.contexts) < 0 < max(one.contexts):
+        remarks.append(f"in single combinations {range_of(one.contexts)}")
+    return f"**{one.word}**{by}" + (f" ({', '.join(remarks)})" if remarks else "")
+
+
+def range_of(values: Sequence[float]) -> str:
+    """`-0.4004 to +0.0024`, the lowest and the highest; one of them where they read the same."""
+    return " to ".join(dict.fromkeys(map(signed, (min(values), max(values)))))
 
 
 def interval_of(one: Comparison) -> str:
@@ -88,7 +102,7 @@ def interval_of(one: Comparison) -> str:
 
 
 def interval_text(summary: VariantSummary) -> str:
-    """`2.4512 ± 0.0012`; without the second where there is one seed."""
+    """`2.4512 ± 0.0012`; without the second where there is one seed, a dash where there is none."""
     interval = summary.val_loss
     return spell(interval.mean) + (f" ± {spell(interval.half_width)}" if math.isfinite(interval.half_width) else "")
 
@@ -104,6 +118,51 @@ def signed(number: float) -> str:
 def p_text(p: float) -> str:
     """Two figures: `0.023`, `0.0078`, `1`; a dash for nan."""
     return "-" if math.isnan(p) else f"{p:.2g}" if p >= 0.0001 else "< 0.0001"
+
+
+def _baseline_headline(base: str, found: Sequence[Comparison]) -> str:
+    """The baseline ends lowest."""
+    words = Counter(one.word for one in found)
+    if words["worse"] == len(found):
+        by = f" by {spell(found[0].interval.mean)} nats" if len(found) == 1 else ""
+        return f"{_all_of(found, 'All other variants are')} worse than {base}{by}"
+    if words["worse"]:
+        return f"No variant is shown to beat {base}; {words['worse']} of {len(found)} are shown to be worse"
+    if words["identical"] == len(found):
+        return f"{_all_of(found, 'All variants are')} identical to {base}"
+    why = f": {found[0].verdict}" if len({one.verdict for one in found}) == 1 else ""
+    return f"{base} ends lowest, but no difference is shown{why}"
+
+
+def _all_of(found: Sequence[Comparison], many: str) -> str:
+    return many if len(found) > 1 else f"{found[0].variant} is"
+
+
+def _at(summary: VariantSummary) -> str:
+    return f"at {interval_text(summary)} nats per token"
+
+
+def _among(study: Study, ranking: Sequence[VariantSummary]) -> str:
+    """What the best is the best of, where that is not the whole study."""
+    n_run = len({result.cell.variant for result in study.results})
+    words = " of those that ended well with every seed" if len(ranking) < n_run else ""
+    if study.missing:
+        words += f" so far ({part(len(study.results), len(study.results) + len(study.missing))} cells)"
+    return words
+
+
+def _listed(words: str, comparisons: Sequence[Comparison]) -> str:
+    """All of them, if they are few enough to be read in a sentence."""
+    if not 0 < len(comparisons) <= _NAMED:
+        return ""
+    return f" {words} {'; '.join(f'`{one.variant}` {difference_text(one)}' for one in comparisons)}."
+
+
+def _not_compared(found: Sequence[Comparison]) -> str:
+    missed = [one for one in found if one.word == "not comparable"]
+    if len(missed) > _NAMED:
+        return f" {len(missed)} could not be compared."
+    return f" Not compared: {'; '.join(f'`{one.variant}` ({one.reason})' for one in missed)}." if missed else ""
 
 
 def _ranking(study: Study) -> list[VariantSummary]:

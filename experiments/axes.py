@@ -15,32 +15,35 @@ from ..training.config import DataConfig, RunConfig, TrainingConfig
 from ..training.resolve import find_section
 from ..validation import nearest
 
-_REFUSED = {
-    "seed": "every variant runs with the same seeds: give the number of seeds instead",
-    "preset": "a preset is where all cells start from: run one study a preset",
-    "model_kind": "a kind of model is a preset of its own: run one study a kind",
-    "data.source": "it changes the validation text, and losses on different texts cannot be compared",
-    "data.layout": "it changes the validation text, and losses on different texts cannot be compared",
-    "data.unknown": "it changes the validation text, and losses on different texts cannot be compared",
-    "data.val_fraction": "it changes the validation text, and losses on different texts cannot be compared",
-    "data.text_field": "it changes the validation text, and losses on different texts cannot be compared",
-    "data.tokenizer": "it changes the tokens, and losses of different tokens cannot be compared",
-    "data.vocab_size": "it changes the tokens, and losses of different tokens cannot be compared",
-    "data.min_count": "it changes the tokens, and losses of different tokens cannot be compared",
-    "data.loss_on": "it changes which tokens count, and losses on different tokens cannot be compared",
-    "data.cache": "it changes where tokens are kept, not what is learned",
-    "training.eval_tokens": "it changes the validation text, and losses on different texts cannot be compared",
-    "training.eval_every": "it changes what is looked at, not what is learned",
-    "training.sample_every": "it changes what is looked at, not what is learned",
-    "training.checkpoint_every": "it changes what is kept, not what is learned",
-    "training.max_memory_growth": "it changes when a run is refused, not what is learned",
+_NO_AXIS = {
+    "every variant runs with the same seeds: give the number of seeds instead": "seed",
+    "a preset is where all cells start from: run one study a preset": "preset",
+    "a kind of model is a preset of its own: run one study a kind": "model_kind",
+    "the text decides it, whatever is given": "model.vocab_size",
+    "it changes the validation text, and losses on different texts cannot be compared": (
+        "data.source data.layout data.unknown data.val_fraction data.text_field data.style training.eval_tokens"
+    ),
+    "it changes the tokens, and losses of different tokens cannot be compared": (
+        "data.tokenizer data.vocab_size data.min_count start_from partial"
+    ),
+    "it changes which tokens count, and losses on different tokens cannot be compared": "data.loss_on",
+    "it ends runs by the validation loss that is to be compared: compare training.steps": "training.patience",
+    "it changes what a run shows or keeps, not what is learned": (
+        "training.eval_every training.sample_every training.checkpoint_every training.keep_last "
+        "training.checkpoint_format data.cache"
+    ),
+    "it changes when a run is called diverged or refused, not what is learned": (
+        "training.max_loss training.max_gradient training.max_weight training.max_memory_growth"
+    ),
 }
+_REFUSED = {path: reason for reason, paths in _NO_AXIS.items() for path in paths.split()}
 """Fields that are no axis, and why."""
 
 _ADAM = ("adam", "adamw", "muon")
 _NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {
     "dtype": ("mode", ("tensor",)),
     "training.replicas": ("mode", ("tensor",)),
+    "training.steps": ("training.epochs", (0.0,)),
     "training.momentum": ("training.optimizer", ("sgd", "muon")),
     "training.beta1": ("training.optimizer", _ADAM),
     "training.beta2": ("training.optimizer", _ADAM),
@@ -70,17 +73,27 @@ def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
     if not axes:
         raise ConfigError("an ablation without axes compares nothing: name a field and its values")
     for path, values in axes.items():
-        hint = _hint(path, base)
-        if not values or len(set(map(repr, values))) < len(values):
+        hint = hint_of(path, base)
+        meant = [convert(path, value, hint) for value in values]
+        if not meant or len(set(meant)) < len(meant):
             raise ConfigError(f"axis {path}={list(values)} is empty or repeats a value: give each value once")
-        for value in values:
-            convert(path, value, hint)
+        if len(meant) == 1:
+            only = json.dumps(meant[0])
+            raise ConfigError(
+                f"axis {path} has one value, {only}, and nothing to compare it with: give another, or "
+                f"--set {path}={only} to set it for all variants"
+            )
+    n_tokens = base.training.eval_tokens
+    if "model.block_size" in axes and n_tokens:
+        raise ConfigError(
+            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
+            "add --set eval_tokens=0, which takes all of them"
+        )
     for path, (other, wanted) in _NEEDS.items():
         possible = axes.get(other, (read(base, other),)) if path in axes else wanted
         if not set(possible) & set(wanted):
-            raise ConfigError(
-                f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={' or '.join(wanted)}"
-            )
+            needed = " or ".join(map(str, wanted))
+            raise ConfigError(f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={needed}")
 
 
 def idle_axis(settings: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> str | None:
@@ -114,9 +127,23 @@ def full_path(name: str) -> str:
     return f"{section}.{name}" if section else name
 
 
-def hint_of(path: str, config: RunConfig) -> Any:
-    """The type of a field, by its dotted path. Raises ConfigError on a path that leads nowhere."""
-    return _hint(path, config)
+def hint_of(path: str, base: RunConfig) -> Any:
+    """The type of a field, by its dotted path. Raises ConfigError on one that is no axis, or leads nowhere."""
+    if path in _REFUSED:
+        raise ConfigError(f"{path} is no axis: {_REFUSED[path]}")
+    section, _, name = path.rpartition(".")
+    kinds: dict[str, type] = {"": RunConfig, "model": type(base.model), "data": DataConfig, "training": TrainingConfig}
+    if section not in kinds or (section, name) in (("", "model"), ("", "data"), ("", "training")):
+        raise ConfigError(f"there is no setting {path}: write e.g. model.norm or training.lr")
+    known = [field.name for field in fields(kinds[section])]
+    if name not in known:
+        if section == "model" and name in {field.name for kind in (GPTConfig, BigramConfig) for field in fields(kind)}:
+            raise ConfigError(
+                f"axis {path} has no effect on a {base.model_kind}, which has no such part: choose one of "
+                f"{', '.join(known)}, or another --model-kind"
+            )
+        raise ConfigError(f"there is no setting {path}: {nearest(name, known)}")
+    return _hints(kinds[section])[name]
 
 
 def read(config: RunConfig, path: str) -> Any:
@@ -140,24 +167,6 @@ def _value(word: str) -> Any:
         return json.loads(word)
     except ValueError:
         return word
-
-
-def _hint(path: str, base: RunConfig) -> Any:
-    if path in _REFUSED:
-        raise ConfigError(f"{path} is no axis: {_REFUSED[path]}")
-    section, _, name = path.rpartition(".")
-    kinds: dict[str, type] = {"": RunConfig, "model": type(base.model), "data": DataConfig, "training": TrainingConfig}
-    if section not in kinds or (section, name) in (("", "model"), ("", "data"), ("", "training")):
-        raise ConfigError(f"there is no setting {path}: write e.g. model.norm or training.lr")
-    known = [field.name for field in fields(kinds[section])]
-    if name not in known:
-        if section == "model" and name in {field.name for kind in (GPTConfig, BigramConfig) for field in fields(kind)}:
-            raise ConfigError(
-                f"axis {path} has no effect on a {base.model_kind}, which has no such part: choose one of "
-                f"{', '.join(known)}, or another --model-kind"
-            )
-        raise ConfigError(f"there is no setting {path}: {nearest(name, known)}")
-    return _hints(kinds[section])[name]
 
 
 @cache

@@ -4,37 +4,41 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
-from .axes import read
-from .cells import CellResult
-from .grid import variant_name
-from .significance import bootstrap_interval, holm, least_seeds, paired_t_p, seeds_needed, sign_flip_p
-from .statistics import Interval, mean, standard_deviation, t_interval
+from .significance import MOST_SEEDS, bootstrap_interval, holm, least_seeds, paired_t_p, seeds_needed, sign_flip_p
+from .statistics import Interval, standard_deviation, t_interval
 from .study import Study
+from .summary import VariantSummary, part, summarise
 
 ALPHA = 0.05
 Word = Literal["better", "worse", "no difference seen", "too noisy", "too few seeds", "identical", "not comparable"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """A variant minus the baseline, in nats a token of final validation loss: below 0 is better."""
 
     variant: str
     differences: tuple[float, ...]
-    """One a seed that ended well in both."""
+    """One a seed, of the seeds with a pair of runs that both ended well."""
+    n_pairs: int
+    """Pairs of runs that the differences are made of."""
+    n_planned: int
+    """Pairs there would be, had every run been possible, made, and ended well."""
     p_t: float
     """Of the paired t-test."""
     p_exact: float
     """Of the sign-flip test, which decides."""
-    p_holm: float
+    p_holm: float = math.nan
     """p_exact corrected for all comparisons of the study."""
-    word: Word
+    word: Word = "not comparable"
     seeds_needed: int = 0
     """With which the study could have told; 0 where it could, or where no number can say."""
     reason: str = ""
-    """Why it is not comparable."""
+    """How the runs ended that leave pairs incomplete."""
+    contexts: tuple[float, ...] = ()
+    """Of an axis (effects.py): the mean difference in each combination of the other axes."""
 
     @property
     def interval(self) -> Interval:
@@ -47,19 +51,40 @@ class Comparison:
         return bootstrap_interval(self.differences)
 
     @property
+    def pairs(self) -> str:
+        """`8`, or `7 of 8` where one is left out."""
+        return part(self.n_pairs, self.n_planned)
+
+    @property
     def verdict(self) -> str:
-        """The word, and the number of seeds that would be needed where there were not enough."""
-        if self.reason:
+        """The word, what it lacks, and what was left out: `too few seeds (needs 6 seeds)`, `better (7 of 8 pairs)`."""
+        if self.word == "not comparable":
             return self.reason
-        return f"{self.word} (needs {self.seeds_needed} seeds)" if self.seeds_needed else self.word
+        remarks = [f"needs {self.needed}"] if self.seeds_needed else []
+        remarks += self.left_out
+        return f"{self.word} ({'; '.join(remarks)})" if remarks else self.word
+
+    @property
+    def needed(self) -> str:
+        """`7 seeds`, `1,000 seeds or more`."""
+        return f"{self.seeds_needed:,} seeds" + (" or more" if self.seeds_needed >= MOST_SEEDS else "")
+
+    @property
+    def left_out(self) -> list[str]:
+        """What the pairs lack: `7 of 8 pairs`, `1 of 8 diverged`; empty if nothing."""
+        return [f"{self.pairs} pairs"] * (self.n_pairs < self.n_planned) + [self.reason] * bool(self.reason)
 
 
 def compare(study: Study) -> list[Comparison]:
-    """Every variant but the baseline, in the order of the grid."""
-    by_variant = {name: _by_seed(study, name) for name in study.config.variants}
-    baseline = by_variant.pop(study.config.baseline)
-    found = [_measure(name, results, baseline) for name, results in by_variant.items()]
-    return judge(found, margin=study.config.margin)
+    """Every variant but the baseline, in the order of the grid.
+
+    A pair is two runs with the same seed that both ended well. Where one did not, or is not run yet, the pair is left
+    out, and the comparison says so: it is of the seeds with which both end well.
+    """
+    summaries = {summary.name: summary for summary in summarise(study)}
+    baseline = summaries[study.config.baseline]
+    others = [summaries[name] for name in study.config.variants if name != baseline.name]
+    return judge([_measure(one, baseline, study.config.seeds) for one in others], margin=study.config.margin)
 
 
 def judge(comparisons: list[Comparison], *, margin: float) -> list[Comparison]:
@@ -75,16 +100,22 @@ def judge(comparisons: list[Comparison], *, margin: float) -> list[Comparison]:
     return [_judge(replace(one, p_holm=p), n_asked, margin) for one, p in zip(comparisons, corrected, strict=True)]
 
 
+def tested(variant: str, differences: tuple[float, ...], **fields: Any) -> Comparison:
+    """A comparison with its tests, for judge() to correct and put into words."""
+    p_t, p_exact = paired_t_p(differences), sign_flip_p(differences)
+    return Comparison(variant=variant, differences=differences, p_t=p_t, p_exact=p_exact, **fields)
+
+
 def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
     n, interval = len(one.differences), one.interval
-    if one.reason:
+    if n == 0:
         return one
     if not any(one.differences):
         return replace(one, word="identical")
-    if n < least_seeds(n_asked, ALPHA):
-        return replace(one, word="too few seeds", seeds_needed=least_seeds(n_asked, ALPHA))
     if one.p_holm <= ALPHA:
         return replace(one, word="better" if interval.mean < 0 else "worse")
+    if n < least_seeds(n_asked, ALPHA):
+        return replace(one, word="too few seeds", seeds_needed=least_seeds(n_asked, ALPHA))
     if -margin < interval.low and interval.high < margin:
         return replace(one, word="no difference seen")
     effect = max(margin, abs(interval.mean)) / standard_deviation(one.differences)
@@ -92,52 +123,16 @@ def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
     return replace(one, word="too noisy", seeds_needed=max(needed, n + 1))
 
 
-def _measure(name: str, results: dict[int, CellResult], baseline: dict[int, CellResult]) -> Comparison:
-    pairs = [seed for seed in sorted(baseline) if seed in results]
-    sound = [seed for seed in pairs if baseline[seed].is_ok and results[seed].is_ok]
-    differences = tuple(results[seed].record.val_loss - baseline[seed].record.val_loss for seed in sound)
-    bad = [results[seed].record.status for seed in pairs if not results[seed].is_ok]
-    reason = ""
-    if bad:
-        status = "diverged" if "ok" in bad else bad[0]  # "ok" with a loss that is no number
-        reason = f"{status} ({len(bad)} of {len(pairs)})"
-    elif len(sound) < len(pairs):
-        reason = "the baseline did not end well"
-    elif not pairs:
-        reason = "not run"
-    word: Word = "not comparable" if reason else "too few seeds"
-    p_t, p_exact = (math.nan, math.nan) if reason else (paired_t_p(differences), sign_flip_p(differences))
-    return Comparison(name, differences, p_t, p_exact, math.nan, word, reason=reason)
+def _measure(one: VariantSummary, baseline: VariantSummary, n_seeds: int) -> Comparison:
+    ours, theirs = _losses(one), _losses(baseline)
+    differences = tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
+    reasons = [one.ending] if one.ending else []
+    reasons += [f"baseline: {baseline.ending}"] if baseline.ending else []
+    if not differences and not reasons:
+        reasons = ["not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both"]
+    n = len(differences)
+    return tested(one.name, differences, n_pairs=n, n_planned=n_seeds, reason="; ".join(reasons))
 
 
-def _by_seed(study: Study, variant: str) -> dict[int, CellResult]:
-    return {result.cell.config.seed: result for result in study.results if result.cell.variant == variant}
-
-
-def effects(study: Study) -> list[Comparison]:
-    """What each value of an axis does on average over the other axes, against the axis's first value, seed by seed.
-
-    A difference is the mean over all pairs of variants that differ in this axis only and ended well with every seed;
-    empty for a study of one axis, or of single changes, which compare() says already.
-    """
-    config = study.config
-    if len(config.axes) < 2 or config.design != "grid":
-        return []
-    sound = {name: _by_seed(study, name) for name in config.variants}
-    sound = {name: found for name, found in sound.items() if found and all(one.is_ok for one in found.values())}
-    places = {tuple(read(config.variants[name], path) for path in config.axes): found for name, found in sound.items()}
-    found = []
-    for i, (path, values) in enumerate(config.axes.items()):
-        for value in values[1:]:
-            moved = {place: (*place[:i], values[0], *place[i + 1 :]) for place in places if place[i] == value}
-            pairs = [(places[there], places[place]) for place, there in moved.items() if there in places]
-            found.append(_average(variant_name({path: value}), pairs))
-    return judge(found, margin=config.margin)
-
-
-def _average(name: str, pairs: list[tuple[dict[int, CellResult], dict[int, CellResult]]]) -> Comparison:
-    seeds = sorted(set.intersection(*(set(a) & set(b) for a, b in pairs))) if pairs else []
-    differences = tuple(mean([b[seed].record.val_loss - a[seed].record.val_loss for a, b in pairs]) for seed in seeds)
-    if not differences:
-        return Comparison(name, (), math.nan, math.nan, math.nan, "not comparable", reason="no pair of runs to compare")
-    return Comparison(name, differences, paired_t_p(differences), sign_flip_p(differences), math.nan, "too few seeds")
+def _losses(summary: VariantSummary) -> dict[int, float]:
+    return {result.cell.config.seed: result.record.val_loss for result in summary.ok}

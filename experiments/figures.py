@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ VAL_LOSS_LABEL = "validation loss (nats per token)"
 
 _STYLE = {
     "font.family": "DejaVu Sans",  # comes with matplotlib: the same letters on every machine
-    "font.size": 11,
+    "font.size": 10,
     "text.color": INK,
     "axes.labelcolor": INK,
     "axes.edgecolor": "#BBBBBB",
@@ -42,12 +43,13 @@ _STYLE = {
     "xtick.color": "#666666",
     "ytick.color": "#666666",
     "lines.solid_capstyle": "round",
-    "legend.framealpha": 0.85,
-    "legend.edgecolor": "white",
-    "legend.fancybox": False,
+    "legend.frameon": False,
 }
-_DPI = 150
-_LABEL_GAP = 0.062  # of the height of the axes, between two labels
+_WIDTH, _DPI = 6.0, 200
+"""Inches: in a column of a paper, 3.3 inches, the letters are still 5 points high. 1,200 pixels."""
+_LABEL_GAP = 0.058  # of the height of the axes, for each line of the labels
+_LABEL_WIDTH = 31  # letters; longer names take two lines
+_MOST_MARKS = 25  # validations of a curve that are marked
 _EXPLODED = 20  # times the smallest loss: beyond that a linear axis shows nothing else
 
 
@@ -79,7 +81,7 @@ def loss_curve(run: SavedRun) -> Figure:
         axes.set(xlabel="step", ylabel=LOSS_LABEL)
         fit(axes, [*losses, *validations])
         if len(losses) or len(validations):
-            axes.legend(loc="upper right")
+            _legend_above(axes)
     return figure
 
 
@@ -98,7 +100,7 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
         draw_lines(axes, lines)
         axes.plot([], [], color=FAINT, linewidth=2, marker="o", markersize=5, label="validation")
         axes.plot([], [], color=FAINT, alpha=0.5, linewidth=1, label="training, smoothed")
-        axes.legend(loc="upper right")
+        _legend_above(axes)
     return figure
 
 
@@ -141,7 +143,7 @@ def smoothed(losses: np.ndarray) -> tuple[np.ndarray, int]:
 
 @contextmanager
 def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
-    """A figure 8 inches wide in the style of the house, with one pair of axes."""
+    """A figure 6 inches wide in the style of the house, with one pair of axes."""
     with empty_canvas(height) as figure:
         yield figure, figure.add_subplot()
 
@@ -154,7 +156,7 @@ def empty_canvas(height: float) -> Iterator[Figure]:
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     with _styled():
-        figure = Figure(figsize=(8, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
+        figure = Figure(figsize=(_WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
         FigureCanvasAgg(figure)
         yield figure
 
@@ -171,8 +173,9 @@ def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
     """Curves with bands, each named at the right; dots lead there from a curve that ends before."""
     last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
     for i, line in enumerate(lines):
-        style = "-" if i < len(COLORS) else "--"
-        axes.plot(line.steps, line.losses, style, color=color(i), linewidth=2, marker="o", markersize=4)
+        style = _style_of(i)
+        mark = "o" if len(line.steps) <= _MOST_MARKS else None
+        axes.plot(line.steps, line.losses, style, color=color(i), linewidth=1.8, marker=mark, markersize=3.5)
         if line.low is not None and line.high is not None:
             axes.fill_between(line.steps, line.low, line.high, color=color(i), alpha=0.15, linewidth=0)
         if len(line.steps) and line.steps[-1] < last:
@@ -188,12 +191,14 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
     for i, line in enumerate(lines):
         if len(line.losses):
             height = float(to_height.transform((line.steps[-1], line.losses[-1]))[1])
-            ends.append((min(max(height, 0.0), 1.0), i, line.label))
+            ends.append((min(max(height, 0.0), 1.0), i, folded(line.label)))
     ends.sort()
-    for height, (true_height, i, label) in zip(spread([end[0] for end in ends], _LABEL_GAP), ends, strict=True):
-        style: dict[str, Any] = {"color": color(i), "linewidth": 0.9, "clip_on": False}
-        axes.plot([1.0, 1.025], [true_height, height], transform=axes.transAxes, **style)
-        axes.text(1.035, height, label, transform=axes.transAxes, color=color(i), va="center", fontsize=10)
+    gap = _LABEL_GAP * max((label.count("\n") + 1 for _, _, label in ends), default=1)
+    for height, (true_height, i, label) in zip(spread([end[0] for end in ends], gap), ends, strict=True):
+        style: dict[str, Any] = {"color": color(i), "linewidth": 1.4, "clip_on": False}
+        style["linestyle"] = _style_of(i)
+        axes.plot([1.0, 1.04, 1.07], [true_height, height, height], transform=axes.transAxes, **style)
+        axes.text(1.08, height, label, transform=axes.transAxes, color=INK, va="center", fontsize=8.5, linespacing=1)
 
 
 def spread(heights: Sequence[float], gap: float) -> list[float]:
@@ -232,12 +237,21 @@ def fit(axes: Axes, losses: Sequence[float]) -> None:
 
 def title(figure: Figure, text: str) -> None:
     """Over the whole figure, from its left edge, in as many lines as it takes."""
-    figure.suptitle("\n".join(wrap(text, 68)), x=0.012, ha="left", fontsize=13, fontweight="bold")
+    figure.suptitle(_balanced(text, 60), x=0.016, ha="left", fontsize=11, fontweight="bold")
 
 
 def note(figure: Figure, text: str) -> None:
     """How to read the marks, in small print at the foot."""
-    figure.supxlabel(text, x=0.012, ha="left", fontsize=9, color=FAINT)
+    figure.supxlabel(_balanced(text, 104), x=0.016, ha="left", fontsize=7.5, color=FAINT)
+
+
+def folded(name: str) -> str:
+    """The name of a variant in two lines if it is long, broken before the setting nearest to its middle."""
+    ends = [match.end() for match in re.finditer("=[^_=]+_| ", name)] or [m.end() for m in re.finditer("_", name)]
+    if len(name) <= _LABEL_WIDTH or not ends:
+        return name
+    middle = min(ends, key=lambda end: abs(end - len(name) / 2))
+    return f"{name[:middle].rstrip()}\n{name[middle:]}"
 
 
 def explodes(losses: Sequence[float]) -> bool:
@@ -255,6 +269,23 @@ def log_limits(losses: Sequence[float], most: float) -> tuple[float, float]:
 def color(i: int) -> str:
     """Of the i-th variant."""
     return COLORS[i % len(COLORS)]
+
+
+def _balanced(text: str, most: int) -> str:
+    """In as few lines as letters fit into `most`, and these of about one length."""
+    n = len(wrap(text, most, break_on_hyphens=False))
+    width = next(width for width in range(1, most + 1) if len(wrap(text, width, break_on_hyphens=False)) <= n)
+    return "\n".join(wrap(text, width, break_on_hyphens=False))
+
+
+def _style_of(i: int) -> str:
+    """Of the i-th line: dashed where the colors begin again."""
+    return "-" if i < len(COLORS) else "--"
+
+
+def _legend_above(axes: Axes) -> None:
+    """Where no line runs."""
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, fontsize=8.5, borderaxespad=0.1)
 
 
 def _columns(pairs: list[tuple[float, float]]) -> tuple[np.ndarray, np.ndarray]:

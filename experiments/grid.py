@@ -41,7 +41,7 @@ class Cell:
     variant: str
     config: RunConfig
 
-    @property
+    @cached_property
     def key(self) -> str:
         """Names the cell's file: the same for the same config, whichever study asks for it.
 
@@ -71,13 +71,17 @@ class AblationConfig:
     design: Design = "grid"
     """Every combination, or the baseline and what differs from it in one axis."""
     max_cells: int = 0
-    """A larger grid is cut down to a random part of it, the baseline included; 0 takes all."""
+    """Of more cells only the baseline and variants drawn at random are run, each with all seeds; 0 takes all."""
     margin: float = 0.01
     """A difference in nats a token that is worth seeing: a study that could have missed it is called too noisy."""
     budget: Budget = "steps"
     """What all variants get the same of; `steps` below is worked out from it."""
     steps: Mapping[str, int] = field(default_factory=dict)
     """Steps of the variants that do not train for base.training.steps."""
+    budget_asked: int = 0
+    """Training tokens or operations (FLOPs) that each variant should get; 0 where the budget is one of steps."""
+    budget_given: Mapping[str, int] = field(default_factory=dict)
+    """What each variant gets of them, since its steps are whole."""
 
     def __post_init__(self) -> None:
         if self.seeds < 1:
@@ -124,14 +128,31 @@ class AblationConfig:
             for i in range(self.seeds)
         ]
 
+    @property
+    def n_designed(self) -> int:
+        """Cells of the whole design, before any is drawn or skipped."""
+        sizes = [len(values) for values in self.axes.values()]
+        return self.seeds * (math.prod(sizes) if self.design == "grid" else 1 + sum(sizes) - len(sizes))
+
+    @property
+    def drawn(self) -> str:
+        """`16 of 64 cells, drawn with seed 1337`; empty where none is left to chance."""
+        if not 0 < self.max_cells < self.n_designed:
+            return ""
+        return f"{len(self.variants) * self.seeds:,} of {self.n_designed:,} cells, drawn with seed {self.base.seed}"
+
+    @property
+    def deviations(self) -> dict[str, float]:
+        """By how much each variant misses the budget: 0.05 gets 5 % more; empty where the budget is one of steps."""
+        return {name: given / max(1, self.budget_asked) - 1 for name, given in self.budget_given.items()}
+
     @cached_property
     def _plan(self) -> tuple[dict[str, RunConfig], dict[str, str]]:
-        designed, wanted = self._one_at_a_time() if self.design == "one-at-a-time" else self._grid(), math.inf
-        if self.max_cells:
-            wanted = self.max_cells // self.seeds
+        wanted = self.max_cells // self.seeds if self.max_cells else math.inf
         found: dict[int, tuple[str, RunConfig]] = {}
         skipped: dict[str, str] = {}
-        for index, name, settings in designed:
+        for index in self._order():
+            name, settings = self._combination(index)
             reason = idle_axis(settings, self.axes)
             try:
                 config = _with(self.base, settings)
@@ -141,43 +162,35 @@ class AblationConfig:
                 skipped[name] = reason
                 continue
             if name in self.steps:
-                config = replace(config, training=replace(config.training, steps=self.steps[name]))
+                config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
             found[index] = name, config
             if len(found) >= wanted:
                 break
         return dict(found[index] for index in sorted(found)), skipped
 
-    def _grid(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        """(position in the grid, name, settings) of every combination, or of as many as may be tried."""
-        n = math.prod(map(len, self.axes.values()))
-        if n * self.seeds > MOST_CELLS and not self.max_cells:
+    def _order(self) -> Iterable[int]:
+        """Positions in the design, the baseline first: all of them, or as many as may be tried, at random."""
+        n = self.n_designed // self.seeds
+        if self.n_designed > MOST_CELLS and not self.max_cells:
             raise ConfigError(
-                f"{n:,} variants with {self.seeds} seeds are {n * self.seeds:,} cells: give max_cells (--max-cells) "
+                f"{n:,} variants with {self.seeds} seeds are {self.n_designed:,} cells: give max_cells (--max-cells) "
                 f"for a random part of them, or fewer values; {MOST_CELLS:,} run unasked"
             )
-        order: Iterable[int] = range(n)
-        if self.max_cells and n * self.seeds > self.max_cells:
-            order = _in_random_order(n, self.base.seed, most=50 * self.max_cells)
-        for index in order:
-            settings = self._settings(index)
-            yield index, variant_name(settings), settings
+        if 0 < self.max_cells < self.n_designed:
+            return _in_random_order(n, self.base.seed, most=50 * self.max_cells)
+        return range(n)
 
-    def _settings(self, index: int) -> dict[str, Any]:
-        """The combination at a position, the last axis fastest."""
-        settings: dict[str, Any] = {}
+    def _combination(self, index: int) -> tuple[str, dict[str, Any]]:
+        """Name and settings at a position; in a grid the last axis is the fastest."""
+        settings: dict[str, Any] = {path: values[0] for path, values in self.axes.items()}
+        if self.design == "one-at-a-time":
+            changes = [(path, value) for path, values in self.axes.items() for value in values[1:]]
+            change = dict([changes[index - 1]] if index else [])
+            return variant_name(change) or "baseline", settings | change
         for path, values in reversed(list(self.axes.items())):
             index, i = divmod(index, len(values))
             settings[path] = values[i]
-        return {path: settings[path] for path in self.axes}
-
-    def _one_at_a_time(self) -> Iterator[tuple[int, str, dict[str, Any]]]:
-        first = {path: values[0] for path, values in self.axes.items()}
-        yield 0, "baseline", first
-        index = 0
-        for path, values in self.axes.items():
-            for value in values[1:]:
-                index += 1
-                yield index, variant_name({path: value}), first | {path: value}
+        return variant_name(settings), settings
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
@@ -202,12 +215,12 @@ def ablation_to_dict(config: AblationConfig) -> dict[str, Any]:
     """Plain values, as they stand in a study's config.json."""
     axes = {path: list(values) for path, values in config.axes.items()}
     rest = {name: getattr(config, name) for name in _OPTIONAL}
-    return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest, "steps": dict(config.steps)}
+    return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest}
 
 
 def ablation_from_dict(content: Any) -> AblationConfig:
     """The inverse; what an earlier version did not write has its default. Raises ConfigError."""
-    required, optional = {"base", "axes", "seeds"}, {*_OPTIONAL, "steps"}
+    required, optional = {"base", "axes", "seeds"}, set(_OPTIONAL)
     if not isinstance(content, dict) or not required <= content.keys() <= required | optional:
         raise ConfigError(f"a study has base, axes and seeds, and may have {', '.join(sorted(optional))}")
     base, axes = content["base"], content["axes"]
@@ -221,13 +234,15 @@ def ablation_from_dict(content: Any) -> AblationConfig:
     return AblationConfig(**given)
 
 
-_OPTIONAL = ("design", "max_cells", "margin", "budget")
+_OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "steps")
 SETTING_HINTS = {
     "seeds": int,
     "design": Design,
     "max_cells": int,
     "margin": float,
     "budget": Budget,
+    "budget_asked": int,
+    "budget_given": dict[str, int],
     "steps": dict[str, int],
 }
 """Types of the fields of AblationConfig that a file sets as they stand."""

@@ -66,7 +66,7 @@ def read_recipe(path: Path) -> Recipe:
 
     [axes]                      [base]
     norm = ["rms", "layer"]     preset = "mini-gpt"
-    "training.lr" = [0.01]      training.steps = 200
+    "training.lr" = [0.01, 0.1] training.steps = 200
     """
     content = read_toml_table(path, "--study")
     known = ("axes", "base", *_SETTINGS)
@@ -80,6 +80,8 @@ def read_recipe(path: Path) -> Recipe:
     for name, values in _dotted(axes).items():
         if not isinstance(values, list):
             raise ConfigError(f"{path}: axis {name} = {values!r} is no list: write {name} = [{json.dumps(values)}]")
+        if full_path(name) in lists:
+            raise ConfigError(f"{path}: axis {full_path(name)} is given twice: put all its values into one list")
         lists[full_path(name)] = tuple(values)
     if not isinstance(base, dict):
         raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')

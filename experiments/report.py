@@ -54,21 +54,17 @@ def run_report(run: SavedRun, samples: Sequence[str] = ()) -> str:
 
 
 def _run_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
-    first = "One run with one seed: another seed gives another loss; `nanochat ablate` shows by how much."
-    return [first, *data_caveats(config, row)]
-
-
-def data_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
-    """How much text stands behind the figures."""
-    caveats = []
+    caveats = ["One run with one seed: another seed gives another loss; `nanochat ablate` shows by how much."]
     rates = row.get("tokens_per_sec"), row.get("steps_per_sec")
     if row.get("train_tokens") and (all(rates) or not row["steps"]):
         seen = row["steps"] * rates[0] / rates[1] if row["steps"] else 0
-        passes = seen / row["train_tokens"]
-        caveats.append(
-            f"{row['steps']:,} steps saw {count(seen)} tokens, {passes:.2g} passes over the "
-            f"{row['train_tokens']:,} of the training text."
-        )
+        caveats.append(text_seen([row["steps"]], [seen], row["train_tokens"]))
+    return caveats + data_caveats(config, row)
+
+
+def data_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
+    """How much text the validation loss is of."""
+    caveats = []
     if row.get("val_is_train"):
         caveats.append("The text is too short to keep a part of it unseen: the validation loss is of text trained on.")
     if config.training.eval_tokens:
@@ -77,6 +73,21 @@ def data_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
             "validation text, the same in every run."
         )
     return caveats
+
+
+def text_seen(steps: Sequence[int], tokens: Sequence[float], train_tokens: int) -> str:
+    """`6 to 40 steps saw 39 to 278 tokens, 0.0014 to 0.01 passes over ...`, of one run or several."""
+    passes = [f"{n / train_tokens:.2g}" for n in (min(tokens), max(tokens))]
+    return (
+        f"{span([f'{n:,}' for n in (min(steps), max(steps))])} steps saw "
+        f"{span([count(n) for n in (min(tokens), max(tokens))])} tokens, {span(passes)} passes over the "
+        f"{train_tokens:,} of the training text."
+    )
+
+
+def span(words: Sequence[str]) -> str:
+    """`39 to 278` of the lowest and the highest, one of them where they read the same."""
+    return " to ".join(dict.fromkeys(words))
 
 
 def _what_was_trained(config: RunConfig, row: Mapping[str, Any]) -> str:
@@ -125,7 +136,8 @@ def configuration(config: RunConfig, varied: Mapping[str, Any] | None = None) ->
 
 def environment(versions: Mapping[str, Any]) -> str:
     """Versions and machine."""
-    rows = [(name.removeprefix("packages."), setting(value)) for name, value in flatten(versions).items()]
+    known = {name: value for name, value in flatten(versions).items() if value is not None}
+    rows = [(name.removeprefix("packages."), setting(value)) for name, value in known.items()]
     return "## Environment\n\n" + table(("", "version or value"), rows)
 
 

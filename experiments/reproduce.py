@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import asdict
 
 from ..data.builtin import BUILTINS
@@ -45,6 +45,9 @@ _FLAGS = {
 }
 """Settings with a flag of their own, in the order in which a person would write them; the others take --set."""
 
+_OF_ONE_RUN = frozenset({"start_from", "partial", "training.sample_every", "training.checkpoint_every"})
+"""`nanochat ablate` has no flag for these, and takes --set."""
+
 _SWITCHES = {"model.tie_lm_head": "tie-lm-head", "model.input_rmsnorm": "input-rmsnorm"}
 
 
@@ -61,9 +64,9 @@ def ablation_command_line(config: AblationConfig) -> str:
     """`nanochat ablate --preset ... --axis ...` for one shell line."""
     # A study turns replicas=0, what suits the machine, into 1 by itself.
     own = {*config.axes, *(["training.replicas"] if config.base.training.replicas == 1 else [])}
-    shared = [words for path, words in _differences(config.base) if path not in own]
+    shared = [words for path, words in _differences(config.base, without_flag=_OF_ONE_RUN) if path not in own]
     words = ["--preset", config.base.preset, *(word for some in shared for word in some)]
-    if dict(config.axes) != HEAD_AND_NORM:
+    if list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
         for path, values in config.axes.items():
             words += ["--axis", f"{path}={','.join(_word(value) for value in values)}"]
     words += ["--seeds", str(config.seeds)]
@@ -81,14 +84,15 @@ def _arguments(config: RunConfig) -> list[str]:
     return ["--preset", config.preset, *(word for _, words in _differences(config) for word in words)]
 
 
-def _differences(config: RunConfig) -> Iterator[tuple[str, list[str]]]:
+def _differences(config: RunConfig, *, without_flag: Collection[str] = ()) -> Iterator[tuple[str, list[str]]]:
     """(dotted field, words of the command line) of each setting that the preset does not have."""
+    flags = {name: flag for name, flag in _FLAGS.items() if name not in without_flag}
     wanted, given = flatten(asdict(config)), flatten(asdict(resolve({"preset": config.preset})))
     ours = {name: value for name, value in wanted.items() if value != given.get(name) and name not in _skipped(config)}
     for name in sorted(ours, key=lambda name: list(_FLAGS).index(name) if name in _FLAGS else len(_FLAGS)):
         value = ours[name]
-        if name in _FLAGS:
-            yield name, [_FLAGS[name], str(value)]
+        if name in flags:
+            yield name, [flags[name], str(value)]
         elif name in _SWITCHES:
             yield name, [f"--{'' if value else 'no-'}{_SWITCHES[name]}"]
         else:

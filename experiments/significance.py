@@ -12,6 +12,10 @@ from .statistics import incomplete_beta, mean, standard_deviation, t_quantile
 MOST_EXACT = 20
 """Up to so many differences every pattern of signs is tried: a million of them."""
 _DRAWS = 100_000
+MOST_SEEDS = 1000
+"""More are not counted by seeds_needed."""
+_Z = 1.959963984540054
+"""97.5 % quantile of the normal distribution."""
 
 
 def paired_t_p(differences: Sequence[float]) -> float:
@@ -41,8 +45,10 @@ def sign_flip_p(differences: Sequence[float], *, seed: int = 0) -> float:
         return math.nan
     seen = abs(d.sum()) - 1e-12 * np.abs(d).sum()  # patterns that tie with it do so within rounding only
     if n > MOST_EXACT:
-        signs = np.random.default_rng(seed).integers(0, 2, size=(_DRAWS, n), dtype=np.int8) * 2 - 1
-        return float(1 + np.count_nonzero(np.abs(signs @ d) >= seen)) / (1 + _DRAWS)
+        rng, drawn = np.random.default_rng(seed), np.zeros(_DRAWS)
+        for x in d:
+            drawn += rng.choice((-x, x), size=_DRAWS)
+        return float(1 + np.count_nonzero(np.abs(drawn) >= seen)) / (1 + _DRAWS)
     sums = d[:1]  # the first sign may stay: a pattern and its mirror image have the same |sum|
     for x in d[1:]:
         sums = np.concatenate((sums + x, sums - x))
@@ -68,7 +74,7 @@ def bootstrap_interval(
 ) -> tuple[float, float]:
     """Percentiles of the means of samples drawn anew from the values, with replacement; (nan, nan) below two values.
 
-    Efron 1979. Assumes no distribution, but is too narrow for few values: by sqrt((n - 1) / n) and Student's tails.
+    Efron 1979. Assumes no distribution, but is too narrow for few values: see bootstrap_narrowness.
     """
     if len(values) < 2:
         return math.nan, math.nan
@@ -77,6 +83,16 @@ def bootstrap_interval(
     tail = 50 * (1 - confidence)
     low, high = np.percentile(means, [tail, 100 - tail])
     return float(low), float(high)
+
+
+def bootstrap_narrowness(n: int) -> float:
+    """The share by which the 95 % bootstrap interval of n normal values falls short of Student's: 22 % for 8.
+
+    It is about z s sqrt((n - 1) / n) / sqrt(n) wide on each side, Student's t s / sqrt(n); nan below two values.
+    """
+    if n < 2:
+        return math.nan
+    return 1 - _Z * math.sqrt((n - 1) / n) / t_quantile(0.975, n - 1)
 
 
 def power(n: int, effect: float, alpha: float = 0.05) -> float:
@@ -96,7 +112,7 @@ def power(n: int, effect: float, alpha: float = 0.05) -> float:
 
 
 def seeds_needed(
-    effect: float, *, comparisons: int = 1, alpha: float = 0.05, wanted: float = 0.8, most: int = 1000
+    effect: float, *, comparisons: int = 1, alpha: float = 0.05, wanted: float = 0.8, most: int = MOST_SEEDS
 ) -> int:
     """Seeds with which a difference of `effect` standard deviations is found with a chance of 80 %.
 

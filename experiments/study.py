@@ -16,8 +16,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.files import read_json, write_json, write_text
-from ..errors import CheckpointError, ConfigError, GuardError
+from ..checkpoints.files import read_json, write_json, write_text, writing
+from ..errors import CheckpointError, ConfigError, GuardError, WriteError
 from ..training.record import RunRecord, describe_environment, from_row, to_row
 from ..training.resolve import config_from_dict
 from ..validation import read_dataclass
@@ -26,6 +26,9 @@ from .cells import CellResult, Measured, Validation
 from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
 
 FORMAT, VERSION = "nanochat-cell", 2
+
+_SPENT = {"tokens": "tokens", "flops": "train_flops"}
+"""Where a result has what it spent of its budget."""
 
 SHARES = {"val_loss_25": 0.25, "val_loss_50": 0.5, "val_loss_75": 0.75}
 """Columns of the validation loss on the way, after these shares of the steps."""
@@ -45,7 +48,7 @@ class Study:
 
 @dataclass(frozen=True)
 class CellDamaged:
-    """A cell's file cannot be used, and why."""
+    """A cell's file cannot be used, and why; the cell counts as not run."""
 
     cell: Cell
     reason: str
@@ -91,14 +94,28 @@ def read_config(path: Path) -> AblationConfig:
 
 def find_result(cell: Cell, folder: Path, observe: Callable[[CellDamaged], None]) -> CellResult | None:
     """The cell's result if it is on disk and sound."""
-    path = _path(cell, folder)
-    if not path.exists():
-        return None
+    path = cell_path(cell, folder)
     try:
-        return _read(path, cell)
-    except CheckpointError as error:
-        observe(CellDamaged(cell, str(error)))
+        return _result(_content(path), cell)
+    except FileNotFoundError:
         return None
+    except ValueError as error:
+        observe(CellDamaged(cell, f"{path} {error}"))
+        return None
+
+
+def cell_path(cell: Cell, folder: Path) -> Path:
+    """Where the cell's result lies, or will."""
+    return folder / "cells" / f"{cell.key}.json"
+
+
+def check_places(cells: Sequence[Cell], folder: Path) -> None:
+    """Raises WriteError where something that no file can replace lies in the place of a cell's."""
+    for path in (cell_path(cell, folder) for cell in cells):
+        with writing(path):
+            in_the_way = path.is_dir()
+        if in_the_way:
+            raise WriteError(f"{path} is a folder, and the result of a cell belongs there: move it away")
 
 
 def write_result(result: CellResult, folder: Path) -> None:
@@ -111,7 +128,7 @@ def write_result(result: CellResult, folder: Path) -> None:
         "measured": {name: _finite(value) for name, value in asdict(result.measured).items()},
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
-    write_text(_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_tables(study: Study, folder: Path) -> None:
@@ -122,10 +139,14 @@ def write_tables(study: Study, folder: Path) -> None:
 
 
 def columns(config: AblationConfig) -> list[str]:
-    """The 14 of nanochat-rs-next first and in its order, the rest of a record, what was measured, the other axes."""
+    """The 14 of nanochat-rs-next first and in its order, the rest of a record, what was measured, the other axes.
+
+    Last, where the variants share a budget of tokens or operations: what was asked of it, and what the cell spent.
+    """
     fields = ["variant", *RunRecord.__dataclass_fields__, *SHARES, *Measured.__dataclass_fields__]
-    axes = [path.rpartition(".")[2] for path in config.axes]
-    return fields + [name for name in axes if name not in fields]
+    others = [path.rpartition(".")[2] for path in config.axes]
+    others += ["budget", "budget_asked", "budget_spent"] if config.budget in _SPENT else []
+    return fields + [name for name in others if name not in fields]
 
 
 def to_rows(study: Study) -> list[dict[str, Any]]:
@@ -136,6 +157,7 @@ def to_rows(study: Study) -> list[dict[str, Any]]:
         row |= {name: _finite(result.loss_at(share)) for name, share in SHARES.items()}
         row |= {name: _finite(value) for name, value in asdict(result.measured).items()}
         row |= {**to_row(result.record), "variant": result.cell.variant}
+        row |= _budget(study.config, result)
         rows.append({name: row[name] for name in columns(study.config)})
     return rows
 
@@ -149,16 +171,32 @@ def to_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
     return text.getvalue()
 
 
-def _read(path: Path, cell: Cell) -> CellResult:
-    content = read_json(path)
+def _content(path: Path) -> dict[str, Any]:
+    """What write_result wrote. Raises FileNotFoundError, and ValueError with a clause about the file."""
     try:
-        head = {name: content.pop(name) for name in ("format", "version", "sha256")}
-        if head != {"format": FORMAT, "version": VERSION, "sha256": _digest(content)}:
-            raise ValueError("its checksum or version is not what was written")
+        content = read_json(path)
+    except CheckpointError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FileNotFoundError(path) from error
+        if isinstance(error.__cause__, OSError):
+            raise ValueError(f"cannot be read: {error.__cause__.strerror}") from error
+        raise ValueError("is no whole JSON document" if path.is_file() else "is no file") from error
+    head = {"format": FORMAT, "version": VERSION, "sha256": ""}
+    if not isinstance(content, dict) or not content.keys() >= head.keys() or content["format"] != FORMAT:
+        raise ValueError("is not the file of a cell")
+    if content["version"] != VERSION:
+        raise ValueError(f"is of version {content['version']!r:.20} of the format, not {VERSION}")
+    body = {name: value for name, value in content.items() if name not in head}
+    if content["sha256"] != _digest(body):
+        raise ValueError("is not what was written there: its checksum differs")
+    return body
+
+
+def _result(content: dict[str, Any], cell: Cell) -> CellResult:
+    """Raises ValueError with a clause about the file."""
+    try:
         same = content["config"] == asdict(cell.config) or config_from_dict(content["config"]) == cell.config
-        if not same:  # the second way knows what an earlier version did not write, and takes longer
-            raise ValueError("it holds another configuration")
-        return CellResult(
+        result = CellResult(
             cell=cell,
             record=from_row(content["record"]),
             losses=tuple(_number(loss) for loss in content["losses"]),
@@ -167,8 +205,18 @@ def _read(path: Path, cell: Cell) -> CellResult:
                 Measured, {k: math.nan if v is None else v for k, v in content["measured"].items()}, "measured"
             ),
         )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise CheckpointError(f"{path} is damaged ({error}): its cell has to be run again") from error
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError("does not say what a cell says") from error
+    if not same:  # config_from_dict knows what an earlier version did not write, and takes longer
+        raise ValueError("holds the result of another configuration")
+    return result
+
+
+def _budget(config: AblationConfig, result: CellResult) -> dict[str, Any]:
+    if config.budget not in _SPENT:
+        return {}
+    spent = getattr(result.measured, _SPENT[config.budget])
+    return {"budget": config.budget, "budget_asked": config.budget_asked, "budget_spent": spent}
 
 
 def _read_environment(folder: Path) -> dict[str, Any]:
@@ -176,10 +224,6 @@ def _read_environment(folder: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise CheckpointError(f"{folder / 'env.json'} is damaged (it holds no table): restore it from a copy")
     return content
-
-
-def _path(cell: Cell, folder: Path) -> Path:
-    return folder / "cells" / f"{cell.key}.json"
 
 
 def _text_digest(source: str) -> str | None:

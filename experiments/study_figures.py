@@ -1,19 +1,16 @@
-"""Figures of a study: curves with bands, differences to the baseline, and what a lower loss costs."""
+"""Figures of a study, and what each shows in words: curves with bands, and what a lower loss costs. See forest.py."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .answer import headline
-from .comparisons import Comparison, compare
+from .answer import headline, of_the_sound
 from .figures import (
     COLORS,
-    FAINT,
-    INK,
     VAL_LOSS_LABEL,
     Line,
     canvas,
@@ -21,110 +18,113 @@ from .figures import (
     draw_lines,
     empty_canvas,
     explodes,
+    folded,
     log_limits,
     note,
     title,
 )
+from .report import count
 from .study import Study
-from .summary import VariantSummary, is_sound, summarise
+from .study_tables import differ
+from .summary import VariantSummary, is_sound, spell, summarise
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _MOST_LINES = 10
-_WORD_COLORS = {"better": COLORS[2], "worse": COLORS[1], "no difference seen": COLORS[0]}
+_LONG_NAME = 33  # letters, of which two stand beside each other
+_ASIDE = 6  # points
+_MOST_BANDS = 4
+"""More would cover each other: then only the best and the baseline have one."""
 
 
 def study_curves(study: Study) -> Figure:
-    """Validation loss of all variants: the mean over seeds, and a band from the lowest seed to the highest."""
-    summaries = [summary for summary in summarise(study) if summary.results]
-    shown = _few(summaries, study.config.baseline)
-    with canvas(height=4.8) as (figure, axes):
+    """Validation loss of the variants: the mean over seeds, and a band from the lowest seed to the highest."""
+    drawable, shown = _with_curves(study)
+    banded = [shown[0].name, study.config.baseline] if len(shown) > _MOST_BANDS else [one.name for one in shown]
+    n_lines = sum(folded(_label(one)).count("\n") + 1 for one in shown)
+    with canvas(height=max(3.9, 1.5 + 0.18 * n_lines)) as (figure, axes):
         title(figure, headline(study))
         axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
-        draw_lines(axes, [line for summary in shown if (line := _mean_line(summary)) is not None])
-        remarks = []
-        if study.config.seeds > 1:
-            remarks.append(f"line: mean of {study.config.seeds} seeds; band: lowest to highest seed")
-        if len(shown) < len(summaries):
-            remarks.append(f"the best {len(shown) - 1} of {len(summaries)} variants and the baseline")
+        draw_lines(axes, [_mean_line(one, with_band=one.name in banded) for one in shown])
+        n = f"{study.config.seeds} seeds" if all(len(one.ok) == study.config.seeds for one in shown) else "seeds"
+        remarks = [f"line: mean over {n}"] if study.config.seeds > 1 else []
         if remarks:
-            note(figure, "; ".join(remarks))
+            which = " (the best and the baseline)" if len(shown) > _MOST_BANDS else ""
+            remarks += [f"band{which}: lowest to highest seed"]
+        note(figure, "; ".join(remarks + _chosen(shown, drawable)))
     return figure
 
 
-def forest(study: Study) -> Figure:
-    """Each variant minus the baseline: a dot a seed, the mean with its 95 % interval, and the verdict in words."""
-    found = sorted((one for one in compare(study) if one.differences and not one.reason), key=lambda c: c.interval.mean)
-    with canvas(height=2.0 + 0.5 * max(1, len(found))) as (figure, axes):
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.axvspan(-study.config.margin, study.config.margin, color="#F0F0F0", linewidth=0, zorder=0)
-        for row, one in enumerate(found):
-            _draw_difference(axes, row, one)
-        axes.set_yticks(range(len(found)), [one.variant for one in found], color=INK)
-        axes.set_ylim(max(1, len(found)) - 0.4, -0.6)
-        axes.tick_params(axis="y", length=0)
-        axes.grid(visible=False, axis="y")
-        axes.set_xlabel(f"validation loss minus that of {study.config.baseline} (nats per token)\n← better · worse →")
-        _wide_enough(axes, found, study.config.margin)
-        title(figure, headline(study))
-        note(
-            figure,
-            "dot: one seed; square and bar: mean and 95 % t interval of the paired differences; "
-            f"grey: ±{study.config.margin:g} nats",
-        )
-    return figure
+def curves_text(study: Study) -> str:
+    """What the figure shows, for those who do not see it."""
+    drawable, shown = _with_curves(study)
+    ends = [f"{_label(one)} {spell(one.val_loss.mean)}" for one in shown if one.ok]
+    stopped = [_label(one) for one in shown if not one.ok]
+    bare = [one.name for one in summarise(study) if not _curves(one)]
+    text = f"Validation loss over the steps, one line a variant{_clause(shown, drawable)}."
+    for words, names in (("At the end", ends), ("Ended before", stopped), ("Without a curve", bare)):
+        text += f" {words}: {', '.join(names)}." if names else ""
+    return text
 
 
 def costs(study: Study) -> Figure:
     """Final validation loss against parameters, where these differ, and against the seconds of a run."""
-    shown = _few([summary for summary in summarise(study) if is_sound(summary)], study.config.baseline)
-    sizes = [summary.results[0].record.parameter_count for summary in shown]
-    seconds = [summary.mean_of_measured("wall_s") for summary in shown]
-    with empty_canvas(height=4.2) as figure:
-        panels = [("parameters", [float(n) for n in sizes])] if len(set(sizes)) > 1 else []
-        panels.append(("seconds of a run, validations included", seconds))
+    sound, shown = _sound(study)
+    sizes = [_size(one) for one in shown]
+    panels = [("parameters", [float(n) for n in sizes])] if len(set(sizes)) > 1 else []
+    panels.append(("seconds of a run", [one.mean_of_measured("wall_s") for one in shown]))
+    n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
+    names_height = 0.19 * math.ceil(len(shown) / n_columns)
+    with empty_canvas(height=3.4 + names_height) as figure:
+        grid = figure.add_gridspec(2, len(panels), height_ratios=(2.6, max(0.01, names_height)))
+        first = None
         for i, (label, values) in enumerate(panels):
-            axes = figure.add_subplot(1, len(panels), i + 1)
+            axes = first = figure.add_subplot(grid[0, i], sharey=first)
             _scatter(axes, shown, values)
-            axes.set_xlabel(label)
-            if i == 0:
-                axes.set_ylabel(VAL_LOSS_LABEL)
-        if shown:
-            figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside right upper", fontsize=9)
-        title(figure, _cost_headline(shown, sizes, seconds))
-        note(figure, "mean over seeds; bar: 95 % t interval of the loss")
+            axes.set(xlabel=label, ylabel=VAL_LOSS_LABEL if i == 0 else "")
+            axes.tick_params(labelleft=i == 0)
+        names = figure.add_subplot(grid[1, :])
+        names.axis("off")
+        marks = figure.axes[0].get_legend_handles_labels()
+        names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
+        title(figure, of_the_sound(study, sound, _cost_headline(sound)))
+        remarks = ["mean over seeds", "bar: 95 % t interval of the loss", "seconds: validations included"]
+        remarks += (
+            ["variants of one size stand side by side"] if len(set(sizes)) < len(sizes) and len(panels) > 1 else []
+        )
+        note(figure, "; ".join(remarks + _chosen(shown, sound)))
     return figure
 
 
-def _draw_difference(axes: Axes, row: int, one: Comparison) -> None:
-    shade, interval = _WORD_COLORS.get(one.word, FAINT), one.interval
-    axes.scatter(one.differences, [row + 0.22] * len(one.differences), s=22, color=shade, alpha=0.5, linewidths=0)
-    if math.isfinite(interval.half_width):
-        axes.plot([interval.low, interval.high], [row, row], color=shade, linewidth=2.2, zorder=3)
-    axes.plot([interval.mean], [row], "s", color=shade, markersize=7, zorder=4)
-    style = {"transform": axes.get_yaxis_transform(), "va": "center", "fontsize": 10, "color": shade}
-    axes.text(1.02, row, one.verdict, **style)  # type: ignore[arg-type]  # one mapping for options of several types
-
-
-def _wide_enough(axes: Axes, found: Sequence[Comparison], margin: float) -> None:
-    """All dots and intervals of sane width, and 0; an interval of two seeds may leave the figure."""
-    dots = [abs(x) for one in found for x in one.differences]
-    ends = [abs(x) for one in found if len(one.differences) > 2 for x in (one.interval.low, one.interval.high)]
-    reach = max([margin, *dots, *(end for end in ends if math.isfinite(end))]) * 1.1
-    low = min([-1.5 * margin, *(x for one in found for x in (*one.differences, one.interval.low) if x > -reach)])
-    high = max([1.5 * margin, *(x for one in found for x in (*one.differences, one.interval.high) if x < reach)])
-    pad = 0.05 * (high - low)
-    axes.set_xlim(low - pad, high + pad)
+def costs_text(study: Study) -> str:
+    """What the figure shows, for those who do not see it."""
+    sound, shown = _sound(study)
+    points = [
+        f"{one.name} {spell(one.val_loss.mean)} nats with {_size(one):,} parameters in "
+        f"{count(one.mean_of_measured('wall_s'))} s"
+        for one in shown
+    ]
+    what = "parameters and seconds of a run" if len(set(map(_size, shown))) > 1 else "seconds of a run"
+    text = f"Validation loss against {what}{_clause(shown, sound)}: "
+    return text + ("; ".join(points) or "no variant ended well with every seed") + "."
 
 
 def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[float]) -> None:
+    """A dot a variant, with its interval; those of one value stand side by side."""
+    from matplotlib.transforms import ScaledTranslation  # lazy: only reports draw
+
     for i, (summary, value) in enumerate(zip(summaries, values, strict=True)):
         loss, mark = summary.val_loss, "o" if i < len(COLORS) else "s"
-        if math.isfinite(loss.half_width):
-            axes.plot([value, value], [loss.low, loss.high], color=color(i), linewidth=1.8, alpha=0.5)
-        axes.plot([value], [loss.mean], mark, color=color(i), markersize=8, linestyle="none", label=summary.name)
+        aside = _ASIDE * (values[:i].count(value) - (values.count(value) - 1) / 2)
+        style: dict[str, Any] = {"color": color(i)}
+        style["transform"] = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
+        low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
+        axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
+        axes.plot([value], [loss.mean], mark, markersize=6, linestyle="none", label=summary.name, **style)
+        axes.update_datalim([(value, low), (value, high)])  # what is moved aside is not counted by itself
+    axes.autoscale_view()
     losses = [summary.val_loss.mean for summary in summaries]
     if explodes(losses):
         axes.set_ylim(log_limits(losses, most=100))
@@ -132,37 +132,70 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
     if values and max(values) > 20 * min(values) > 0:
         axes.set_xscale("log")
     else:
-        axes.locator_params(axis="x", nbins=5)
-    axes.margins(x=0.12, y=0.1)
+        axes.locator_params(axis="x", nbins=4)
+    axes.margins(x=0.15, y=0.1)
 
 
-def _cost_headline(shown: Sequence[VariantSummary], sizes: Sequence[int], seconds: Sequence[float]) -> str:
-    if not shown:
+def _cost_headline(sound: Sequence[VariantSummary]) -> str:
+    if not sound:
         return "No variant ended well with every seed"
-    smallest, fastest = sizes[0] == min(sizes), seconds[0] == min(seconds)
-    words = [
-        word for word, holds in (("the smallest", smallest and len(set(sizes)) > 1), ("the fastest", fastest)) if holds
-    ]
-    return f"{shown[0].name} ends lowest" + (f" and is {' and '.join(words)}" if words else "")
+    if len(sound) > 1 and not differ(sound, lambda result: result.record.val_loss):
+        return "All variants end alike"
+    sizes, words = [_size(one) for one in sound], ""
+    if len(set(sizes)) > 1 and sizes[0] == min(sizes):
+        words = " and is the smallest" if sizes.count(sizes[0]) == 1 else " and is among the smallest"
+    return f"{sound[0].name} ends lowest{words}"
+
+
+def _sound(study: Study) -> tuple[list[VariantSummary], list[VariantSummary]]:
+    """The variants that ended well with every seed, and those of them that are drawn."""
+    sound = [summary for summary in summarise(study) if is_sound(summary)]
+    return sound, _few(sound, study.config.baseline)
+
+
+def _with_curves(study: Study) -> tuple[list[VariantSummary], list[VariantSummary]]:
+    """The variants that have a curve, and those of them that are drawn."""
+    drawable = [summary for summary in summarise(study) if _curves(summary)]
+    return drawable, _few(drawable, study.config.baseline)
 
 
 def _few(summaries: Sequence[VariantSummary], baseline: str) -> list[VariantSummary]:
     """The best, and the baseline wherever it stands: more lines than these cannot be told apart."""
-    if len(summaries) <= _MOST_LINES:
-        return list(summaries)
     best = list(summaries[:_MOST_LINES])
-    if all(summary.name != baseline for summary in best):
-        best[-1] = next(summary for summary in summaries if summary.name == baseline)
-    return best
+    last = [summary for summary in summaries[_MOST_LINES:] if summary.name == baseline]
+    return best[: _MOST_LINES - len(last)] + last
 
 
-def _mean_line(summary: VariantSummary) -> Line | None:
-    """Over the seeds that ended well, or all where none did, at the steps that each reached; None without a curve."""
-    results = [result for result in summary.ok or summary.results if result.validations]
-    curves = [{point.step: point.loss for point in result.validations} for result in results]
-    if not curves:
-        return None
+def _chosen(shown: Sequence[VariantSummary], drawable: Sequence[VariantSummary]) -> list[str]:
+    """Which of the variants are drawn; nothing where all are."""
+    n, of = len(shown), f"of {len(drawable)} variants"
+    if n == len(drawable):
+        return []
+    return [f"the best {n} {of}" if shown[-1] == drawable[n - 1] else f"the best {n - 1} {of} and the baseline"]
+
+
+def _clause(shown: Sequence[VariantSummary], drawable: Sequence[VariantSummary]) -> str:
+    return "".join(f", {words}" for words in _chosen(shown, drawable))
+
+
+def _curves(summary: VariantSummary) -> list[dict[int, float]]:
+    """Step -> loss of each seed that ended well, or of all where none did."""
+    results = summary.ok or summary.results
+    return [{point.step: point.loss for point in result.validations} for result in results if result.validations]
+
+
+def _mean_line(summary: VariantSummary, *, with_band: bool) -> Line:
+    """At the steps that each seed reached."""
+    curves = _curves(summary)
     steps = sorted(set.intersection(*(set(curve) for curve in curves)))
     losses = np.array([[curve[step] for step in steps] for curve in curves])  # (seeds, M)
-    label = summary.name + (f" ({summary.ending})" if summary.n_bad else "")
-    return Line(label, np.array(steps), losses.mean(0), losses.min(0), losses.max(0))
+    band = (losses.min(0), losses.max(0)) if with_band else (None, None)
+    return Line(_label(summary), np.array(steps), losses.mean(0), *band)
+
+
+def _label(summary: VariantSummary) -> str:
+    return summary.name + (f" ({summary.ending})" if summary.n_bad else "")
+
+
+def _size(summary: VariantSummary) -> int:
+    return summary.ok[0].record.parameter_count

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import dataclass
 
+from ..training.record import RunRecord
 from .cells import CellResult
 from .statistics import Interval, mean, t_interval
 from .study import Study
@@ -26,15 +28,25 @@ class VariantSummary:
         return tuple(result for result in self.results if result.is_ok)
 
     @property
+    def record(self) -> RunRecord | None:
+        """Of a run that ended well, or of any, for what all seeds share; None before the first."""
+        return next((result.record for result in self.ok or self.results), None)
+
+    @property
     def n_bad(self) -> int:
-        """Runs that did not: diverged, failed or refused."""
+        """Runs that did not end well: diverged, failed or refused."""
         return len(self.results) - len(self.ok)
 
     @property
     def ending(self) -> str:
-        """How the bad runs ended: `2 of 8 diverged`; empty if none did."""
-        words = dict.fromkeys(result.record.status for result in self.results if not result.is_ok)
-        return f"{self.n_bad} of {len(self.results)} {'/'.join(words)}" if self.n_bad else ""
+        """How the bad runs ended: `2 of 8 diverged`, `1 of 8 diverged, 1 of 8 failed`; empty if none did."""
+        endings = Counter(ending(result) for result in self.results if not result.is_ok)
+        return ", ".join(f"{n} of {len(self.results)} {word}" for word, n in endings.items())
+
+    @property
+    def seeds(self) -> str:
+        """Over how many seeds the figures are: `8`, or `7 of 8` where some did not end well or are not run yet."""
+        return part(len(self.ok), len(self.results) + self.n_missing)
 
     @property
     def val_loss(self) -> Interval:
@@ -56,18 +68,30 @@ class VariantSummary:
 
 
 def summarise(study: Study) -> list[VariantSummary]:
-    """Variants by mean validation loss; those with a run that ended badly after them, those without any run last."""
-    summaries = []
-    for name in study.config.variants:
-        results = tuple(result for result in study.results if result.cell.variant == name)
-        n_missing = sum(cell.variant == name for cell in study.missing)
-        summaries.append(VariantSummary(name, results, n_missing))
-    return sorted(summaries, key=_rank)
+    """Variants by mean validation loss, those with a run that ended badly after the others, those without any last.
+
+    Among those with bad runs the ones with more good runs come first.
+    """
+    results: dict[str, list[CellResult]] = {name: [] for name in study.config.variants}
+    for result in study.results:
+        results[result.cell.variant].append(result)
+    missing = Counter(cell.variant for cell in study.missing)
+    return sorted((VariantSummary(name, tuple(found), missing[name]) for name, found in results.items()), key=_rank)
 
 
 def is_sound(summary: VariantSummary) -> bool:
     """It was run, and ended well with every seed."""
-    return _rank(summary)[0] == 0
+    return bool(summary.results) and not summary.n_bad
+
+
+def ending(result: CellResult) -> str:
+    """The word for how a run ended: its status, or diverged where the loss is no number."""
+    return "diverged" if result.record.status == "ok" and not result.is_ok else result.record.status
+
+
+def part(n: int, whole: int) -> str:
+    """`8` of 8, `7 of 8`."""
+    return f"{n:,}" if n == whole else f"{n:,} of {whole:,}"
 
 
 def spell(number: float) -> str:
@@ -77,7 +101,7 @@ def spell(number: float) -> str:
     return f"{number:.4f}" if abs(number) < 1e4 else f"{number:.2e}"
 
 
-def _rank(summary: VariantSummary) -> tuple[int, float]:
-    if not summary.results:
-        return 2, 0.0
-    return (1, 0.0) if summary.n_bad else (0, summary.val_loss.mean)
+def _rank(summary: VariantSummary) -> tuple[bool, bool, int, float]:
+    n_ok = len(summary.ok)
+    fewer = -n_ok if summary.n_bad else 0
+    return not summary.results, not is_sound(summary), fewer, summary.val_loss.mean if n_ok else 0.0

@@ -58,12 +58,20 @@ def run_in_processes(
 
 
 def run_on_slots(
-    cells: Sequence[Cell], slots: Sequence[Slot], *, should_stop: Callable[[], bool]
+    cells: Sequence[Cell],
+    slots: Sequence[Slot],
+    *,
+    should_stop: Callable[[], bool],
+    more: Callable[[], Sequence[Slot]] = tuple,
 ) -> Iterator[Started | CellResult]:
-    """The same on any slots: idle ones take the next cell, until none is left or somebody asks to stop."""
+    """The same on any slots, and on those that `more` says have come since it was asked last.
+
+    Idle ones take the next cell, until none is left or somebody asks to stop.
+    """
     waiting, idle = iter(cells), list(slots)
     running: dict[Future[CellResult], tuple[Slot, Cell]] = {}
     while not should_stop():
+        idle += more()
         while idle and (cell := next(waiting, None)) is not None:
             slot = idle.pop()
             yield Started(cell)

@@ -49,13 +49,20 @@ def test_json_is_one_document(ablate):
     content = json.loads(ablate("--seeds", 1, "--json").out)
     assert [row["variant"] for row in content["rows"]] == VARIANTS
     nine = "variant tie rms style params final_loss mean_loss_last_n steps/s tok/s".split()
-    assert list(content["rows"][0]) == [*nine, "seeds", "val_loss", "val_loss_ci95"]
+    assert list(content["rows"][0]) == [*nine, "seeds", "val_loss", "val_loss_ci95", "ended"]
 
 
 def test_a_dry_run_lists_the_cells_and_writes_nothing(ablate, tmp_path):
     done = ablate("--seeds", 2, "--dry-run")
     assert [line.split()[:2] for line in done.out.splitlines()[1:3]] == [[VARIANTS[0], "1337"], [VARIANTS[0], "1338"]]
-    assert len(json.loads(ablate("--seeds", 2, "--dry-run", "--json").out)["cells"]) == 8
+    plan = json.loads(ablate("--seeds", 2, "--dry-run", "--json").out)
+    assert [cell["parameters"] for cell in plan["cells"]] == [9] * 4 + [18] * 4
+    assert all(cell["memory_bytes"] > 1e6 and cell["predicted_s"] > 0 for cell in plan["cells"])
+    assert plan["predicted_s"] > 0
+    assert plan["start_s"] == 0, "one job runs here"
+    heading, first = done.out.splitlines()[:2]
+    assert heading.split() == ["variant", "seed", "steps", "parameters", "memory", "time", "key"]
+    assert first.split()[5] == "MiB"
     assert [path.name for path in tmp_path.iterdir()] == ["abab.txt"]
 
 
@@ -94,6 +101,21 @@ def test_diverged_cells_are_named_and_the_others_kept(ablate, tmp_path):
     assert "Warning" not in done.err
     assert "diverged" in (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
     assert "none" not in done.out.splitlines()[-1]
+
+
+def test_how_the_cells_of_a_variant_ended_is_in_its_row(ablate):
+    words = "--optimizer sgd --max-grad-norm 0 --seeds 1 --axis lr=0.1,1e300".split()
+    done = ablate(*words)
+    assert done.code == 7
+    assert done.out.splitlines()[0].split()[-1] == "ended"
+    assert [line.rstrip().endswith("1 of 1 diverged") for line in done.out.splitlines()[1:3]] == [False, True]
+    assert [row["ended"] for row in json.loads(ablate(*words, "--json").out)["rows"]] == ["", "1 of 1 diverged"]
+
+
+def test_exit_code_7_is_in_the_help(nanochat):
+    text = " ".join(nanochat("ablate", "--help").out.split())
+    assert "Exit code 7 says that a cell diverged, failed or was refused" in text
+    assert "0 takes all" in text
 
 
 def test_a_report_of_a_study_is_written_anew(ablate, nanochat, tmp_path):

@@ -47,7 +47,11 @@ def test_a_command_in_a_report_does_the_study_again(ablate, nanochat, tmp_path):
         (["--axis", "nrom=rms"], 3, "did you mean 'norm'"),
         (["--axis", "norm=rms,layer"], 3, "no effect on a bigram"),
         (["--model-kind", "mini-gpt", "--axis", "norm=rms,lyaer"], 3, "did you mean 'layer'"),
-        (["--model-kind", "mini-gpt", "--axis", "head_bias=true"], 3, "untied head"),
+        (["--model-kind", "mini-gpt", "--axis", "head_bias=true"], 3, "has one value, true, and nothing to compare"),
+        (["--axis", "lr=0.1,0.10"], 3, "repeats a value"),
+        (["--axis", "lr=0.1,0.2", "--axis", "training.lr=0.3,0.4"], 3, "given twice"),
+        (["--axis", "keep_last=1,2"], 3, "training.keep_last is no axis: it changes what a run shows or keeps"),
+        (["--axis", "batch_size=1,2", "--patience", "1", "--budget", "tokens"], 3, "--patience 0"),
         (["--study", "norm"], 3, "did you mean 'norms'"),
         (["--study", "none.toml"], 3, "does not exist"),
         (["--axis", "lr=0.1,0.2", "--seeds", "1000000"], 3, "--max-cells"),
@@ -64,6 +68,46 @@ def test_what_cannot_be_is_refused_in_a_sentence(ablate, tmp_path, words, code, 
 def test_what_is_left_out_is_said(ablate):
     done = ablate("--study", "optimizers", "--dry-run", "--seeds", 1)
     assert "note: optimizer=muon is left out: optimizer=muon is for arrays" in done.err
+
+
+def test_a_random_part_says_of_how_many_cells_it_is(ablate):
+    words = ("--axis", "lr=0.1,0.2,0.3", "--axis", "beta1=0.1,0.2,0.3", "--seeds", 2, "--max-cells", 9, "--dry-run")
+    said = "8 of 18 cells, drawn with seed 1337"
+    done = ablate(*words, "--json")
+    assert json.loads(done.out)["drawn"] == said
+    assert f"note: {said}" in done.err
+    assert "drawn" not in ablate(*words, "--max-cells", 0).err
+
+
+def test_a_budget_that_whole_steps_miss_by_more_than_a_hundredth_is_said(ablate):
+    words = ("--axis", "batch_size=2,3", "--budget", "tokens", "--seeds", 1, "--dry-run")
+    said = "in whole steps batch_size=3 gets 25.0% less than the budget of"
+    assert said in ablate(*words).err
+    assert said not in ablate(*words, "--steps", 300).err
+    assert said in ablate(*words[:-1]).err, "beforehand, not only in a dry run"
+
+
+def test_many_variants_that_are_left_out_are_counted(ablate):
+    values = ",".join(f"0.{i}" for i in range(11, 23))
+    done = ablate("--axis", "optimizer=adamw,sgd", "--axis", f"beta1={values}", "--seeds", 1, "--dry-run")
+    assert done.err.count(" is left out: ") == 8
+    assert "note: 3 more variants are left out" in done.err
+
+
+def test_a_cluster_that_cannot_be_is_refused_before_a_folder_is_made_or_cleared(ablate, tmp_path):
+    ablate("--seeds", 1)
+    before = sorted(tmp_path.rglob("*"))
+    ablate("--seeds", 1, "--force", "--cluster", "nonsense").assert_refused(3, "--cluster")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_damaged_cell_is_said_once_and_run_again(ablate, tmp_path):
+    ablate("--seeds", 1)
+    damaged = min((tmp_path / "study" / "cells").iterdir())
+    damaged.write_text("{", encoding="utf-8")
+    done = ablate("--seeds", 1)
+    assert f"{damaged.name} is no whole JSON document; its cell is run again\n" in done.err
+    assert (done.code, done.err.count("(there already)")) == (0, 3)
 
 
 def test_a_study_file_sets_axes_and_base_below_the_flags(ablate, tmp_path):

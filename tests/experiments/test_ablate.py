@@ -1,7 +1,9 @@
 import csv
+import hashlib
 import io
 import itertools
 import json
+import os
 from dataclasses import replace
 
 import pytest
@@ -9,8 +11,8 @@ import pytest
 from nanochat.errors import CheckpointError, ConfigError, GuardError, WriteError
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
 from nanochat.experiments.cells import TIMES
-from nanochat.experiments.grid import variant_name
-from nanochat.experiments.study import read_study
+from nanochat.experiments.grid import canonical, variant_name
+from nanochat.experiments.study import cell_path, read_study
 from nanochat.training.guards import resident_bytes
 from nanochat.training.trainer import StepMetrics
 
@@ -133,19 +135,38 @@ def test_stopped_after_two_cells_has_two_variants_of_the_first_seed(tiny_study, 
     ]
 
 
+def forged(content, **changes):
+    """A cell's file whose checksum agrees with its changes."""
+    body = {name: value for name, value in json.loads(content).items() if name not in ("format", "version", "sha256")}
+    body |= changes
+    digest = hashlib.sha256(canonical(body).encode()).hexdigest()
+    return json.dumps({"format": "nanochat-cell", "version": 2, "sha256": digest, **body}).encode()
+
+
 @pytest.mark.parametrize(
-    "damage",
+    ("damage", "clause"),
     [
-        lambda content: content[: len(content) // 2],
-        lambda content: b"",
-        lambda content: b"\xff\xfe\x00",
-        lambda content: b"[1, 2]",
-        lambda content: content.replace(b'"val_loss": ', b'"val_loss": 1', 1),
-        lambda content: content.replace(b'"version": 2', b'"version": 3', 1),
+        (lambda content: content[: len(content) // 2], "is no whole JSON document"),
+        (lambda content: b"", "is no whole JSON document"),
+        (lambda content: b"\xff\xfe\x00", "is no whole JSON document"),
+        (
+            lambda content: content.replace(b'"final_loss": ', b'"final_loss": NaN, "x": ', 1),
+            "is no whole JSON document",
+        ),
+        (lambda content: b"[1, 2]", "is not the file of a cell"),
+        (lambda content: b"7", "is not the file of a cell"),
+        (lambda content: b'{"format": "nanochat-run", "version": 2, "sha256": ""}', "is not the file of a cell"),
+        (lambda content: b'{"losses": []}', "is not the file of a cell"),
+        (lambda content: content.replace(b'"val_loss": ', b'"val_loss": 1', 1), "its checksum differs"),
+        (lambda content: content.replace(b'"version": 2', b'"version": 3', 1), "is of version 3 of the format, not 2"),
+        (lambda content: forged(content, losses="none"), "does not say what a cell says"),
+        (lambda content: forged(content, losses=[10**400]), "does not say what a cell says"),
+        (lambda content: forged(content, record=[1]), "does not say what a cell says"),
+        (lambda content: forged(content, config=None), "does not say what a cell says"),
+        (lambda content: forged(content, measured={"wall_s": "long"}), "does not say what a cell says"),
     ],
-    ids=["cut", "empty", "not text", "a list", "another digit", "another version"],
 )
-def test_a_damaged_cell_is_told_and_run_again(tiny_study, tmp_path, damage):
+def test_a_damaged_cell_is_told_in_a_clause_and_run_again(tiny_study, tmp_path, damage, clause):
     whole = run_ablation(tiny_study, tmp_path)
     path = tmp_path / "cells" / f"{whole.results[3].cell.key}.json"
     path.write_bytes(damage(path.read_bytes()))
@@ -154,9 +175,33 @@ def test_a_damaged_cell_is_told_and_run_again(tiny_study, tmp_path, damage):
     again = run_ablation(tiny_study, tmp_path, observe=events.append)
     damaged = [event for event in events if isinstance(event, CellDamaged)]
     assert [event.cell for event in damaged] == [whole.results[3].cell]
-    assert path.name in damaged[0].reason
+    assert damaged[0].reason.startswith(f"{path} ")
+    assert damaged[0].reason.endswith(clause)
     assert sum(isinstance(event, CellStarted) for event in events) == 1
     assert [r.losses for r in again.results] == [r.losses for r in whole.results]
+
+
+def test_a_folder_in_the_place_of_a_cell_is_refused_before_anything_is_run(tiny_study, tmp_path):
+    path = cell_path(tiny_study.cells()[5], tmp_path)
+    path.mkdir(parents=True)
+    events = []
+    with pytest.raises(WriteError, match=f"{path.name} is a folder, and the result of a cell belongs there"):
+        run_ablation(tiny_study, tmp_path, observe=events.append)
+    assert [type(event) for event in events] == [CellDamaged]
+    path.rmdir()
+    assert run_ablation(tiny_study, tmp_path).missing == ()
+
+
+def test_a_cell_that_may_not_be_read_is_run_again(tiny_study, tmp_path):
+    run_ablation(tiny_study, tmp_path)
+    path = cell_path(tiny_study.cells()[0], tmp_path)
+    path.chmod(0)
+    if os.access(path, os.R_OK):
+        pytest.skip("whoever runs this may read everything")
+    events = []
+    run_ablation(tiny_study, tmp_path, observe=events.append)
+    assert events[0].reason == f"{path} cannot be read: Permission denied"
+    assert read_study(tmp_path).missing == ()
 
 
 def test_a_cell_of_another_configuration_under_the_same_name_is_not_believed(tiny_study, tmp_path):

@@ -1,4 +1,5 @@
 import itertools
+import math
 import re
 import struct
 import subprocess
@@ -8,14 +9,21 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.axis import Tick
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from nanochat.errors import WriteError
 from nanochat.experiments.ablate import AblationConfig, run_ablation
+from nanochat.experiments.answer import interval_of
 from nanochat.experiments.comparisons import compare
-from nanochat.experiments.figures import compare_curves, loss_curve, save_figure, spread
-from nanochat.experiments.study_figures import costs, forest, study_curves
+from nanochat.experiments.figures import compare_curves, folded, loss_curve, save_figure, spread
+from nanochat.experiments.forest import forest, forest_text
+from nanochat.experiments.study_figures import costs, costs_text, curves_text, study_curves
 from nanochat.training.record import read_run
 from nanochat.training.run import run_training
+
+BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 
 
 @pytest.fixture(scope="module")
@@ -28,6 +36,11 @@ def run(tiny_run, tmp_path_factory):
 @pytest.fixture(scope="module")
 def study(tiny_study, tmp_path_factory):
     return run_ablation(tiny_study, tmp_path_factory.mktemp("study"))
+
+
+def words_of(figure):
+    """What is written inside the axes, a variant's folded name in one line."""
+    return {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
 
 
 def png_size(path):
@@ -57,10 +70,9 @@ def test_axes_have_units_and_the_title_says_the_finding(run, study):
 
 
 def test_every_variant_is_named_in_every_figure(study):
-    curves = {text.get_text() for text in study_curves(study).axes[0].texts}
-    rows = {label.get_text() for label in forest(study).axes[0].get_yticklabels()}
-    points = {text.get_text() for text in costs(study).legends[0].texts}
-    assert curves == points == {study.config.baseline} | rows == set(study.config.variants)
+    curves, rows, names = words_of(study_curves(study)), words_of(forest(study)), costs(study).axes[-1].get_legend()
+    assert curves == {text.get_text() for text in names.get_texts()} == set(study.config.variants)
+    assert set(study.config.variants) - {study.config.baseline} <= rows
 
 
 def test_the_dots_are_the_differences_of_the_records(study):
@@ -70,15 +82,95 @@ def test_the_dots_are_the_differences_of_the_records(study):
 
 def test_a_diverged_variant_is_named_as_such(diverging_study, tmp_path):
     study = run_ablation(diverging_study, tmp_path)
-    assert "lr=1e+300 (2 of 2 diverged)" in {text.get_text() for text in study_curves(study).axes[0].texts}
-    assert [label.get_text() for label in forest(study).axes[0].get_yticklabels()] == []
+    assert "lr=1e+300 (2 of 2 diverged)" in words_of(study_curves(study))
+    assert words_of(forest(study)) == set()
 
 
-def test_of_many_variants_the_best_and_the_baseline_are_drawn(study_of):
-    figure = study_curves(study_of([9.0], *([1.0 + i / 100] for i in range(15))))
-    drawn = [text.get_text() for text in figure.axes[0].texts]
-    assert len(drawn) == 10
-    assert {"lr=1.0", "lr=2.0", "lr=10.0"} <= set(drawn)
+def test_of_many_variants_the_best_and_the_baseline_are_drawn_and_told(study_of):
+    study = study_of([9.0], *([1.0 + i / 100] for i in range(15)))
+    figure = study_curves(study)
+    assert words_of(figure) == {"lr=1.0", *(f"lr={i}.0" for i in range(2, 11))}
+    assert figure.get_supxlabel() == "the best 9 of 16 variants and the baseline"
+    for text in (curves_text(study), costs_text(study)):
+        assert ", the best 9 of 16 variants and the baseline" in text
+        assert "lr=10.0 " in text
+        assert "lr=11.0 " not in text
+    assert "the best 10 of 16 variants;" in costs_text(study_of(*([1.0 + i / 100] for i in range(16)))).replace(
+        ":", ";"
+    )
+
+
+def test_each_variant_is_a_dot_within_the_axes_and_none_hides_another(study):
+    """Two of the four have one size: they stand beside each other. Pixels."""
+    figure = costs(study)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:-1]:
+        dots = [line for line in axes.lines if line.get_label() in study.config.variants]
+        places = [line.get_transform().transform(line.get_xydata())[0] for line in dots]
+        assert len(places) == 4
+        assert all(axes.bbox.contains(*place) for place in places)
+        assert axes is figure.axes[1] or all(math.dist(a, b) > 8 for a, b in itertools.combinations(places, 2))
+
+
+def test_a_forest_of_many_shows_the_lowest_and_says_so(study_of):
+    study = study_of([1.0], *([1.0 + i / 100] for i in range(1, 43)))
+    figure = forest(study)
+    assert {f"lr={i}.0" for i in range(2, 42)} == {word for word in words_of(figure) if word.startswith("lr")}
+    assert "the 40 lowest of 42" in figure.get_supxlabel()
+    assert ", the 40 lowest of 42: lr=2.0" in forest_text(study)
+
+
+def test_alternative_text_says_which_variants_have_no_curve_or_no_difference(study_of):
+    study = study_of((2.0, 2.1), (1.0, math.nan), (math.nan, math.nan))
+    bare = study.results[:4] + tuple(replace(result, validations=()) for result in study.results[4:])
+    study = replace(study, results=bare)
+    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(study)
+    assert forest_text(study).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
+    assert "lr=2.0" not in costs_text(study)
+
+
+def test_intervals_are_drawn_whole_where_they_leave_room_for_the_rest(study_of):
+    study = study_of(BASE, [x + 0.3 + 0.01 * i for i, x in enumerate(BASE)], [x - 0.1 for x in BASE])
+    axes, found = forest(study).axes[0], compare(study)
+    low, high = axes.get_xlim()
+    assert all(low < one.interval.low and one.interval.high < high for one in found)
+    assert "arrow" not in forest(study).get_supxlabel()
+
+
+def test_an_interval_that_would_squash_the_rest_ends_in_an_arrow_with_its_numbers(study_of):
+    """Two seeds: Student's interval is 12.7 / sqrt 2 times as long as the dots lie apart."""
+    study = study_of(BASE[:2], [2.1, 2.3], [2.0, 2.035])
+    figure, one = forest(study), compare(study)[0]
+    low, high = figure.axes[0].get_xlim()
+    assert one.interval.low < low
+    assert high < one.interval.high
+    arrows = {line.get_marker(): line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in "<>"}
+    assert arrows == {"<": low, ">": high}
+    assert interval_of(one).replace("-", "\N{MINUS SIGN}") in " ".join(words_of(figure))
+    assert "arrow: the interval goes on" in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_a_long_name_takes_two_lines_between_settings():
+    assert folded("norm=rms") == "norm=rms"
+    assert folded("lr=0.03_weight_decay=0.01_batch_size=1") == "lr=0.03_weight_decay=0.01_\nbatch_size=1"
+    assert folded("untied_no_input_rmsnorm (2 of 2 diverged)") == "untied_no_input_rmsnorm\n(2 of 2 diverged)"
+
+
+def test_nothing_is_cut_off_or_written_over_another(tiny_run, tmp_path):
+    """Three axes: twelve names of 37 letters, most at the same height. Ticks aside, of which some lie out of sight."""
+    axes = {"training.lr": (0.03, 0.1), "training.weight_decay": (0.01, 0.1), "training.batch_size": (1, 2, 3)}
+    base = replace(tiny_run, training=replace(tiny_run.training, steps=1))
+    study = run_ablation(AblationConfig(base=base, axes=axes, seeds=2), tmp_path)
+    for draw in (study_curves, forest, costs):
+        figure = draw(study)
+        figure.draw_without_rendering()
+        ticks = {text for tick in figure.findobj(Tick) for text in tick.findobj(Text)}
+        texts = [text for text in figure.findobj(Text) if text.get_text() and text not in ticks]
+        boxes = {text.get_text(): text.get_window_extent().padded(-3) for text in texts}
+        width, height = figure.bbox.width, figure.bbox.height
+        assert all(box.x0 > 0 and box.x1 < width and box.y0 > 0 and box.y1 < height for box in boxes.values())
+        pairs = itertools.combinations(boxes, 2)
+        assert [(a, b) for a, b in pairs if Bbox.intersection(boxes[a], boxes[b]) is not None] == []
 
 
 @pytest.mark.parametrize("lr", [1e4, 1e40])

@@ -68,6 +68,7 @@ def test_a_file_says_all_that_flags_can(tmp_path, gpt):
         ("[axes]\nlr = 0.1", r"write lr = \[0.1\]"),
         ("[axes]\nnrom = [1]", "did you mean 'norm'"),
         ("axis = 1", "did you mean 'axes'"),
+        ('[axes]\nlr = [0.1, 0.2]\n"training.lr" = [0.3, 0.4]', "training.lr is given twice"),
         ("[axes", "is not valid TOML"),
         ("base = 1\n[axes]\nlr = [0.1]", "base is no table"),
         ('[axes]\nnorm = ["rms", "lyaer"]', "did you mean 'layer'"),

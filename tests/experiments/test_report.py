@@ -1,17 +1,23 @@
 import csv
+import json
+import math
 import re
+import shlex
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from nanochat.cli.app import parse
 from nanochat.errors import CheckpointError
 from nanochat.experiments.ablate import AblationConfig, run_ablation
 from nanochat.experiments.answer import signed
+from nanochat.experiments.budget import share_budget
 from nanochat.experiments.comparisons import compare
 from nanochat.experiments.report import write_run_report
 from nanochat.experiments.statistics import t_interval
-from nanochat.experiments.study import read_study
-from nanochat.experiments.study_report import write_study_report
+from nanochat.experiments.study import Study, read_study, to_rows
+from nanochat.experiments.study_report import study_report, write_study_report
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
 
@@ -87,8 +93,8 @@ def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
     run_ablation(diverging_study, tmp_path)
     write_study_report(tmp_path)
     text = text_of(tmp_path)
-    assert re.search(r"\*\*Diverged:\*\* `lr=1e\+300`, seeds? 5(, 6)?: the ", text)  # one reason, or a tensor each
-    assert tables(text)[0][-1][:2] == ["`lr=1e+300`", "2 of 2 diverged"]
+    assert re.search(r"\*\*Diverged:\*\* `lr=1e\+300`, seeds? 5(, 6; with seed 5)?: the ", text)  # a tensor each
+    assert tables(text)[0][-1] == ["`lr=1e+300`", "2 of 2 diverged", "-", "-", "2 of 2 diverged", "-", "0 of 2"]
     assert "All variants use the same learning rate" not in text
 
 
@@ -103,13 +109,86 @@ def test_an_unfinished_study_says_what_is_missing(tiny_study, tmp_path):
 def test_the_verdicts_of_the_table_are_those_of_the_comparisons(study_folder):
     found = {f"`{one.variant}`": one for one in compare(read_study(study_folder))}
     result, tests, effects, costs = tables(text_of(study_folder))[:4]
+    assert costs[0][:4] == ["variant", "parameters", "operations per token", "tokens/s"]  # nothing else differs
     for row in result[2:]:
         one = found.get(row[0])
         assert row[4] == (one.verdict if one else "baseline")
         assert row[2] == (signed(one.interval.mean) if one else "-")
-    assert {row[0]: row[7] for row in tests[2:]} == {name: one.verdict for name, one in found.items()}
+    assert {row[0]: row[8] for row in tests[2:]} == {name: one.verdict for name, one in found.items()}
     assert [row[0] for row in effects[2:]]
     assert len(costs) == 6
+
+
+def test_a_variant_that_lost_a_seed_shows_the_figures_of_the_others(study_of, tmp_path):
+    text = study_report(study_of((2.0, 2.1, 2.2), (1.0, math.nan, 1.2)))
+    assert tables(text)[0][-1] == [
+        "`lr=2.0`",
+        f"1.1000 ± {t_interval([1.0, 1.2]).half_width:.4f}",
+        "-1.0000",
+        "-1.0000 to -1.0000",
+        "too few seeds (needs 6 seeds; 2 of 3 pairs; 1 of 3 diverged)",
+        tables(text)[0][2][5],
+        "2 of 3",
+    ]
+    assert "- **Diverged:** `lr=2.0`, seed 6: its validation loss is not a number." in text
+    assert "A run that ended badly is left out of means and pairs" in text
+
+
+def test_what_variants_did_not_get_the_same_of_is_in_the_table_of_costs(tiny_run, tmp_path):
+    axes = {"training.steps": (2, 4), "training.batch_size": (1, 3)}
+    study = run_ablation(AblationConfig(base=tiny_run, axes=axes, seeds=2), tmp_path)
+    text = study_report(study)
+    costs = tables(text)[3]
+    assert costs[0][3:5] == ["steps", "tokens"]
+    tokens = {f"`{r.cell.variant}`": (str(r.record.steps), str(r.measured.tokens)) for r in study.results}
+    assert {row[0]: tuple(row[3:5]) for row in costs[2:]} == tokens
+    few, many = min(r.measured.tokens for r in study.results), max(r.measured.tokens for r in study.results)
+    assert f"2 to 4 steps saw {few} to {many} tokens, " in text
+    assert "Variants did not get the same number of steps or of tokens or of operations" in text
+    assert "best? Varied" in text  # after no number of steps that would be true of all
+
+
+def test_a_budget_is_reported_with_what_was_really_spent(tiny_run, tmp_path):
+    base = replace(tiny_run, training=replace(tiny_run.training, steps=7))
+    config = AblationConfig(base=base, axes={"training.batch_size": (2, 4)}, seeds=2, budget="tokens")
+    study = run_ablation(share_budget(config), tmp_path)
+    text = study_report(study)
+    spent = {result.cell.variant: result.measured.tokens for result in study.results}
+    low, high = spent["batch_size=2"], spent["batch_size=4"]  # 7 steps of 2 rows, 4 steps of 4: the nearest there is
+    more = 100 * (high / low - 1)
+    assert more > 10
+    assert f"the variants spent {low:,} to {high:,}, +0.0 % to {more:+.1f} % from the baseline." in text
+    assert tables(text)[2][0][3:5] == ["steps", "tokens"]
+
+
+def test_epochs_and_patience_are_not_called_steps(tiny_run, study_of):
+    study = study_of((2.0, 2.1), (1.0, 1.2))
+    for changes, words in (
+        ({"epochs": 0.5}, "best after 0.5 epochs?"),
+        ({"patience": 2}, "best after at most 6 steps ("),
+    ):
+        base = replace(tiny_run, training=replace(tiny_run.training, **changes))
+        assert words in study_report(replace(study, config=replace(study.config, base=base)))
+
+
+def test_the_command_of_a_report_gives_the_same_cells_again(tiny_run, tmp_path):
+    """Whatever is varied, budgeted or drawn: read by the command line's own parser."""
+    axes = {"model.input_rmsnorm": (False, True), "model.tie_lm_head": (True, False), "training.lr": (0.1, 0.3)}
+    config = AblationConfig(base=tiny_run, axes=axes, seeds=2, max_cells=8, budget="tokens", margin=0.02)
+    words = shlex.split(re.search(r"```sh\nnanochat (.*)\n```", study_report(Study(config, (), (), {}))).group(1))
+    command = parse([*words, "--out", str(tmp_path)])
+    assert command.study == config
+
+
+@pytest.mark.parametrize("table", sorted(Path(__file__).parents[2].glob("results/reference/*/ablation.jsonl")))
+def test_a_published_study_can_be_reported_from_its_data(table):
+    """Its cells lie under the names by which they are looked for, and hold the losses that the table has."""
+    study, names = read_study(table.parent), ("variant", "seed", "steps", "tokens", "val_loss", "bits_per_byte")
+    published = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
+    assert study.missing == ()
+    assert [[row[name] for name in names] for row in to_rows(study)] == [
+        [row[name] for name in names] for row in published
+    ]
 
 
 def test_what_was_left_out_is_listed_with_the_reason(tiny_text, tmp_path):

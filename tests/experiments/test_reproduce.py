@@ -2,12 +2,14 @@ import shlex
 from dataclasses import replace
 
 import pytest
+import typer
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from nanochat.cli.app import app
 from nanochat.errors import ConfigError
-from nanochat.experiments.ablate import AblationConfig
-from nanochat.experiments.reproduce import _FLAGS, _SWITCHES, ablation_command_line, command_line
+from nanochat.experiments.ablate import HEAD_AND_NORM, AblationConfig
+from nanochat.experiments.reproduce import _FLAGS, _OF_ONE_RUN, _SWITCHES, ablation_command_line, command_line
 from nanochat.models.presets import PRESETS
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import merge, parse_assignment, resolve
@@ -101,6 +103,26 @@ def test_an_ablation_names_its_shared_settings_and_seeds():
         "nanochat ablate --preset mini-gpt --steps 50 --no-tie-lm-head --axis model.norm=rms,layer "
         "--axis training.lr=0.01,1.0 --axis model.final_norm=false,true --seeds 8 --design one-at-a-time --max-cells 99"
     )
+
+
+def test_the_axes_of_head_and_norm_in_another_order_are_written_out():
+    """The order of the axes is that of the variants' names and of the table."""
+    axes = dict(reversed(HEAD_AND_NORM.items()))
+    line = ablation_command_line(AblationConfig(base=resolve({"preset": "bigram"}), axes=axes))
+    assert "--axis model.input_rmsnorm=false,true --axis model.tie_lm_head=true,false" in line
+
+
+def test_an_ablation_is_given_no_flag_that_it_does_not_have():
+    """Those of one run: ours are the flags that `nanochat ablate --help` leaves out."""
+    base = resolve({"preset": "bigram", "training": {"sample_every": 5, "checkpoint_every": 7, "lr": 0.5}})
+    line = ablation_command_line(AblationConfig(base=base, seeds=2))
+    assert line == (
+        "nanochat ablate --preset bigram --lr 0.5 --set training.sample_every=5 --set training.checkpoint_every=7 "
+        "--seeds 2"
+    )
+    click_command = typer.main.get_command(app).commands["ablate"]
+    known = {flag for parameter in click_command.params for flag in parameter.opts}
+    assert {flag for name, flag in _FLAGS.items() if name not in _OF_ONE_RUN} <= known
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from nanochat.experiments.significance import (
     bootstrap_interval,
+    bootstrap_narrowness,
     exact_level,
     holm,
     least_seeds,
@@ -16,6 +17,7 @@ from nanochat.experiments.significance import (
     seeds_needed,
     sign_flip_p,
 )
+from nanochat.experiments.statistics import t_interval
 
 differences = st.lists(st.floats(-10, 10).filter(lambda x: abs(x) > 1e-3), min_size=2, max_size=10)
 probabilities = st.lists(st.floats(0, 1), min_size=1, max_size=10)
@@ -73,6 +75,16 @@ def test_a_bootstrap_interval_is_the_same_again_and_lies_among_the_values():
     assert (low, high) == bootstrap_interval([1.0, 2.0, 4.0])
     assert 1 <= low < 7 / 3 < high <= 4
     assert math.isnan(bootstrap_interval([1.0])[0])
+
+
+@pytest.mark.parametrize("n", [8, 30])
+def test_a_bootstrap_interval_is_too_narrow_by_the_share_that_reports_state(n):
+    """22 % for 8, 6 % for 30: the mean over 100 samples scatters by a few percent."""
+    samples = np.random.default_rng(n).normal(size=(100, n)).tolist()
+    widths = [np.diff(bootstrap_interval(sample, resamples=500))[0] / 2 for sample in samples]
+    whole = [t_interval(sample).half_width for sample in samples]
+    assert 1 - np.mean(widths) / np.mean(whole) == pytest.approx(bootstrap_narrowness(n), abs=0.04)
+    assert math.isnan(bootstrap_narrowness(1))
 
 
 def test_seeds_that_the_exact_test_asks_for():
