@@ -63,6 +63,7 @@ def rows_of(folder):
         return [{k: v for k, v in row.items() if k not in TIMES} for row in csv.DictReader(file)]
 
 
+@pytest.mark.oracle
 def test_cells_on_a_cluster_are_the_same_as_here_though_a_worker_is_killed(dask, tiny_study, tmp_path):
     dask.add_worker()
     dask.add_worker()
@@ -82,6 +83,7 @@ def test_cells_on_a_cluster_are_the_same_as_here_though_a_worker_is_killed(dask,
     assert rows_of(tmp_path / "there") == rows_of(tmp_path / "here")
 
 
+@pytest.mark.oracle
 def test_a_worker_that_comes_later_takes_part(dask, tiny_study, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_COUNT_EVERY_S", 0.1)
     dask.add_worker()
@@ -101,6 +103,7 @@ def test_a_worker_that_comes_later_takes_part(dask, tiny_study, tmp_path, monkey
     assert (most[0], most[-1]) == (1, 2)
 
 
+@pytest.mark.oracle
 def test_the_last_worker_is_missed_and_the_next_one_goes_on(dask, tiny_study, tmp_path, monkeypatch):
     monkeypatch.setattr(cluster, "_COUNT_EVERY_S", 0.1)
     dask.add_worker()
@@ -122,6 +125,7 @@ def test_the_last_worker_is_missed_and_the_next_one_goes_on(dask, tiny_study, tm
     assert f"no worker is left at {dask.address}: cells wait" in str(warned[0].message)
 
 
+@pytest.mark.oracle
 def test_a_sweep_that_stops_leaves_no_cell_behind_on_the_workers(dask, tiny_study, tmp_path):
     from distributed import Client
 
@@ -147,6 +151,7 @@ def test_a_sweep_that_stops_leaves_no_cell_behind_on_the_workers(dask, tiny_stud
     raise AssertionError("a cell that nobody waits for still runs")
 
 
+@pytest.mark.oracle
 def test_workers_without_this_package_are_found_before_they_are_sent_a_cell(dask, tiny_study, tmp_path):
     (tmp_path / "nanochat").mkdir()
     (tmp_path / "nanochat" / "__init__.py").write_text("", encoding="utf-8")
