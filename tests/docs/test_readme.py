@@ -5,11 +5,11 @@ from __future__ import annotations
 import doctest
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
-
-from nanochat.cli.app import main
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -24,7 +24,7 @@ def test_the_tour_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     for language, text in blocks:
         if language == "sh":
             for line in text.strip().splitlines():
-                run(line)
+                run(line, tmp_path)
         else:
             example = doctest.DocTestParser().get_doctest(text, names, "README.md", str(README), 0)
             assert doctest.DocTestRunner().run(example, clear_globs=False).failed == 0, capsys.readouterr().out
@@ -32,10 +32,10 @@ def test_the_tour_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert {path.name for path in (tmp_path / "results").iterdir()} >= {"graph.svg", "compare.png", "runs", "ablations"}
 
 
-def run(line: str) -> None:
-    """One command line of the tour, in this process."""
+def run(line: str, folder: Path) -> None:
+    """One command line of the tour, as a process of its own."""
     program, *arguments = shlex.split(line)
     assert program == "nanochat"
-    with pytest.raises(SystemExit) as end:
-        main(arguments)
-    assert end.value.code == 0, line
+    command = [sys.executable, "-P", "-m", "nanochat", *arguments]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, encoding="utf-8")
+    assert done.returncode == 0, f"{line}\n{done.stderr}"

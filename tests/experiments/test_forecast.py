@@ -61,12 +61,9 @@ def test_a_variant_that_cannot_begin_says_why_and_the_others_are_foretold(tiny_r
 
 
 @pytest.mark.slow
-def test_a_forecast_comes_near_to_what_a_sweep_in_processes_takes(tiny_study, tmp_path):
-    study = with_settings(tiny_study, steps=600, eval_every=200)
+def test_the_memory_foretold_is_near_to_what_a_sweep_in_processes_takes(tiny_study, tmp_path):
+    study = with_settings(tiny_study, steps=20, eval_every=20)
     found = forecast(study, slots=2, processes=True)
-    start = time.perf_counter()
     results = run_ablation(study, tmp_path, jobs=2).results
-    assert found.start_s > 0.1, "a process takes that long to start"
-    assert found.seconds / 3 < time.perf_counter() - start < 3 * found.seconds  # others may be at work here
     peak = max(result.measured.peak_memory_bytes for result in results)
     assert peak / 1.3 < max(one.memory_bytes for one in found.prospects.values()) < 1.3 * peak
