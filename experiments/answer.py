@@ -63,7 +63,7 @@ def answer(study: Study) -> str:
     text += _not_compared([one for one in found if one.variant != best.name])
     text += _listed("On average over the other axes:", axes)
     tested = any(one.word in ("better", "worse") for one in [*found, *axes])
-    return text + (" (95 % t intervals; p of the exact test, corrected by Holm's method.)" if tested else "")
+    return text + (" (95 % t intervals; p of the sign-flip test, corrected by Holm's method.)" if tested else "")
 
 
 def difference_text(one: Comparison) -> str:
@@ -80,7 +80,8 @@ def difference_text(one: Comparison) -> str:
         sign = -1 if one.word == "better" else 1
         near, far = sorted((sign * interval.low, sign * interval.high))
         by = f" by {spell(abs(interval.mean))}"
-        remarks = [f"{spell(near)} to {spell(far)}", f"p = {p_text(one.p_holm)}"]
+        remarks = [f"{spell(near)} to {spell(far)}", f"p {p_text(one.p_holm, '= ')}"]
+        remarks += ["less than the margin"] if one.within_margin else []
     elif one.word != "identical":
         remarks = [interval_of(one) if math.isfinite(interval.half_width) else signed(interval.mean)]
         remarks += [f"needs {one.needed}"] if one.seeds_needed else []
@@ -108,16 +109,15 @@ def interval_text(summary: VariantSummary) -> str:
 
 
 def signed(number: float) -> str:
-    """Four decimals with the sign, a dash for nan; -0.0000 has none."""
+    """As `spell`, with the sign; 0 has none."""
     if math.isnan(number):
         return "-"
-    text = spell(abs(number))
-    return text if text == "0.0000" else ("+" if number > 0 else "-") + text
+    return ("+" if number > 0 else "-" if number < 0 else "") + spell(abs(number))
 
 
-def p_text(p: float) -> str:
-    """Two figures: `0.023`, `0.0078`, `1`; a dash for nan."""
-    return "-" if math.isnan(p) else f"{p:.2g}" if p >= 0.0001 else "< 0.0001"
+def p_text(p: float, equals: str = "") -> str:
+    """Two figures after `equals`: `0.023`, `0.0078`, `1`; `< 0.0001` below that; a dash for nan."""
+    return "-" if math.isnan(p) else f"{equals}{p:.2g}" if p >= 0.0001 else "< 0.0001"
 
 
 def _baseline_headline(base: str, found: Sequence[Comparison]) -> str:

@@ -33,6 +33,8 @@ class Comparison:
     p_holm: float = math.nan
     """p_exact corrected for all comparisons of the study."""
     word: Word = "not comparable"
+    within_margin: bool = False
+    """Better or worse, and the whole interval lies within the margin: shown, and too small to care about."""
     seeds_needed: int = 0
     """With which the study could have told; 0 where it could, or where no number can say."""
     reason: str = ""
@@ -61,6 +63,7 @@ class Comparison:
         if self.word == "not comparable":
             return self.reason
         remarks = [f"needs {self.needed}"] if self.seeds_needed else []
+        remarks += ["less than the margin"] if self.within_margin else []
         remarks += self.left_out
         return f"{self.word} ({'; '.join(remarks)})" if remarks else self.word
 
@@ -112,11 +115,12 @@ def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
         return one
     if not any(one.differences):
         return replace(one, word="identical")
+    within_margin = -margin < interval.low and interval.high < margin
     if one.p_holm <= ALPHA:
-        return replace(one, word="better" if interval.mean < 0 else "worse")
+        return replace(one, word="better" if interval.mean < 0 else "worse", within_margin=within_margin)
     if n < least_seeds(n_asked, ALPHA):
         return replace(one, word="too few seeds", seeds_needed=least_seeds(n_asked, ALPHA))
-    if -margin < interval.low and interval.high < margin:
+    if within_margin:
         return replace(one, word="no difference seen")
     effect = max(margin, abs(interval.mean)) / standard_deviation(one.differences)
     needed = seeds_needed(effect, comparisons=n_asked, alpha=ALPHA)

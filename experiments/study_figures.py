@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 _MOST_LINES = 10
 _LONG_NAME = 33  # letters, of which two stand beside each other
-_ASIDE = 6  # points
 _MOST_BANDS = 4
 """More would cover each other: then only the best and the baseline have one."""
 
@@ -91,9 +90,6 @@ def costs(study: Study) -> Figure:
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
         title(figure, of_the_sound(study, sound, _cost_headline(sound)))
         remarks = ["mean over seeds", "bar: 95 % t interval of the loss", "seconds: validations included"]
-        remarks += (
-            ["variants of one size stand side by side"] if len(set(sizes)) < len(sizes) and len(panels) > 1 else []
-        )
         note(figure, "; ".join(remarks + _chosen(shown, sound)))
     return figure
 
@@ -112,23 +108,19 @@ def costs_text(study: Study) -> str:
 
 
 def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[float]) -> None:
-    """A dot a variant, with its interval; those of one value stand side by side."""
-    from matplotlib.transforms import ScaledTranslation  # lazy: only reports draw
-
+    """A dot a variant, with its interval."""
     for i, (summary, value) in enumerate(zip(summaries, values, strict=True)):
         loss, mark = summary.val_loss, "o" if i < len(COLORS) else "s"
-        aside = _ASIDE * (values[:i].count(value) - (values.count(value) - 1) / 2)
         style: dict[str, Any] = {"color": color(i)}
-        style["transform"] = axes.transData + ScaledTranslation(aside / 72, 0, axes.figure.dpi_scale_trans)
         low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
         axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
-        axes.plot([value], [loss.mean], mark, markersize=6, linestyle="none", label=summary.name, **style)
-        axes.update_datalim([(value, low), (value, high)])  # what is moved aside is not counted by itself
-    axes.autoscale_view()
+        axes.plot([value], [loss.mean], mark, markersize=6, linestyle="none", label=summary.name, alpha=0.85, **style)
     losses = [summary.val_loss.mean for summary in summaries]
     if explodes(losses):
         axes.set_ylim(log_limits(losses, most=100))
         axes.set_yscale("log")
+    else:
+        axes.ticklabel_format(axis="y", useOffset=False)
     if values and max(values) > 20 * min(values) > 0:
         axes.set_xscale("log")
     else:

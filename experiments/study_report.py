@@ -13,7 +13,7 @@ from .figures import save_figure
 from .forest import forest, forest_text
 from .report import bullets, configuration, document, environment, fenced, setting
 from .reproduce import ablation_command_line
-from .significance import bootstrap_narrowness
+from .significance import MOST_EXACT, bootstrap_narrowness
 from .study import Study, read_study
 from .study_caveats import caveats
 from .study_figures import costs, costs_text, curves_text, study_curves
@@ -25,11 +25,12 @@ FIGURES = ("curves.png", "forest.png", "costs.png")
 _TABLE_NOTE = """\
 Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds ± half of its \
 95 % t interval. Difference: this variant minus the baseline, seed by seed, with its 95 % t interval. Bits per byte \
-are means. All figures are over the seeds that ended well; a variant with one that did not stands after the others. \
-Every cell: [ablation.csv](ablation.csv), [ablation.jsonl](ablation.jsonl); its curve: `cells/`."""
+are means over the bytes of the text: they leave out tokens that stand for none, such as the end of a document, and \
+may rank otherwise. All figures are over the seeds that ended well; a variant with one that did not stands after the \
+others. Every cell: [ablation.csv](ablation.csv), [ablation.jsonl](ablation.jsonl); its curve: `cells/`."""
 
 _TESTS_NOTE = """\
-p: of the paired t-test, and of the exact sign-flip test, which assumes no normal distribution and decides; the last \
+p: of the paired t-test, and of the sign-flip test ({how}), which assumes no normal distribution and decides; the last \
 is corrected by Holm's method for all comparisons of the table, and below 0.05 it counts. Bootstrap: 95 % percentile \
 interval of the mean difference, 10,000 resamples of the seeds{narrow}. Pairs: runs with the same seed that both ended \
 well; others are left out."""
@@ -108,7 +109,7 @@ def _after(study: Study) -> str:
 def _design(study: Study) -> str:
     config = study.config
     if config.design == "one-at-a-time":
-        return ", one at a time"
+        return ", one at a time from the baseline, which has the first value of each"
     return f", in a random part of the grid ({config.drawn})" if config.drawn else ""
 
 
@@ -142,7 +143,8 @@ def _differences(study: Study, comparisons: Sequence[Comparison]) -> list[str]:
         f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)" if n > 1 else ""
     )
     parts = ["## Differences", f"To the baseline `{study.config.baseline}`:", tests_table("variant", comparisons)]
-    parts += [_TESTS_NOTE.format(narrow=narrow), f"![{forest_text(study)}](forest.png)"]
+    how = "exact" if n <= MOST_EXACT else "by 100,000 drawn patterns of signs"
+    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{forest_text(study)}](forest.png)"]
     averages = effects(study)
     if averages:
         parts += ["What each axis does on average over the other axes, against its first value:"]
@@ -165,6 +167,6 @@ def _cost_note(summaries: Sequence[VariantSummary], study: Study) -> str:
     ends = min(amounts), max(amounts)
     low, high = (f"{100 * (amount / mean_of(baseline, spent) - 1):+.1f} %" for amount in ends)
     return (
-        f"{note} The budget is the {what} of the baseline, about {study.config.budget_asked:,} by its first batches; "
+        f"{note} The budget is the {what} of the baseline, {study.config.budget_asked:,} for each seed on average; "
         f"the variants spent {ends[0]:,.0f} to {ends[1]:,.0f}, {low} to {high} from the baseline."
     )

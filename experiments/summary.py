@@ -95,10 +95,10 @@ def part(n: int, whole: int) -> str:
 
 
 def spell(number: float) -> str:
-    """Four decimals; few digits where a run exploded; a dash where there is no number."""
+    """Four decimals; few digits where these would be none, or a run exploded; a dash where there is no number."""
     if math.isnan(number):
         return "-"
-    return f"{number:.4f}" if abs(number) < 1e4 else f"{number:.2e}"
+    return f"{number:.4f}" if 5e-5 <= abs(number) < 1e4 or number == 0 else f"{number:.2e}"
 
 
 def _rank(summary: VariantSummary) -> tuple[bool, bool, int, float]:

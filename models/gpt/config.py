@@ -50,7 +50,7 @@ class GPTConfig:
     qk_norm: bool = False
     """RMS-normalise queries and keys, head by head, after the rotation."""
     positions: Positions = "learned"
-    """How a token knows where it stands."""
+    """How a token knows where it stands; sinusoidal ones are added with amplitude 1, embeddings begin near 0."""
     activation: Activation = "relu2"
     """Nonlinearity of the MLP."""
     attn_bias: bool = False

@@ -22,6 +22,8 @@ def shifted(by, noise=0.001):
         (shifted(-0.05), "better"),
         (shifted(0.05), "worse"),
         (shifted(0.0), "no difference seen"),
+        (shifted(-0.005), "better (less than the margin)"),
+        (shifted(1e-6, noise=1e-7), "worse (less than the margin)"),
         (BASE, "identical"),
     ],
 )
