@@ -50,6 +50,8 @@ def _train(
     --resume the settings of the run. `--resume auto` finds the run in --out, else the newest unfinished one, else it
     starts one. To resume from an older checkpoint give another --out, or --force to drop the later ones.
     """
+    if recipe is not None and dry_run:
+        raise UsageError("--dry-run is for a single run: train a phase's settings with --config to try them")
     if recipe is not None:
         return _phases(recipe, given_settings(options), out=out, force=force, json=json)
     if resume is not None and not resume.strip():
@@ -83,8 +85,20 @@ def _resolve(options: dict[str, Any], start_from: str, partial: str) -> RunConfi
     from .folders import find_folder
 
     start_from = str(find_folder(start_from))
+    if not partial:
+        _check_kept(given_settings(options))
     below = {} if partial else model_settings(start_from)
     return replace(resolve_options(options, below=below), start_from=start_from, partial=partial)
+
+
+def _check_kept(given: dict[str, Any]) -> None:
+    """Raises UsageError for what a run that begins with all of another cannot have otherwise."""
+    kept = {"--preset": "preset" in given} | {
+        f"--{name.replace('_', '-')}": name in given.get("data", {}) for name in ("tokenizer", "vocab_size")
+    }
+    for flag, is_given in kept.items():
+        if is_given:
+            raise UsageError(f"{flag} is with --from as the run has it: leave it out, or take a part by --partial '*'")
 
 
 def _phases(path: Path, settings: dict[str, Any], *, out: Path | None, force: bool, json: bool) -> c.Command:

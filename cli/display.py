@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..inference.transfer import Transfer
 from ..training.run import Evaluated, Event, Prepared, Sampled
+from ..training.schedule import epoch_of
 from ..training.trainer import StepMetrics
 from .console import Remarks
 
@@ -85,8 +86,8 @@ class TrainingDisplay:
             return
         self.epoch_nats += event.loss * event.n_tokens
         self.epoch_tokens += event.n_tokens
-        epoch = math.floor(event.step / self.steps_per_epoch + 1e-9)
-        if epoch > math.floor((event.step - 1) / self.steps_per_epoch + 1e-9):
+        epoch = epoch_of(event.step, self.steps_per_epoch)
+        if epoch < epoch_of(event.step + 1, self.steps_per_epoch):
             self.console.say(f"  epoch {epoch:>4}: loss {self.epoch_nats / max(1, self.epoch_tokens):.4f}")
             self.epoch_nats, self.epoch_tokens = 0.0, 0
 

@@ -188,6 +188,8 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         given = merge(given, _nested(setting.field, value))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise UsageError("--steps and --epochs both say how long to train: give one of the two")
+    if options.get("epochs") == 0:
+        raise UsageError("--epochs 0 trains nothing: give e.g. --epochs 1, or --steps 0 to see the first loss")
     if options.get("steps") is not None:
         given["training"]["epochs"] = 0.0  # whatever a file or preset says
     assignments = [parse_assignment(text) for text in options["set"] or ()]

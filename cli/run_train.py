@@ -17,6 +17,7 @@ from ..experiments.grid import flatten
 from ..experiments.lock import folder_locked
 from ..experiments.report import write_run_report
 from ..inference.language_model import load
+from ..inference.model_files import find_model_file
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..training.config import RunConfig
@@ -73,6 +74,8 @@ def execute(command: TrainCommand) -> None:
     say(f"written to {out}: read {out / 'report.md'}{draw}")
     if record.status == "ok" and record.reason:
         say(record.reason)
+        if draw:
+            say(f"its best weights, for --run and --from: {find_model_file(out, which='best').parent}")
     if record.status in ("interrupted", "stopped"):
         say(f"go on with `{shlex.join(['nanochat', 'train', '--resume', str(out)])}`")
     if record.status == "diverged":

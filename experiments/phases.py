@@ -117,6 +117,8 @@ def run_phases(
     prompts gave before and after each. Raises GuardError where `out` holds another recipe, and what run_training does.
     """
     configs = configs_of(recipe.phases)
+    if not out.exists():
+        _check_texts(configs)
     _claim(out, recipe)
     records: list[RunRecord] = []
     for number, (phase, config) in enumerate(zip(recipe.phases, configs, strict=True), start=1):

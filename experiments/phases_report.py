@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from ..data.world import build_world
 from ..inference.counts import counts_language_model
 from ..inference.language_model import load
 from ..training.record import SavedRun, read_run
+from ..training.schedule import epoch_of
 from .costs import Costs, measure_costs
 from .evaluation import Report, evaluate_model, read_with
 from .evaluation_report import caveats, share_text, to_dict, to_markdown
@@ -111,11 +111,11 @@ def epoch_losses(run: SavedRun) -> dict[int, float]:
     taken: dict[int, list[tuple[float, int]]] = {}
     for row in run.metrics if epochs else ():
         if "loss" in row:
-            taken.setdefault(math.ceil(row["step"] * epochs / steps - 1e-9), []).append((row["loss"], row["n_tokens"]))
+            taken.setdefault(epoch_of(row["step"], steps / epochs), []).append((row["loss"], row["n_tokens"]))
     return {
         epoch: sum(loss * n for loss, n in each) / max(1, sum(n for _, n in each))
         for epoch, each in sorted(taken.items())
-        if epoch <= epochs
+        if epoch <= epochs  # the last one may be a part
     }
 
 

@@ -85,7 +85,14 @@ PRESETS: dict[str, Preset] = {
         model_kind="gpt",
         mode="tensor",
         source="RustGPT at 98aeb4e (2025), with the 8 heads and output projection that its requirements ask for",
-        training={"lr": 5e-4, "batch_size": 16, "replicas": 0, "weight_decay": 0.0, "eval_tokens": 16384},
+        training={
+            "epochs": 100.0,
+            "lr": 5e-4,
+            "batch_size": 16,
+            "replicas": 0,
+            "weight_decay": 0.0,
+            "eval_tokens": 16384,
+        },
         data={"source": "builtin:facts", "tokenizer": "word"},
     ),
     "nanogpt-cpu": Preset(

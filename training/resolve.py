@@ -45,12 +45,16 @@ def resolve(*layers: Settings) -> RunConfig:
             f"model_kind={settings['model_kind']} does not fit preset {name!r}, which is {preset.model_kind}: "
             "give one of the two"
         )
+    training = dict(preset.training)
+    asked = settings.get("training", {})
+    if isinstance(asked, Mapping) and "steps" in asked:
+        training.pop("epochs", None)  # whoever says how many steps means them
     base = {
         "preset": name,
         "model_kind": preset.model_kind,
         "mode": preset.mode,
         "model": asdict(preset.model),
-        "training": dict(preset.training),
+        "training": training,
         "data": dict(preset.data),
     }
     return config_from_dict(merge(base, settings))

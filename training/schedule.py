@@ -22,6 +22,11 @@ def learning_rate(step: int, config: TrainingConfig) -> float:
     return config.lr * _shape(step, config)
 
 
+def epoch_of(step: int, steps_per_epoch: float) -> int:
+    """The epoch, from 1, in which step 1, 2, ... begins."""
+    return math.floor((step - 1) / steps_per_epoch + 1e-9) + 1  # 1e-9: 3 * (2 / 3) is an epoch's end
+
+
 def _shape(step: int, config: TrainingConfig) -> float:
     if config.lr_schedule == "cosine":
         t = (step - config.warmup) / max(1, config.steps - config.warmup)

@@ -72,12 +72,20 @@ def test_a_folder_of_phases_names_the_last_of_them(nanochat, run, tmp_path):
         (("--from", "nowhere"), 3, "there is no nowhere"),
         (("--from", "a", "--resume", "b"), 2, "one of the two"),
         (("--steps", 3, "--epochs", 2), 2, "one of the two"),
+        (("--epochs", 0), 2, "--epochs 0 trains nothing"),
+        (("--recipe", "nowhere.toml", "--dry-run"), 2, "--dry-run is for a single run"),
     ],
 )
 def test_words_that_contradict_each_other_are_refused(nanochat, words, code, message):
     done = nanochat("train", *words)
     assert done.code == code
     assert message in done.err
+
+
+@pytest.mark.parametrize("words", [("--tokenizer", "word"), ("--vocab-size", 9), ("--preset", "microgpt")])
+def test_what_comes_with_the_weights_cannot_be_had_otherwise(nanochat, run, words):
+    done = nanochat("train", "--from", run, *words)
+    done.assert_refused(2, f"{words[0]} is with --from as the run has it")
 
 
 def test_a_run_goes_on_with_another_text(nanochat, run, tmp_path):

@@ -109,6 +109,7 @@ def test_an_axis_is_judged_by_its_average_over_the_others(tiny_run, tmp_path):
 
 
 def test_numbers_are_spelled_with_their_sign():
-    assert [signed(x) for x in (0.01, -0.01, -0.00001, 0, math.nan)] == ["+0.0100", "-0.0100", "-1.00e-05", "0.0000", "-"]
+    assert [signed(x) for x in (0.01, -0.01, 0, math.nan)] == ["+0.0100", "-0.0100", "0.0000", "-"]
+    assert signed(-0.00001) == "-1.00e-05"
     assert [p_text(p) for p in (1, 0.0078125, 0.00001, math.nan)] == ["1", "0.0078", "< 0.0001", "-"]
     assert [p_text(p, "= ") for p in (0.0078125, 0.00001)] == ["= 0.0078", "< 0.0001"]

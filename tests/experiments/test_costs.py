@@ -33,6 +33,11 @@ def test_a_run_measured_in_steps_has_no_epochs():
     assert epoch_losses(run_of([4.0, 2.0], [1, 1])) == {}
 
 
+def test_a_step_over_the_end_of_an_epoch_counts_where_it_begins():
+    run = run_of([4.0, 2.0, 1.0], [1, 1, 1], epochs=2)  # one and a half steps each
+    assert epoch_losses(run) == {1: 3.0, 2: 1.0}
+
+
 def test_half_an_epoch_is_not_told():
     assert epoch_losses(run_of([4.0, 2.0, 1.0], [1, 1, 1], epochs=1.5)) == {1: 3.0}
 

@@ -43,6 +43,12 @@ def test_every_preset_is_a_whole_configuration(name):
     assert (config.preset, config.model_kind, config.mode) == (name, PRESETS[name].model_kind, PRESETS[name].mode)
 
 
+def test_whoever_says_how_many_steps_means_them_whatever_the_epochs_of_a_preset():
+    assert resolve({"preset": "rustgpt"}).training.epochs == 100
+    assert resolve({"preset": "rustgpt", "training": {"steps": 7}}).training.epochs == 0
+    assert resolve({"preset": "rustgpt", "training": {"steps": 7, "epochs": 2}}).training.epochs == 2
+
+
 @pytest.mark.parametrize("kind", ["bigram", "mini-gpt", "gpt"])
 def test_a_kind_alone_chooses_a_preset_of_that_kind(kind):
     assert resolve({"model_kind": kind}).model_kind == kind
