@@ -32,7 +32,13 @@ class Written(TypedDict):
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the operating system says against writing `path` into a WriteError."""
+    """Turns what the operating system says against writing `path` into a WriteError, and a name that is none."""
+    try:
+        is_name = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise WriteError(f"cannot write {str(path)!r}: that is no name of a file; choose another --out")
     try:
         yield
     except OSError as error:

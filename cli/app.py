@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import warnings
@@ -66,6 +67,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    if sys.stderr is None:  # closed, as `2>&-` in a shell leaves it: remarks go nowhere
+        sys.stderr = io.StringIO()
+    if sys.stdout is None:
+        sys.exit(_complain("stdout is closed, so no result can be written: leave it open, e.g. > FILE", WriteError))
     sys.exit(_exit_code(sys.argv[1:] if argv is None else argv))
 
 

@@ -55,8 +55,10 @@ def _sample(
         int | None, typer.Option(help="Show one text token by token, each beside the N likeliest.", metavar="N")
     ] = None,
     max_new_tokens: _MaxFlag = 200,
-    n_samples: Annotated[int, typer.Option(help="How many texts; with --beam, how many of the best.")] = 1,
-    seed: _SeedFlag = 1337,
+    n_samples: Annotated[
+        int, typer.Option(help="How many texts, in a pipe a line each; with --beam, how many of the best.")
+    ] = 1,
+    seed: Annotated[int | None, typer.Option(help="Root of the randomness; 1337 if not given.", metavar="N")] = None,
     from_counts: Annotated[
         bool, typer.Option("--from-counts", help="Draw from counted pairs of the run's data.")
     ] = False,
@@ -73,6 +75,8 @@ def _sample(
 
     given = _given(temperature, top_k, top_p, min_p, repetition_penalty)
     sampling = _read_sampling(given)
+    given |= {} if seed is None else {"seed": seed}
+    seed = 1337 if seed is None else seed
     check_count("--n-samples", n_samples, 1)
     _check_limits(max_new_tokens, seed)
     if alternatives is not None:
@@ -116,7 +120,8 @@ def _chat(
     """Talk with a model that was trained on conversations.
 
     In a pipe each line of the input is a turn, and its answer a line of the output; a message that is refused has an
-    empty one, and the exit code is that of the first. At a terminal, /help lists the commands; Ctrl-C stops an answer.
+    empty one, line breaks of an answer are spaces, and the exit code is that of the first error. At a terminal, /help
+    lists the commands; Ctrl-C stops an answer.
     """
     sampling = _read_sampling(_given(temperature, top_k, top_p, min_p, repetition_penalty))
     _check_limits(max_new_tokens, seed, least=1)

@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 
+from ..checkpoints.files import writing
 from ..errors import DataError, DivergedError, GuardError, NanochatError, UsageError
 from ..inference.chat import Chat
 from ..inference.language_model import load
@@ -19,15 +20,15 @@ from ..tokenizers.unknown import describe_unknown
 from .commands import ChatCommand
 from .console import print_result, say
 from .folders import find_folder
-from .run_sample import with_policy
+from .run_sample import on_one_line, with_policy
 
 _HELP = """\
 /reset       forget the conversation and begin anew
-/save FILE   write the conversation as JSON, which nanochat train --data can read
+/save FILE   write the conversation as JSON, in the form that train --data reads (two or more of them)
 /help        show this
 exit         leave; so do Ctrl-D, and Ctrl-C where no answer is on its way
 Everything else is said to the model. Ctrl-C stops an answer."""
-_COMMAND = re.compile(r"(/[A-Za-z][^\s/]*)(|\s.*)")
+_COMMAND = re.compile(r"(/[^\W\d_][^\s/]*)(|\s.*)")
 """A slash, a word, and what follows; /tmp/names is something to say."""
 
 
@@ -37,6 +38,8 @@ def execute(command: ChatCommand) -> None:
     In a pipe the exit code is in the end that of the first error. A model that has diverged, and input that is no
     text, end it at once.
     """
+    if sys.stdin is None:  # as `<&-` in a shell leaves it
+        raise UsageError("stdin is closed, so nothing can be said: call chat at a terminal, or with a pipe or a file")
     model = with_policy(load(find_folder(command.run)), command.unknown)
     chat = Chat(
         model,
@@ -55,7 +58,7 @@ def execute(command: ChatCommand) -> None:
         except NanochatError as error:
             if isinstance(error, DivergedError) and not session.at_terminal:
                 raise
-            say(f"nanochat: {session.place}{error}")
+            say(f"nanochat: {session.place}{_one_line(str(error))}")
             code = code or error.exit_code
     if code and not session.at_terminal:
         raise SystemExit(code)
@@ -80,9 +83,11 @@ class _Session:
         say("/help lists the commands, exit leaves")
         with suppress(ImportError):
             import_module("readline")  # arrows and history in input(); Windows has its own
+        if hasattr(sys.stdin, "reconfigure"):
+            sys.stdin.reconfigure(errors="surrogateescape")  # bytes that are no text are refused with their line
         while True:
             try:
-                yield _ask()
+                yield from _ask().split("\n")  # what was pasted may have several lines
             except EOFError:
                 say("")
                 return
@@ -120,7 +125,7 @@ class _Session:
         try:
             with closing(self.chat.say(text)) as pieces:
                 self._remark_on(text)
-                for piece in pieces:
+                for piece in pieces if self.at_terminal else on_one_line(pieces):
                     sys.stdout.write(piece)
                     sys.stdout.flush()
         except KeyboardInterrupt:
@@ -144,17 +149,27 @@ class _Session:
     def _save(self, name: str) -> None:
         if not name:
             raise UsageError("/save needs a name: write e.g. /save chat.json")
-        path = Path(name).expanduser()
-        if path.exists() and path not in self.saved:
+        path = Path(name)
+        with suppress(RuntimeError):  # nobody has the name after the ~
+            path = path.expanduser()
+        with writing(path):
+            is_there = path.exists()
+        if is_there and path not in self.saved:
             raise GuardError(f"{path} is there already: choose another name")
         self.chat.save(path)
         self.saved.add(path)
         n = len(self.chat.turns)
-        say(f"saved {n} turn{'s' * (n != 1)} to {path}")
+        say(f"saved {n} turn{'s' * (n != 1)} to {_one_line(str(path))}")
+
+
+def _one_line(text: str) -> str:
+    """With no power over the terminal, and without a flag that chat has not."""
+    text = " ".join(text.replace("choose another --out", "choose another name").split())
+    return "".join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in text)
 
 
 def _ask() -> str:
-    """One line from the terminal. Raises EOFError at its end."""
+    """What is typed up to Enter, or pasted, from the terminal. Raises EOFError at its end."""
     if sys.stdout.isatty():
         return input("> ")
     sys.stderr.write("> ")  # input() would write it among the answers

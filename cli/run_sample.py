@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from rich.markup import escape
 
 from ..data.chat import ChatTemplate
 from ..inference.alternatives import Candidate, Choice
+from ..inference.chat import knows_turns
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
 from ..tokenizers import unknown as policies
@@ -24,9 +26,14 @@ from .commands import SampleCommand
 from .console import print_json, print_table, say
 from .folders import find_folder
 
+_LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
+
 
 def execute(command: SampleCommand) -> None:
-    """Print each sample on a line of its own: as it is drawn, or as it is done where many are drawn at once."""
+    """Print each sample as it is drawn, or as it is done where many are drawn at once.
+
+    Several have a line each, whatever line breaks are in them, where no terminal shows them.
+    """
     path = find_folder(command.run)
     model = _model(path, command)
     _remark_on(path, model, command.prompt)
@@ -37,11 +44,26 @@ def execute(command: SampleCommand) -> None:
     elif command.json:
         _print(path, model, command, {"samples": ["".join(pieces) for pieces in _draw(model, command)]})
     else:
-        for pieces in _draw(model, command):
-            for piece in pieces:
-                sys.stdout.write(piece)
-                sys.stdout.flush()
-            sys.stdout.write("\n")
+        _write(_draw(model, command), command)
+
+
+def on_one_line(pieces: Iterable[str]) -> Iterator[str]:
+    """The pieces, with one space for the line breaks that follow each other."""
+    broken = False
+    for piece in pieces:
+        shown = _LINE_BREAKS.sub(" ", piece)
+        yield shown[1:] if broken and _LINE_BREAKS.match(piece) else shown
+        broken = bool(_LINE_BREAKS.match(piece[-1:])) if piece else broken
+
+
+def _write(texts: Iterable[Iterable[str]], command: SampleCommand) -> None:
+    """Each text, which comes in pieces, and a line break."""
+    to_lines = command.n_samples > 1 and not sys.stdout.isatty()
+    for pieces in texts:
+        for piece in on_one_line(pieces) if to_lines else pieces:
+            sys.stdout.write(piece)
+            sys.stdout.flush()
+        sys.stdout.write("\n")
 
 
 def with_policy(model: LanguageModel, unknown: Unknown | None) -> LanguageModel:
@@ -54,7 +76,7 @@ def _remark_on(path: Path, model: LanguageModel, prompt: str) -> None:
     if remark := policies.describe_unknown(model.tokenizer, prompt):
         say(f"the prompt: {remark}")
     template = ChatTemplate()
-    if template.fits(model.tokenizer) and not any(mark in prompt for mark in template.special_tokens):
+    if knows_turns(model, template) and not any(mark in prompt for mark in template.special_tokens):
         say(f"this model answers questions in `nanochat chat --run {path}`: here it goes on from a text")
 
 
@@ -88,8 +110,7 @@ def _show_likeliest(path: Path, model: LanguageModel, command: SampleCommand) ->
         texts, scores = [text for text, _ in best], [score for _, score in best]
         _print(path, model, command, {"samples": texts, "scores": scores})
         return
-    for text, _ in best:
-        sys.stdout.write(text + "\n")
+    _write(([text] for text, _ in best), command)
 
 
 def _show_alternatives(path: Path, model: LanguageModel, command: SampleCommand) -> None:

@@ -16,9 +16,12 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from .generate import IsOver, check_max_new_tokens
+from .generate import IsOver
 from .reading import read_logits
-from .samplers import largest, log_softmax
+from .samplers import check_whole, largest, log_softmax
+
+WIDEST = 1000
+"""Each text of a beam has keys and values of its own."""
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class Hypothesis:
 
 
 def check_beam(width: int, length_penalty: float) -> None:
-    """Raises UsageError unless the width is 1 or more and the penalty a number from 0 to 10."""
-    if width < 1:
-        raise UsageError(f"a beam of width {width} holds nothing: give 1 (greedy) or more, e.g. 5")
+    """Raises UsageError unless the width is a whole number from 1 to WIDEST and the penalty a number from 0 to 10."""
+    if width == 0:
+        raise UsageError("a beam of width 0 holds nothing: give 1 (greedy) or more, e.g. 5")
+    check_whole("width", width, least=1)
+    if width > WIDEST:
+        raise UsageError(f"a beam of width {width:,} would fill the memory: give {WIDEST:,} or less, e.g. 5")
     if not 0 <= length_penalty <= 10:
         raise UsageError(
             f"length_penalty={length_penalty} is not a number from 0 to 10: give e.g. 1 for the mean, or 0 for the sum"
@@ -63,7 +69,7 @@ def beam_search(
     finds them all.
     """
     check_beam(width, length_penalty)
-    check_max_new_tokens(max_new_tokens)
+    check_whole("max_new_tokens", max_new_tokens)
     if not prompt_ids:
         raise ValueError("a search starts from at least one token: give the BOS id")
     if max_new_tokens == 0:
@@ -74,7 +80,8 @@ def beam_search(
         log_probs = np.stack([log_softmax(row, banned=banned) for row in reader.read(beam)])  # (R, V)
         totals = np.array([total for _, total in beam])[:, None] + log_probs
         parents, growing = list[int](), list[tuple[tuple[int, ...], float]]()
-        for place in largest(totals.reshape(-1), width - len(ended)).tolist():
+        best = largest(totals.reshape(-1), width - len(ended))  # of equals the first, and rows are in the order of ids
+        for place in sorted(best.tolist()):
             parent, token = divmod(place, totals.shape[1])
             total, ids = float(totals[parent, token]), (*beam[parent][0], token)
             if total == -math.inf:
@@ -104,14 +111,16 @@ class _Reader:
         self.model, self.prompt, self.context = model, prompt, context
         self.in_arrays = getattr(model, "takes_arrays", False)
         self.caches: Any = None
-        self.n_rows = 0
+        self.n_rows, self.remembers = 0, False
 
     def read(self, beam: Sequence[tuple[tuple[int, ...], float]]) -> np.ndarray:
         """(R, V) after prompt and new ids of each of R texts, all of one length."""
         texts = [[*self.prompt, *ids] for ids, _ in beam]
-        if self.n_rows and hasattr(self.model, "empty_cache") and len(texts[0]) <= self.context:
+        fit = len(texts[0]) <= self.context
+        if self.remembers and fit:
             texts = [text[-1:] for text in texts]
         else:
+            self.remembers = fit and hasattr(self.model, "empty_cache")
             self._forget(len(texts))
             texts = [text[-self.context :] for text in texts]
         self.n_rows = len(texts)
@@ -121,7 +130,7 @@ class _Reader:
 
     def follow(self, parents: Sequence[int]) -> None:
         """From now on row r is a text that row parents[r] became; a row may go on in several ways or in none."""
-        if not hasattr(self.model, "empty_cache") or list(parents) == list(range(self.n_rows)):
+        if not self.remembers or list(parents) == list(range(self.n_rows)):
             return
         if self.in_arrays:
             self.caches.keep(parents)
@@ -129,11 +138,10 @@ class _Reader:
             self.caches = [_fork(self.caches[parent]) for parent in parents]
 
     def _forget(self, n_rows: int) -> None:
-        make = getattr(self.model, "empty_cache", None)
         if self.in_arrays:
-            self.caches = make(n_rows) if make else None
+            self.caches = self.model.empty_cache(n_rows) if self.remembers else None
         else:
-            self.caches = [make() if make else None for _ in range(n_rows)]
+            self.caches = [self.model.empty_cache() if self.remembers else None for _ in range(n_rows)]
 
 
 def _fork(memories: Sequence[Any]) -> list[Any]:

@@ -5,6 +5,7 @@ Knows no terminal.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,13 +14,17 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints.files import write_json
-from ..data.chat import ChatTemplate, Conversation, Message
-from ..errors import ConfigError, GuardError, UsageError
+from ..data.chat import ChatTemplate, Conversation, Message, Role
+from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageError
 from ..tokenizers import Tokenizer, decode_stream
 from ..tokenizers.word import UNK_ID
-from .generate import check_max_new_tokens, generate, generate_batch
+from .generate import generate, generate_batch
 from .language_model import LanguageModel
-from .samplers import Sampling
+from .samplers import Sampling, check_whole
+
+_LEAST_CONTEXT = 5
+"""BOS, the mark of the user, one token, its end, and the mark of an answer."""
+_LAYOUTS = {"documents": "documents", "stream": "one long text"}
 
 
 class Chat:
@@ -27,8 +32,9 @@ class Chat:
 
     The model reads BOS, the system message and as many of the last turns as leave a quarter of the context (or
     `max_new_tokens`, if less) for the answer, which never outgrows it. What people type is only ever text: a special
-    token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns, UsageError for
-    max_new_tokens below 1.
+    token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns, UsageError for one whose
+    context has no room for a message, for max_new_tokens below 1 and a seed below 0, DataError for a system message
+    that is no text. Warns where the model was last trained on something else than conversations.
     """
 
     def __init__(
@@ -43,11 +49,20 @@ class Chat:
     ) -> None:
         self.language_model, self.template = language_model, template or ChatTemplate()
         check_chat_model(language_model, self.template)
-        check_max_new_tokens(max_new_tokens, least=1)
+        _check_room(language_model)
+        check_whole("max_new_tokens", max_new_tokens, least=1)
+        check_whole("seed", seed)
         self.sampling, self.max_new_tokens, self.seed = sampling or Sampling(), max_new_tokens, seed
-        self._system = (Message("system", system),) if system else ()
+        self._system = (_message("system", system),) if system else ()
         n_system = len(self.template.encode(language_model.tokenizer, self._system)[0])
         _check_length(1 + n_system, language_model.context, "the system message")
+        if not knows_turns(language_model, self.template):
+            warnings.warn(
+                f"this model was last trained on {_LAYOUTS.get(_layout(language_model), 'something else')}, not on "
+                "conversations: tune it with `nanochat train --from RUN --data chat.json` first",
+                NanochatWarning,
+                stacklevel=2,
+            )
         self.reset()
 
     def reset(self) -> None:
@@ -62,11 +77,11 @@ class Chat:
         """The answer, piece by piece. Whether turns were dropped for it, `n_dropped` tells at once.
 
         The turn counts when the answer is over; closed before its end, it counts with what had come. An empty
-        answer is none: the turn is forgotten. A text of skipped words only is asked like any other. Raises DataError
-        for an empty text, TokenizerError as the tokenizer does, and GuardError for a text that does not fit in the
-        context even without turns; nothing has happened then.
+        answer is none: the turn is forgotten, and no other is dropped for it. A text of skipped words only is asked
+        like any other. Raises DataError for an empty text and for bytes that are none, TokenizerError as the tokenizer
+        does, and GuardError for a text that does not fit in the context even without turns; nothing has happened then.
         """
-        message = Message("user", text)
+        message, n_dropped = _message("user", text), self.n_dropped
         prompt = self._make_room(message)
         model = self.language_model
         room = model.context + 1 - len(prompt)  # the last token need not be read
@@ -78,7 +93,9 @@ class Chat:
             rng=self._rng,
             **answer_limits(model, self.template),
         )
-        return self._answer(message, decode_stream(model.tokenizer, new_ids))
+        answer = self._answer(message, decode_stream(model.tokenizer, new_ids), n_dropped)
+        next(answer)
+        return answer
 
     @property
     def messages(self) -> Conversation:
@@ -86,25 +103,30 @@ class Chat:
         return (*self._system, *(message for turn in self.turns for message in turn))
 
     def save(self, path: Path) -> None:
-        """Write the conversation as JSON that `nanochat train --data` reads. Raises UsageError, WriteError."""
+        """Write the conversation as JSON in the form that `nanochat train --data` reads, which wants two or more.
+
+        Raises UsageError, WriteError.
+        """
         if not self.turns:
             raise UsageError("nothing was said yet, so there is nothing to save: say something first")
         write_json(path, [{"messages": [asdict(message) for message in self.messages]}])
 
-    def _answer(self, message: Message, pieces: Iterator[str]) -> Generator[str, None, None]:
-        said = ""
+    def _answer(self, message: Message, pieces: Iterator[str], n_dropped: int) -> Generator[str, None, None]:
+        """What comes, after an empty piece; n_dropped: how many turns were, before room was made for the message."""
+        said, turns = "", self.turns
         try:
+            yield ""  # from here on it is noticed if nobody wants the answer
             for piece in pieces:
                 said += piece
                 yield piece
-        except (GeneratorExit, KeyboardInterrupt):
-            self._remember(message, said)
+        except Exception:  # what broke off by itself is no answer; Ctrl-C and close are none of these
+            said = ""
             raise
-        self._remember(message, said)
-
-    def _remember(self, message: Message, said: str) -> None:
-        if said.strip():
-            self.turns.append((message, Message("assistant", said)))
+        finally:
+            if said.strip():
+                turns.append((message, Message("assistant", said)))
+            elif turns is self.turns:  # no reset came between
+                self.n_dropped = n_dropped
 
     def _make_room(self, message: Message) -> list[int]:
         """The ids to go on from, after dropping whole turns where it needs to be. Raises GuardError."""
@@ -135,9 +157,12 @@ def answers(
 ) -> Iterator[str]:
     """Yield the answer to each conversation, whose last message is the user's, many at a time.
 
-    Answer i is drawn with the seed [seed, i], whatever the batch size. Raises ConfigError as Chat does, and GuardError
+    Answer i is drawn with the seed [seed, i], whatever the batch size. A bigram, with which nobody can chat, goes on
+    from the mark of an answer: something to compare with. Raises ConfigError as Chat does, UsageError, and GuardError
     for a conversation longer than the context: nothing is dropped here.
     """
+    check_whole("batch_size", batch_size, least=1)
+    check_whole("seed", seed)
     template = template or ChatTemplate()
     check_chat_model(language_model, template)
     tokenizer, context = language_model.tokenizer, language_model.context
@@ -166,6 +191,12 @@ def check_chat_model(language_model: LanguageModel, template: ChatTemplate) -> N
         )
 
 
+def knows_turns(language_model: LanguageModel, template: ChatTemplate) -> bool:
+    """Whether it was last trained on conversations; of a model that does not say so, whether it could have been."""
+    could = template.fits(language_model.tokenizer) and language_model.context >= _LEAST_CONTEXT
+    return could and _layout(language_model) in ("chat", "")
+
+
 def prompt_ids(tokenizer: Tokenizer, template: ChatTemplate, conversation: Conversation) -> list[int]:
     """BOS, the conversation, and the mark that an answer begins."""
     return [tokenizer.bos_id, *template.encode_prompt(tokenizer, conversation)]
@@ -177,6 +208,31 @@ def answer_limits(language_model: LanguageModel, template: ChatTemplate) -> dict
     marks = {tokenizer.special_ids[name] for name in template.special_tokens}
     unknown = (UNK_ID,) if getattr(tokenizer, "has_unk", False) else ()  # it reads as no word, and could not be read
     return {"context": language_model.context, "stop_ids": marks | {tokenizer.bos_id}, "banned": unknown}
+
+
+def _layout(language_model: LanguageModel) -> str:
+    """What its last data were, "" where nobody knows."""
+    return str(language_model.origin.get("layout", ""))
+
+
+def _message(role: Role, text: str) -> Message:
+    """Raises DataError for text that could not be written down again."""
+    message = Message(role, text)
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"the {role} message is no UTF-8 at character {error.start}: write it anew") from None
+    return message
+
+
+def _check_room(language_model: LanguageModel) -> None:
+    """Raises UsageError where no message would ever fit."""
+    if language_model.context < _LEAST_CONTEXT:
+        n = language_model.context
+        raise UsageError(
+            f"a model that reads {n} token{'s' * (n != 1)} cannot hold a conversation, where a word takes "
+            f"{_LEAST_CONTEXT} with the marks around it: talk with another, e.g. one of --preset nanochat-words"
+        )
 
 
 def _check_length(n_tokens: int, context: int, what: str) -> None:

@@ -12,18 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UsageError
 from .reading import read_logits
-from .samplers import Sampling, sample_token
+from .samplers import Sampling, check_whole, sample_token
 
 IsOver = Callable[[Sequence[int]], bool]
 """Whether these new ids of a text are enough."""
-
-
-def check_max_new_tokens(max_new_tokens: int, least: int = 0) -> None:
-    """Raises UsageError below `least`. With 0 a text stays as it is; a chat, whose answers would be none, needs 1."""
-    if max_new_tokens < least:
-        raise UsageError(f"max_new_tokens={max_new_tokens} is too small: give {least} or more")
 
 
 def generate(
@@ -71,23 +64,25 @@ def draw_steps(
     banned: tuple[int, ...] = (),
 ) -> Iterator[tuple[int, np.ndarray]]:
     """What `generate` does step by step: each id with the logits (V,) it was drawn from, a stop id last included."""
-    check_max_new_tokens(max_new_tokens)
+    check_whole("max_new_tokens", max_new_tokens)
     ids = list(prompt_ids)
     if not ids:
         raise ValueError("generation starts from at least one token: give the BOS id")
-    choose = _chooser(sampling, frozenset(stop_ids), banned)
-    cache = None
+    cache, seen = None, set(ids).difference(stop_ids)  # what ends a text is not penalised for having stood in it
     for _ in range(max_new_tokens):
-        if cache is None or len(ids) > context:
-            cache, unread = _new_cache(model), ids[-context:]
+        if len(ids) > context:
+            cache, unread = None, ids[-context:]  # nothing of it will be read again
+        elif cache is None:
+            cache, unread = _new_cache(model), ids
         else:
             unread = ids[-1:]
         logits = read_logits(model, [unread], cache)[0, -1]
-        token = choose(logits, ids, rng)
+        token = sample_token(logits, sampling, rng, banned=banned, seen=seen)
         yield token, logits
         if token in stop_ids:
             return
         ids.append(token)
+        seen.add(token)
 
 
 def generate_batch(
@@ -108,17 +103,16 @@ def generate_batch(
     longer, and texts of other models, come one after the other. A text ends too when its place in `are_over` says so
     of its new ids.
     """
-    check_max_new_tokens(max_new_tokens)
+    check_whole("max_new_tokens", max_new_tokens)
     if len(prompts) != len(rngs):
         raise ValueError(f"{len(prompts)} prompts and {len(rngs)} generators: give one for each prompt")
     texts = [
-        _Text(list(prompt), len(prompt), rng, max_new_tokens, is_over)
+        _Text(list(prompt), set(prompt).difference(stop_ids), len(prompt), rng, max_new_tokens, is_over)
         for prompt, rng, is_over in zip(prompts, rngs, are_over or repeat(None, len(prompts)), strict=True)
     ]
-    choose = _chooser(sampling, frozenset(stop_ids), banned)
 
     def extend(text: _Text, logits: np.ndarray) -> None:
-        token = choose(logits, text.ids, text.rng)
+        token = sample_token(logits, sampling, text.rng, banned=banned, seen=text.seen)
         if token in stop_ids:
             text.n_left = 0
         else:
@@ -148,9 +142,10 @@ def generate_batch(
 
 @dataclass(eq=False)
 class _Text:
-    """A row of a batch: its ids, how many of them it began with, and how many tokens may still come."""
+    """A row of a batch: its ids, each of them that is penalised once, how many it began with, how many may come."""
 
     ids: list[int]
+    seen: set[int]
     n_prompt: int
     rng: np.random.Generator
     n_left: int
@@ -162,6 +157,7 @@ class _Text:
 
     def add(self, token: int) -> None:
         self.ids.append(token)
+        self.seen.add(token)
         self.n_left = 0 if self.is_over and self.is_over(self.new) else self.n_left - 1
 
 
@@ -186,18 +182,6 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
             texts = [texts[i] for i in staying]
             cache.keep(staying)
         logits = read_logits(model, [[text.ids[-1]] for text in texts], cache)[:, -1]  # (B, V)
-
-
-def _chooser(
-    sampling: Sampling, stop_ids: frozenset[int], banned: tuple[int, ...]
-) -> Callable[[np.ndarray, Sequence[int], np.random.Generator], int]:
-    """(logits, ids so far, generator) -> the next id. What ends a text is not penalised for having stood in it."""
-
-    def choose(logits: np.ndarray, ids: Sequence[int], rng: np.random.Generator) -> int:
-        seen = () if sampling.repetition_penalty == 1 else [id_ for id_ in ids if id_ not in stop_ids]
-        return sample_token(logits, sampling, rng, banned=banned, seen=seen)
-
-    return choose
 
 
 def _new_cache(model: Any) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from ..checkpoints.structure import structure_problems
 from ..checkpoints.weights import Snapshot, save_snapshot
-from ..errors import CheckpointError, GuardError
+from ..errors import CheckpointError, GuardError, UsageError
 from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig, build_model, context_size
 from ..models.gpt.config import GPTConfig
@@ -23,7 +23,7 @@ from .beam import beam_search
 from .generate import draw_steps, generate, generate_batch
 from .model_files import Which, read_model
 from .reading import read_logits
-from .samplers import Sampling
+from .samplers import Sampling, check_whole
 from .stopping import check_stops, end_ids, stop_at, stop_test
 
 LongPrompt = Literal["error", "truncate-left"]
@@ -69,7 +69,7 @@ class LanguageModel:
         prompt longer than the context unless `long_prompt` says that its beginning may be dropped.
         """
         settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
-        rng = np.random.default_rng(seed)
+        rng = _generator(seed)
         new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **self._limits())
         yield from stop_at(decode_stream(self.tokenizer, new_ids, prompt), stops)
 
@@ -88,6 +88,10 @@ class LanguageModel:
 
         Whatever the batch size, the texts are the same but where the rounding of a batch tips a balance.
         """
+        if isinstance(prompts, str):
+            raise UsageError(f"prompts={prompts!r} is one text: give a list of them, e.g. [{prompts!r}]")
+        check_whole("batch_size", batch_size, least=1)
+        check_whole("seed", seed)
         settings, stops, options = Sampling(**sampling), check_stops(stop), self._limits()
         rows = [self._read(prompt, long_prompt) for prompt in prompts]
         for start in range(0, len(rows), batch_size):
@@ -139,8 +143,9 @@ class LanguageModel:
         **sampling: Any,
     ) -> Iterator[Choice]:
         """The tokens of one continuation, one that ends it included, each beside the `n` likeliest in its place."""
+        check_whole("n", n, least=1)
         settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
-        limits, rng = self._limits(), np.random.default_rng(seed)
+        limits, rng = self._limits(), _generator(seed)
         steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **limits)
         is_over = stop_test(self.tokenizer, stops, prompt)
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
@@ -155,7 +160,9 @@ class LanguageModel:
         return context_size(self.config)
 
     def _read(self, prompt: str, long_prompt: LongPrompt) -> list[int]:
-        """The ids that a text goes on from; BOS where there are none. Raises TokenizerError, GuardError."""
+        """The ids that a text goes on from; BOS where there are none. Raises UsageError, TokenizerError, GuardError."""
+        if long_prompt not in get_args(LongPrompt):
+            raise UsageError(f"long_prompt={long_prompt!r} is unknown: choose one of {', '.join(get_args(LongPrompt))}")
         bos = [self.tokenizer.bos_id]
         ids = (bos if self.stops_at_bos else []) + self.tokenizer.encode(prompt) or bos
         if self.context == 1:  # a bigram reads the last token of a prompt of any length
@@ -226,6 +233,13 @@ def _check_sizes(config: ModelConfig, tokenizer: Tokenizer, snapshot: Snapshot) 
     problems = structure_problems(shapes, snapshot.weights, dtype=snapshot.dtype)
     if problems:
         raise ValueError("; ".join(problems))
+
+
+def _generator(seed: int | np.random.Generator) -> np.random.Generator:
+    """Raises UsageError for what is neither."""
+    if not isinstance(seed, np.random.Generator):
+        check_whole("seed", seed)
+    return np.random.default_rng(seed)
 
 
 def fit_prompt(ids: list[int], context: int, policy: LongPrompt) -> list[int]:

@@ -6,7 +6,7 @@ Nothing is sorted unless top-p asks for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,8 +42,7 @@ class Sampling:
 
     def __post_init__(self) -> None:
         check_temperature(self.temperature)
-        if self.top_k < 0:
-            raise UsageError(f"top_k={self.top_k} is too small: give 1 or more, or 0 to keep every token")
+        check_whole("top_k", self.top_k)
         for name, off in (("top_p", 1), ("min_p", 0)):
             share = getattr(self, name)
             if not 0 <= share <= 1:
@@ -59,6 +58,14 @@ class Sampling:
         return self.temperature == 0 or self.top_k == 1 or self.top_p == 0
 
 
+def check_whole(name: str, value: object, least: int = 0) -> None:
+    """Raises UsageError unless the value is a whole number of `least` or more."""
+    if not isinstance(value, int | np.integer):
+        raise UsageError(f"{name}={value!r} is no whole number: give {least} or more")
+    if value < least:
+        raise UsageError(f"{name}={value} is too small: give {least} or more")
+
+
 def check_temperature(temperature: float) -> None:
     """Raises UsageError unless it is a number >= 0."""
     if not (math.isfinite(temperature) and temperature >= 0):
@@ -71,7 +78,7 @@ def sample_token(
     rng: np.random.Generator,
     *,
     banned: Sequence[int] = (),
-    seen: Sequence[int] = (),
+    seen: Collection[int] = (),
 ) -> int:
     """Draw the next token's id.       logits (V,) -> id
 
@@ -86,7 +93,7 @@ def sample_token(
 
 
 def probabilities(
-    logits: np.ndarray, sampling: Sampling, *, banned: Sequence[int] = (), seen: Sequence[int] = ()
+    logits: np.ndarray, sampling: Sampling, *, banned: Sequence[int] = (), seen: Collection[int] = ()
 ) -> np.ndarray:
     """What `sample_token` draws from.       logits (V,) -> (V,), float64, sum 1
 
@@ -117,7 +124,7 @@ def largest(values: np.ndarray, k: int) -> np.ndarray:
     return found[np.argsort(-values[found], kind="stable")]
 
 
-def _scores(logits: np.ndarray, penalty: float, banned: Sequence[int], seen: Sequence[int]) -> np.ndarray:
+def _scores(logits: np.ndarray, penalty: float, banned: Sequence[int], seen: Collection[int]) -> np.ndarray:
     """Logits in float64, penalised, banned ones -inf.       (V,) -> (V,)"""
     scores = np.array(logits, dtype=np.float64)
     if banned:

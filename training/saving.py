@@ -29,6 +29,7 @@ def write_checkpoint(parent: Path, workshop: Workshop, progress: Progress, data_
     config = workshop.config
     ending = f".{config.training.checkpoint_format}"
     origin = {"step": progress.step, "preset": config.preset, "data": config.data.source, "seed": config.seed}
+    origin["layout"] = workshop.dataset.corpus.layout
 
     def write_files(draft: Path) -> dict[str, Written]:
         snapshot = replace(workshop.language_model.snapshot(), origin=origin)

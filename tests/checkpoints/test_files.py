@@ -118,3 +118,9 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path):
     with pytest.raises(WriteError, match=r"\(it is no regular file\)"):
         save_tokenizer(CharTokenizer("ab"), tmp_path / "pipe")
     assert [path.name for path in tmp_path.iterdir() if path.is_fifo()] == ["pipe"]
+
+
+@pytest.mark.parametrize("name", ["a\0b", "\ud800"])
+def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
+    with pytest.raises(WriteError, match="is no name of a file; choose another --out"):
+        write_json(tmp_path / name, {})

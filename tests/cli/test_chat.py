@@ -12,6 +12,8 @@ from nanochat.data.chat import ChatTemplate
 from nanochat.errors import DivergedError
 from nanochat.inference.chat import Chat
 from nanochat.inference.samplers import Sampling
+from nanochat.models.bigram.config import BigramConfig
+from nanochat.models.build import build_model
 from nanochat.tokenizers import WordTokenizer
 
 
@@ -207,3 +209,71 @@ def test_a_system_message_of_nothing_is_refused(nanochat):
 
 def test_a_folder_that_is_not_there_is_named(nanochat):
     nanochat("chat", "--run", "nowhere").assert_refused(3, "there is no nowhere")
+
+
+def test_in_a_pipe_an_answer_with_line_breaks_has_one_line(chat, monkeypatch):
+    class Lines(Chat):
+        def say(self, text):
+            yield from ("a\n", "\nb\r", "c")
+
+    monkeypatch.setattr(run_chat, "Chat", Lines)
+    assert chat(b"yes\n").out == "a b c\n"
+    assert chat("yes\n").out == "a\n\nb\rc\n"
+
+
+def test_each_pasted_line_is_a_message_or_a_command(chat, chat_model, monkeypatch):
+    pasted = iter(["yes\n/reset\nyes\n/Étoile\nexit\nno"])
+    monkeypatch.setattr(run_chat, "_ask", lambda: next(pasted))
+    done = chat("")
+    assert done.out.splitlines() == answers(chat_model, "yes") * 2
+    assert "the conversation begins anew" in done.err
+    assert "there is no command /Étoile" in done.err
+
+
+def test_bytes_that_are_no_text_are_refused_at_a_terminal_and_it_goes_on(chat, chat_model, tmp_path):
+    done = chat("yes \udcff\nyes\n/save a.json\n")
+    assert (done.code, done.out.splitlines()) == (0, answers(chat_model, "yes"))
+    assert "the user message is no UTF-8 at character 4" in done.err
+    assert (tmp_path / "a.json").exists()
+    chat(b"yes\n", "--system", "\udcff bad").assert_refused(3, "the system message is no UTF-8 at character 0")
+
+
+def test_a_name_that_cannot_be_saved_to_is_one_sentence(chat, tmp_path):
+    (tmp_path / "file").write_text("")
+    for name, part in (("a\0b", r"'a\x00b': that is no name of a file"), ("file/a", "file"), ("x" * 300, "too long")):
+        done = chat(f"what is Peru?\n/save {name}\n".encode())
+        done.assert_refused(8, part)
+        assert "choose another name" in done.err
+        assert "--out" not in done.err
+
+
+def test_control_characters_of_a_mistyped_command_are_spelled(chat):
+    assert r"there is no command /a\x1b[31m" in chat(b"/a\x1b[31m\n").err
+
+
+def test_a_model_that_no_message_fits_in_is_refused_at_the_start(chat, chat_model, tmp_path):
+    config = BigramConfig(vocab_size=chat_model.tokenizer.vocab_size)
+    bigram = build_model(config, "tensor", "float64")
+    replace(chat_model, model=bigram, config=config, model_kind="bigram").save(tmp_path / "model.json")
+    chat(b"yes\n").assert_refused(2, "a model that reads 1 token cannot hold a conversation")
+
+
+@pytest.mark.parametrize("name", ["stdin", "stdout"])
+def test_a_closed_stream_is_one_sentence(nanochat, chat_model, monkeypatch, name):
+    monkeypatch.setattr(sys, name, None)
+    done = nanochat("chat", "--run", "model.json")
+    done.assert_refused({"stdin": 2, "stdout": 8}[name], f"{name} is closed")
+
+
+@pytest.mark.parametrize(("layout", "n_warnings"), [("documents", 1), ("chat", 0)])
+def test_a_run_remembers_whether_it_learned_from_conversations(nanochat, monkeypatch, tmp_path, layout, n_warnings):
+    (tmp_path / "rows.json").write_text(
+        json.dumps(["User: yes Assistant: no </s>"] * 4 if layout == "chat" else ["yes no"] * 4)
+    )
+    words = ("--tokenizer", "word", "--steps", 1, "--out", "run")
+    assert nanochat("train", "--data", "rows.json", "--layout", layout, *words).code == 0
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"yes\n")))
+    done = nanochat("chat", "--run", "run")
+    assert done.code == 0
+    warning = "nanochat: this model was last trained on documents, not on conversations: tune it with"
+    assert sum(line.startswith(warning) for line in done.err.splitlines()) == len(done.complaints) == n_warnings

@@ -12,7 +12,7 @@ from nanochat.errors import UsageError
 from nanochat.inference.alternatives import Candidate, Choice
 from nanochat.inference.language_model import LanguageModel
 from nanochat.inference.samplers import Sampling
-from nanochat.tokenizers import WordTokenizer
+from nanochat.tokenizers import BPETokenizer, WordTokenizer
 
 WORDS = WordTokenizer.train("what is the capital of Peru ? yes no [/red] x y z")
 
@@ -34,6 +34,8 @@ def model(random_model) -> LanguageModel:
         ("--length-penalty 1", "--length-penalty 1 is for a search: give --beam 5 with it"),
         ("--beam 3 --min-p 0.1", "--beam 3 searches and draws nothing: leave out --min-p"),
         ("--beam 3 --n-samples 4", "--n-samples 4 is more than --beam 3 finds"),
+        ("--beam 3 --seed 5", "--beam 3 searches and draws nothing: leave out --seed"),
+        ("--beam 1001", "a beam of width 1,001 would fill the memory: give 1,000 or less"),
         ("--alternatives 0", "--alternatives 0 is too small"),
         ("--alternatives 3 --beam 3", "--alternatives 3 shows one text that is drawn: leave out --beam"),
         ("--alternatives 3 --n-samples 2", "leave out --n-samples 2"),
@@ -158,3 +160,27 @@ def test_no_tokens_more_are_the_prompt(nanochat, model, more):
 def test_a_beam_needs_its_width_and_the_help_names_one(nanochat):
     nanochat("sample", "--beam").assert_refused(2, "option '--beam' requires an argument")
     assert "5 is usual" in " ".join(nanochat("sample", "--help").out.split())
+
+
+def test_in_a_pipe_each_of_several_samples_has_one_line(nanochat, random_model):
+    random_model(BPETokenizer.train("", vocab_size=257))
+    words = ("--prompt", "a\r\nb\n\n", "--max-new-tokens", 0)
+    for more in (("--n-samples", 2), ("--n-samples", 2, "--beam", 3)):
+        (text, *_) = sampled(nanochat, *words, *more)["samples"]
+        assert text == "a\r\nb\n\n"
+        lines = nanochat("sample", "--run", "model.json", *words, *more).out
+        assert set(lines.split("\n")) == {"a b ", ""}
+    assert nanochat("sample", "--run", "model.json", *words).out == "a\r\nb\n\n\n"  # one is shown as it is
+
+
+@pytest.mark.parametrize(
+    ("pieces", "expected"), [(["a\r", "\nb"], "a b"), (["\n", "\n"], " "), (["\n", "", "\n\n", "c\n"], " c "), ([], "")]
+)
+def test_line_breaks_that_follow_each_other_are_one_space_wherever_they_are_cut(pieces, expected):
+    assert "".join(run_sample.on_one_line(pieces)) == expected
+
+
+def test_a_model_of_documents_does_not_point_to_chat(nanochat, chat_model, tmp_path):
+    for layout, n in (("documents", 0), ("chat", 1)):
+        replace(chat_model, origin={"layout": layout}).save(tmp_path / "model.json")
+        assert len(nanochat("sample", "--run", "model.json", "--max-new-tokens", 1).err.splitlines()) == n

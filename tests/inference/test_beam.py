@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nanochat.errors import UsageError
+from nanochat.inference import beam
 from nanochat.inference.beam import beam_search
 from nanochat.inference.generate import generate
 from nanochat.inference.samplers import Sampling, log_softmax
@@ -128,6 +129,23 @@ def test_of_equals_the_lower_ids_come_first():
     assert [one.ids for one in found] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0)]
 
 
+def test_of_equals_at_the_cut_the_lower_ids_stay_whichever_was_ahead(monkeypatch):
+    class Crossing:
+        """Token 1 leads by a factor of 2 and loses it again: (0, 0), (1, 0) and (1, 1) are as likely."""
+
+        takes_arrays = False
+
+        def logits(self, ids, cache=None):
+            after = {2: [1.0, 2.0, -99.0, -99.0], 0: [3.0, 0.0, 0.0, 0.0], 1: [2.0, 2.0, 0.0, 0.0]}
+            rows = [np.array(after[int(i)]) for i in ids]
+            return [row if i == 2 else row - 8 for i, row in zip(ids, rows, strict=True)]
+
+    options = {"context": 1, "max_new_tokens": 2, "length_penalty": 0.0}
+    monkeypatch.setattr(beam, "log_softmax", lambda row, banned=(): row)  # so that sums are exact
+    found = beam_search(Crossing(), [2], width=2, **options)
+    assert [one.ids for one in found] == [(0, 0), (1, 0)]
+
+
 def test_the_penalty_decides_between_short_and_long():
     class Short:
         """Ends at once with p = 0.5, or says 1 and then surely 2 and 2 and the end."""
@@ -179,11 +197,18 @@ def test_nothing_asked_for_is_the_empty_text():
 
 
 @pytest.mark.parametrize(
-    "options", [{"width": 0}, {"length_penalty": -1.0}, {"length_penalty": math.nan}, {"length_penalty": 11}]
+    ("options", "part"),
+    [
+        ({"width": 0}, "width 0 holds nothing"),
+        ({"width": 2.5}, "width=2.5 is no whole number"),
+        ({"width": -1}, "width=-1 is too small"),
+        ({"width": 1001}, "width 1,001 would fill the memory: give 1,000 or less"),
+        *(({"length_penalty": x}, "is not a number from 0 to 10") for x in (-1.0, math.nan, 11)),
+    ],
 )
-def test_a_beam_that_makes_no_sense_is_refused(options):
+def test_a_beam_that_makes_no_sense_is_refused(options, part):
     model, context = built(MODELS["gpt"], "tensor")
-    with pytest.raises(UsageError, match=r"width 0 holds nothing|is not a number from 0 to 10"):
+    with pytest.raises(UsageError, match=part):
         beam_search(model, [1], context=context, max_new_tokens=3, **options)
 
 

@@ -10,8 +10,16 @@ from hypothesis import strategies as st
 
 from nanochat.data.chat import ChatTemplate, Message
 from nanochat.data.formats import read_rows
-from nanochat.errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError, UsageError
-from nanochat.inference.chat import Chat, answers
+from nanochat.errors import (
+    ConfigError,
+    DataError,
+    DivergedError,
+    GuardError,
+    NanochatWarning,
+    TokenizerError,
+    UsageError,
+)
+from nanochat.inference.chat import Chat, answers, knows_turns
 from nanochat.inference.language_model import LanguageModel
 from nanochat.inference.samplers import Sampling
 from nanochat.models.build import build_model
@@ -153,12 +161,15 @@ def test_the_latest_turns_stay_as_long_as_there_is_room(lengths, context, max_ne
                 chat.say("y" * n)
             assert before == (chat.turns, chat.n_dropped)
             continue
-        said(chat, "y" * n)
+        answer = chat.say("y" * n)
+        n_dropped = chat.n_dropped
+        text = "".join(answer)
+        assert chat.n_dropped == (n_dropped if text else before[1])
         sizes = [len(user.content) + 5 for user, _ in before[0]]  # marks and the answer z
-        kept = sizes[chat.n_dropped :]
+        kept = sizes[n_dropped:]
         assert sum(kept) + n + 4 <= limit or not kept
-        if chat.n_dropped > before[1]:
-            assert sizes[chat.n_dropped - 1] + sum(kept) + n + 4 > limit  # one more would have been too many
+        if n_dropped > before[1]:
+            assert sizes[n_dropped - 1] + sum(kept) + n + 4 > limit  # one more would have been too many
 
 
 def test_a_message_that_does_not_fit_is_refused_and_nothing_happens():
@@ -256,6 +267,52 @@ def test_the_unknown_word_is_never_said():
 
     model.model.logits = fond_of_unk
     assert "\ufffd" not in said(Chat(model, max_new_tokens=9), "yes")
+
+
+def test_a_turn_that_leaves_nothing_drops_nothing():
+    chat = Chat(scripted(BYTES, "a", "", "ab", "ab", context=20), sampling=GREEDY)
+    said(chat, "hi")
+    long = "x" * 11
+    assert said(chat, long) == ""
+    assert chat.n_dropped == 0
+    pieces = chat.say(long)
+    assert chat.n_dropped == 1  # told at once
+    pieces.close()
+    assert (chat.n_dropped, len(chat.turns)) == (0, 1)
+    pieces = chat.say(long)
+    next(pieces)
+    chat.reset()
+    pieces.close()
+    assert (chat.n_dropped, chat.turns) == (0, [])  # what ends after a reset is of no conversation
+
+
+@pytest.mark.parametrize("tokenizer", [WORDS, BYTES], ids=["words", "bytes"])
+def test_half_a_character_is_refused_and_nothing_happens(tokenizer):
+    with pytest.raises(DataError, match="the system message is no UTF-8 at character 2: write it anew"):
+        Chat(scripted(tokenizer, "yes"), system="no\udcff")
+    chat = Chat(scripted(replace(tokenizer, unknown="skip") if tokenizer is WORDS else tokenizer, "yes"))
+    with pytest.raises(DataError, match="the user message is no UTF-8 at character 0"):
+        chat.say("\ud800")
+    assert chat.turns == []
+
+
+@pytest.mark.parametrize(("context", "part"), [(1, "reads 1 token cannot"), (4, "reads 4 tokens cannot")])
+def test_a_model_that_no_message_fits_in_is_refused_at_once(context, part):
+    model = scripted(BYTES, "a", context=context)
+    assert not knows_turns(model, TEMPLATE)
+    with pytest.raises(UsageError, match=part + " hold a conversation"):
+        Chat(model)
+    assert said(Chat(scripted(BYTES, "a", context=5), sampling=GREEDY), "b") == "a"
+
+
+def test_a_model_that_was_last_trained_on_other_text_is_used_with_a_warning():
+    model = scripted(BYTES, "a", "b")
+    assert knows_turns(model, TEMPLATE)  # nobody knows what its data were, and it has the marks
+    assert knows_turns(replace(model, origin={"layout": "chat"}), TEMPLATE)
+    told = replace(model, origin={"layout": "documents"})
+    assert not knows_turns(told, TEMPLATE)
+    with pytest.warns(NanochatWarning, match="last trained on documents, not on conversations: tune it"):
+        assert said(Chat(told, sampling=GREEDY), "hi") == "a"
 
 
 def test_reset_begins_anew_with_the_same_answers():

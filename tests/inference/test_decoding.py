@@ -156,3 +156,34 @@ def test_settings_are_checked_before_anything_is_drawn(name):
             list(getattr(built(), name)("ab" if name != "generate_batch" else ["ab"], **options))
     with pytest.raises(GuardError, match="9 tokens and the model reads 8"):
         list(getattr(built(), name)("abcdefab" if name != "generate_batch" else ["a", "abcdefab"]))
+
+
+@pytest.mark.parametrize(
+    ("ask", "part"),
+    [
+        (lambda model: model.alternatives(n=0), "n=0 is too small: give 1 or more"),
+        (lambda model: model.alternatives(seed=-1), "seed=-1 is too small: give 0 or more"),
+        (lambda model: model.generate(seed=1.5), "seed=1.5 is no whole number"),
+        (lambda model: model.generate(top_k=2.0), "top_k=2.0 is no whole number"),
+        (lambda model: model.generate(max_new_tokens="9"), "max_new_tokens='9' is no whole number"),
+        (
+            lambda model: model.beam(long_prompt="nonsense"),
+            "long_prompt='nonsense' is unknown: choose one of",
+        ),
+        (lambda model: next(model.generate_batch("Peru")), "prompts='Peru' is one text: give a list"),
+        (lambda model: next(model.generate_batch(["a"], batch_size=0)), "batch_size=0 is too small: give 1"),
+        (lambda model: next(model.generate_batch(["a"], seed=-1)), "seed=-1 is too small"),
+    ],
+)
+def test_an_option_that_makes_no_sense_is_named(ask, part):
+    with pytest.raises(UsageError, match=part):
+        ask(built())
+
+
+def test_past_the_context_nothing_is_remembered(monkeypatch):
+    model, made = built(documents=False), []
+    empty_cache = model.model.empty_cache
+    monkeypatch.setattr(model.model, "empty_cache", lambda *size: made.append(size) or empty_cache(*size))
+    model.generate("abc", max_new_tokens=20)
+    model.beam("abc", max_new_tokens=20, width=2)
+    assert len(made) == 2
