@@ -20,7 +20,8 @@ class Evaluation:
     loss: float
     """Nats a token."""
     bits_per_byte: float
-    """Bits a byte of text; tokens without text (BOS) are left out of both sums, so tokenizers can be compared."""
+    """Bits a byte of the tokens' text; those without text (BOS, <UNK>) are left out of both sums, and so are the spaces
+    between words. `nanochat eval` counts the bytes of the text as it is written, and what <UNK> costs."""
     n_tokens: int
 
     @property
