@@ -10,6 +10,7 @@ import typer
 
 from ..errors import UsageError
 from ..models.presets import PRESETS
+from ..training.resolve import merge
 from ..validation import nearest
 from . import commands as c
 from .options import (
@@ -19,6 +20,7 @@ from .options import (
     OutFlag,
     check_count,
     count_or_auto,
+    given_settings,
     resolve_options,
 )
 from .root import app, runs, with_settings
@@ -57,12 +59,15 @@ def _ablate(
     """Compare variants over several seeds, with statistics, and write a report.
 
     By default tied with untied heads, with and without input RMSNorm. Started again on the same folder, it goes on
-    where it stopped. A study: head-and-norm, norms, positions, activations, optimizers, depth-width or clipping.
+    where it stopped, and with more --seeds it adds those. A study: head-and-norm, optimizers or clipping, of the
+    bigram where neither --preset nor --model-kind is given; norms, positions, activations or depth-width, of mini-gpt
+    in tensor mode.
 
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
     from ..experiments.axes import parse_axes
     from ..experiments.recipes import Recipe, find_recipe, make_study
+    from .console import say
 
     for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
         check_count(flag, least if value is None else value, least)
@@ -73,9 +78,14 @@ def _ablate(
     if study is not None:
         recipe = find_recipe(study)
         axes = {**recipe.axes, **axes} if axes else {}
+    below = recipe.base
+    if recipe.needs and not merge(below, given := given_settings(options)).keys() & {"preset", "model_kind"}:
+        below = merge(recipe.needs, below)
+        words = " and ".join(f"{name} {value}" for name, value in merge(below, given).items() if name in recipe.needs)
+        say(f"note: the study {recipe.name} takes {words}, since a bigram has none of what it varies")
     return c.AblateCommand(
         study=make_study(
-            resolve_options(options, default_preset="bigram", below=recipe.base),
+            resolve_options(options, default_preset="bigram", below=below),
             recipe,
             axes=axes or None,
             design=design,

@@ -9,7 +9,7 @@ from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.files import read_json, writing
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import find_runs, latest_run
-from .commands import RUNS
+from .commands import ABLATIONS, RUNS
 from .console import say
 
 _LONGEST_NAME = 60
@@ -26,6 +26,16 @@ def find_folder(name: str) -> Path:
         hint = f", e.g. {phases[-1]}" if phases else ""
         raise ConfigError(f"{path} holds the phases of a recipe, each a run: give the folder of one{hint}")
     return path
+
+
+def find_results(name: str) -> Path:
+    """The same, where `latest` means the newest of runs and ablations."""
+    if name != "latest":
+        return find_folder(name)
+    newest = [latest_run(root) for root in (RUNS, ABLATIONS) if any(root.glob("*/config.json"))]
+    if not newest:
+        raise CheckpointError(f"there is neither a run in {RUNS} nor an ablation in {ABLATIONS}: give a folder")
+    return max(newest, key=lambda folder: (folder / "config.json").stat().st_mtime_ns)
 
 
 def next_folder(root: Path, name: str) -> Path:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from ..checkpoints.files import writing
-from ..errors import CheckpointError, GuardError, SweepError
+from ..errors import CheckpointError, ConfigError, GuardError, SweepError
 from ..experiments.ablate import AblationConfig, run_ablation
 from ..experiments.answer import answer
 from ..experiments.axes import read
@@ -46,7 +47,7 @@ def execute(command: AblateCommand) -> None:
     base = command.study.base
     prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
     config = share_budget(command.study)
-    for remark in (_axes_without_flags, _what_is_left_out, _uneven_budget, _too_few_seeds):
+    for remark in (_axes_without_flags, _what_is_left_out, _uneven_budget, _uneven_seeds, _too_few_seeds):
         for sentence in remark(config):
             say(f"note: {sentence}")
     slots = count_threads(command.cluster) if command.cluster else command.jobs or cores()
@@ -75,7 +76,10 @@ def execute(command: AblateCommand) -> None:
 
 
 def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
-    """The folder is new, or holds the beginning of the same study, or is cleared of another by --force."""
+    """The folder is new, or holds the beginning of the same study, or is cleared of another by --force.
+
+    The same study may have fewer seeds there: what it has is a part of this one.
+    """
     if not holds_results(out):
         return
     if force:
@@ -85,11 +89,24 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
             shutil.rmtree(out / "cells", ignore_errors=True)
         return
     try:
-        same = read_config(out / "config.json") == config
-    except CheckpointError:
-        same = False
-    if not same:
+        former = read_config(out / "config.json")
+    except CheckpointError as error:
+        if (out / "cells").is_dir() or not isinstance(error.__cause__, ConfigError):
+            raise CheckpointError(
+                f"the study in {out} is damaged: {error}, choose another --out, or pass --force to run all cells again"
+            ) from error
+        former = None  # the settings of a run
+    if former is not None and _grows(former, config):
+        say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
+    elif former != config:
         raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
+
+
+def _grows(former: AblationConfig, config: AblationConfig) -> bool:
+    """More seeds, and nothing else; a part drawn at random and a budget of tokens depend on their number."""
+    if config.max_cells or config.budget != "steps" or former.max_cells or former.seeds >= config.seeds:
+        return False
+    return replace(former, seeds=config.seeds) == config
 
 
 def _axes_without_flags(config: AblationConfig) -> Iterator[str]:
@@ -105,6 +122,8 @@ def _what_is_left_out(config: AblationConfig) -> Iterator[str]:
         yield f"{config.drawn}, each variant with all its seeds; without --max-cells all are run"
     for name, reason in list(config.skipped.items())[:_NAMED]:
         yield f"{name} is left out: {reason}"
+    if config.intended_baseline in config.skipped:
+        yield f"{config.baseline} is the baseline, not {config.intended_baseline}: the others are compared with it"
     if len(config.skipped) > _NAMED:
         yield f"{len(config.skipped) - _NAMED} more variants are left out: the report lists them"
 
@@ -113,11 +132,28 @@ def _uneven_budget(config: AblationConfig) -> Iterator[str]:
     """Steps are whole, and few of them miss a budget by much."""
     name, off = max(config.deviations.items(), key=lambda item: abs(item[1]), default=("", 0.0))
     if abs(off) > _UNEVEN:
-        what = "training tokens" if config.budget == "tokens" else "operations"
         yield (
-            f"in whole steps {name} gets {abs(off):.1%} {'more' if off > 0 else 'less'} than the budget of "
-            f"{config.budget_asked:,} {what}, and no variant is farther from it: give more --steps to come nearer"
+            f"in whole steps {name} gets {_share(off)} than the budget of {_asked(config)}, and no variant is farther "
+            "from it: give more --steps to come nearer"
         )
+
+
+def _uneven_seeds(config: AblationConfig) -> Iterator[str]:
+    """The steps of a variant are the same for all its seeds, and documents differ in length."""
+    name, off = max(config.budget_farthest.items(), key=lambda item: abs(item[1]), default=("", 0.0))
+    if abs(off) > _UNEVEN and abs(off - config.deviations[name]) > _UNEVEN / 10:
+        yield (
+            f"the budget of {_asked(config)} is kept on average over the seeds, since documents differ in length: a "
+            f"single seed misses it by up to {abs(off):.1%} ({name} gets {_share(off)})"
+        )
+
+
+def _share(off: float) -> str:
+    return f"{abs(off):.1%} {'more' if off > 0 else 'less'}"
+
+
+def _asked(config: AblationConfig) -> str:
+    return f"{config.budget_asked:,} {'training tokens' if config.budget == 'tokens' else 'operations'}"
 
 
 def _too_few_seeds(config: AblationConfig) -> Iterator[str]:

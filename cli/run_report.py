@@ -4,18 +4,24 @@ from __future__ import annotations
 
 from ..errors import CheckpointError
 from ..experiments.report import write_run_report
+from ..experiments.study import CellDamaged, read_study, write_tables
 from ..experiments.study_report import write_study_report
 from .commands import ReportCommand
-from .console import print_result
-from .folders import find_folder
+from .console import print_result, say
+from .folders import find_results
 
 
 def execute(command: ReportCommand) -> None:
-    """Write the report and print its path."""
-    folder = find_folder(command.folder)
+    """Write the report, and the tables of an ablation, and print its path."""
+    folder = find_results(command.folder)
     if (folder / "cells").is_dir():
+        write_tables(read_study(folder, _tell), folder)
         print_result(str(write_study_report(folder)))
     elif (folder / "config.json").is_file():
         print_result(str(write_run_report(folder)))
     else:
         raise CheckpointError(f"{folder} holds neither a run nor an ablation: give a folder under results/")
+
+
+def _tell(damaged: CellDamaged) -> None:
+    say(f"note: {damaged.reason}; its cell is left out, and `nanochat ablate` runs it again")

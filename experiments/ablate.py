@@ -80,6 +80,7 @@ def run_ablation(
     run_on_cluster raises; finished cells stay.
     """
     with folder_locked(out):
+        check_places(config.cells(), out)
         start_study(config, out)
         cells = sorted(config.cells(), key=lambda cell: cell.config.seed)
         numbers = {cell.key: number for number, cell in enumerate(cells, start=1)}
@@ -90,7 +91,6 @@ def run_ablation(
                 observe(CellDone(result, numbers[cell.key], len(cells), True))
             else:
                 missing.append(cell)
-        check_places(missing, out)
         if missing:
             read_data(missing[0].config.data)  # text that all cells read and none can: not one could begin
         sweep = (

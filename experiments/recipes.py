@@ -34,6 +34,7 @@ NAMED: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 """Axes of the studies that have a name; the first value of each is the baseline's."""
 _ONE_AT_A_TIME = ("clipping",)
+_OF_LAYERS = ("norms", "positions", "activations", "depth-width")
 
 _SMALL = 100_000
 _SETTINGS = ("seeds", "design", "max_cells", "margin", "budget")
@@ -47,6 +48,8 @@ class Recipe:
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
     base: Mapping[str, Any] = field(default_factory=dict)
     """Settings of a run, nested, below the flags."""
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a run where nobody names a preset or a kind, and a bigram has not what is varied."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Fields of AblationConfig."""
 
@@ -58,6 +61,8 @@ def find_recipe(name: str) -> Recipe:
     if name not in NAMED:
         raise ConfigError(f"there is no study {name!r}: {nearest(name, NAMED)}, or give a .toml file")
     settings = {"design": "one-at-a-time"} if name in _ONE_AT_A_TIME else {}
+    if name in _OF_LAYERS:  # which a bigram has not; arrays, since single numbers take 30 times as long
+        return Recipe(name=name, axes=NAMED[name], settings=settings, needs={"preset": "mini-gpt", "mode": "tensor"})
     return Recipe(name=name, axes=NAMED[name], settings=settings)
 
 

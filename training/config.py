@@ -206,3 +206,7 @@ class RunConfig:
         for name, wanted in asked.items():
             if wanted:
                 raise ConfigError(f"{name} is for arrays: use --mode tensor")
+        if not isinstance(self.model, BigramConfig) and self.model.dropout > 0:
+            raise ConfigError(
+                f"dropout={self.model.dropout} is for arrays: use --mode tensor, or --set model.dropout=0"
+            )

@@ -2,8 +2,18 @@
 
 import csv
 import json
+import os
+from dataclasses import asdict
 
 import pytest
+
+from nanochat.checkpoints.files import write_json
+from nanochat.cli.app import parse
+from nanochat.cli.commands import ABLATIONS, RUNS
+from nanochat.cli.folders import find_results
+from nanochat.experiments.budget import share_budget
+from nanochat.experiments.grid import ablation_to_dict
+from nanochat.training.resolve import resolve
 
 FOURTEEN = (
     "variant tie_lm_head input_rmsnorm style parameter_count steps seed final_loss mean_loss_last_n last_n "
@@ -81,12 +91,50 @@ def test_started_again_it_runs_what_is_missing(ablate, tmp_path):
 
 def test_another_study_in_the_same_folder_needs_force(ablate, tmp_path):
     ablate("--seeds", 1)
-    ablate("--seeds", 2).assert_refused(5, "holds other results already")
+    ablate("--seeds", 1, "--lr", 0.5).assert_refused(5, "holds other results already")
     ablate("--seeds", 2, "--force", "--data", "missing.txt").assert_refused(3, "missing.txt")
     assert len(list((tmp_path / "study" / "cells").iterdir())) == 4
     done = ablate("--seeds", 1, "--force")
     assert done.code == 0
     assert "(there already)" not in done.err
+
+
+def test_a_study_grows_by_seeds_and_does_not_shrink(ablate, tmp_path):
+    ablate("--seeds", 1)
+    done = ablate("--seeds", 2)
+    assert (done.code, done.err.count("(there already)"), done.err.count("  cell ")) == (0, 4, 8)
+    assert "note: study holds 1 seed of this study: it goes on to 2\n" in done.err
+    assert json.loads((tmp_path / "study" / "config.json").read_text(encoding="utf-8"))["seeds"] == 2
+    ablate("--seeds", 1).assert_refused(5, "holds other results already")
+    ablate("--seeds", 3, "--margin", 0.5).assert_refused(5, "holds other results already")
+
+
+@pytest.mark.parametrize("words", ["--max-cells 8", "--budget tokens"])
+def test_a_part_and_a_budget_of_tokens_do_not_grow_since_seeds_decide_them(ablate, abab, tmp_path, words):
+    words = ("--axis", "lr=0.1,0.2,0.3", *words.split())
+    command = parse([*TINY, "--data", str(abab), "--seeds", "1", *words])
+    write_json(tmp_path / "study" / "config.json", ablation_to_dict(share_budget(command.study)))
+    ablate("--seeds", 2, *words).assert_refused(5, "holds other results already")
+
+
+@pytest.mark.parametrize("content", ["{", "{}"])
+def test_a_damaged_configuration_is_called_that(ablate, tmp_path, content):
+    (tmp_path / "study" / "cells").mkdir(parents=True)
+    (tmp_path / "study" / "config.json").write_text(content, encoding="utf-8")
+    ablate("--seeds", 1).assert_refused(4, "the study in study is damaged")
+
+
+def test_a_run_in_the_folder_is_other_results(ablate, tmp_path):
+    write_json(tmp_path / "study" / "config.json", asdict(resolve({"preset": "bigram"})))
+    ablate("--seeds", 1).assert_refused(5, "holds other results already")
+
+
+def test_a_folder_in_the_place_of_a_cell_is_one_sentence(ablate, tmp_path):
+    plan = json.loads(ablate("--seeds", 1, "--dry-run", "--json").out)
+    (tmp_path / "study" / "cells" / f"{plan['cells'][1]['key']}.json").mkdir(parents=True)
+    done = ablate("--seeds", 1)
+    done.assert_refused(8, "is a folder, and the result of a cell belongs there")
+    assert "run again" not in done.err
 
 
 def test_a_flag_for_an_axis_is_said_to_have_no_effect(ablate):
@@ -118,11 +166,31 @@ def test_exit_code_7_is_in_the_help(nanochat):
     assert "0 takes all" in text
 
 
-def test_a_report_of_a_study_is_written_anew(ablate, nanochat, tmp_path):
+def test_a_report_of_a_study_and_its_tables_are_written_anew_and_damage_is_told(ablate, nanochat, tmp_path):
     ablate("--seeds", 1)
+    tables = [tmp_path / "study" / name for name in ("ablation.csv", "ablation.jsonl")]
+    before = [table.read_bytes() for table in tables]
+    tables[0].unlink()
     (tmp_path / "study" / "report.md").unlink()
-    assert nanochat("report", "study").code == 0
+    tables[1].write_text("", encoding="utf-8")
+    assert nanochat("report", "study").err == ""
     assert (tmp_path / "study" / "report.md").is_file()
+    assert [table.read_bytes() for table in tables] == before
+    damaged = min((tmp_path / "study" / "cells").iterdir())
+    damaged.write_text("{", encoding="utf-8")
+    done = nanochat("report", "study")
+    assert (done.code, done.err.count("\n")) == (0, 1)
+    assert f"{damaged.name} is no whole JSON document; its cell is left out" in done.err
+    assert len(tables[1].read_text(encoding="utf-8").splitlines()) == 3
+
+
+def test_the_latest_report_is_of_the_newer_of_run_and_ablation(nanochat, tmp_path):
+    nanochat("report").assert_refused(4, "neither a run in")
+    for time, root in enumerate((ABLATIONS, RUNS, ABLATIONS, RUNS), start=1):
+        config = tmp_path / root / str(time) / "config.json"
+        write_json(config, {})
+        os.utime(config, (time, time))
+        assert find_results("latest") == root / str(time)
 
 
 def test_a_sweep_of_no_steps_is_json_without_nan(ablate):

@@ -70,6 +70,20 @@ def test_what_is_left_out_is_said(ablate):
     assert "note: optimizer=muon is left out: optimizer=muon is for arrays" in done.err
 
 
+def test_another_baseline_than_the_one_meant_is_said(ablate):
+    words = ("--model-kind", "mini-gpt", "--mode", "tensor", "--axis", "n_head=3,4,2", "--seeds", 1, "--dry-run")
+    assert "note: n_head=4 is the baseline, not n_head=3" in ablate(*words).err
+
+
+def test_a_study_of_layers_takes_a_model_that_has_some_where_nobody_names_one(ablate):
+    done = ablate("--study", "norms", "--seeds", 1, "--dry-run")
+    assert "note: the study norms takes preset mini-gpt and mode tensor, since a bigram has none" in done.err
+    assert "mode scalar" in ablate("--study", "norms", "--mode", "scalar", "--seeds", 1, "--dry-run").err
+    named = ablate("--study", "norms", "--model-kind", "mini-gpt", "--seeds", 1, "--dry-run")
+    assert (named.code, "the study norms takes" in named.err) == (0, False)
+    ablate("--study", "norms", "--preset", "bigram").assert_refused(3, "no effect on a bigram")
+
+
 def test_a_random_part_says_of_how_many_cells_it_is(ablate):
     words = ("--axis", "lr=0.1,0.2,0.3", "--axis", "beta1=0.1,0.2,0.3", "--seeds", 2, "--max-cells", 9, "--dry-run")
     said = "8 of 18 cells, drawn with seed 1337"
@@ -85,6 +99,16 @@ def test_a_budget_that_whole_steps_miss_by_more_than_a_hundredth_is_said(ablate)
     assert said in ablate(*words).err
     assert said not in ablate(*words, "--steps", 300).err
     assert said in ablate(*words[:-1]).err, "beforehand, not only in a dry run"
+
+
+def test_what_single_seeds_miss_of_a_budget_is_said_where_documents_differ(nanochat, tmp_path):
+    rows = "\n".join("ab" * (1 + i % 15) for i in range(100))
+    (tmp_path / "rows.txt").write_text(rows, encoding="utf-8")
+    words = "--layout documents --model-kind mini-gpt --mode tensor --budget tokens --steps 60 --jobs 1 --dry-run"
+    words = (*TINY, "--data", "rows.txt", *words.split(), "--axis", "batch_size=1,2", "--seeds")
+    said = "is kept on average over the seeds, since documents differ in length: a single seed misses it by up to"
+    assert said in nanochat(*words, 4).err
+    assert "single seed" not in nanochat(*words, 1).err
 
 
 def test_many_variants_that_are_left_out_are_counted(ablate):

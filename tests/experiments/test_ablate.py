@@ -187,7 +187,7 @@ def test_a_folder_in_the_place_of_a_cell_is_refused_before_anything_is_run(tiny_
     events = []
     with pytest.raises(WriteError, match=f"{path.name} is a folder, and the result of a cell belongs there"):
         run_ablation(tiny_study, tmp_path, observe=events.append)
-    assert [type(event) for event in events] == [CellDamaged]
+    assert events == [], "nothing is said to be run again"
     path.rmdir()
     assert run_ablation(tiny_study, tmp_path).missing == ()
 

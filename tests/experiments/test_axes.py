@@ -124,6 +124,19 @@ def test_a_study_of_which_nothing_is_left_is_refused(gpt):
         AblationConfig(base=scalar, axes={"training.agc": (0.1, 0.2)})
 
 
+def test_dropout_contradicts_scalar_mode_and_is_skipped_like_what_else_is_for_arrays(gpt):
+    scalar = replace(gpt, mode="scalar")
+    study = AblationConfig(base=scalar, axes={"model.dropout": (0.0, 0.1), "training.lr": (0.1, 0.2)})
+    assert list(study.skipped) == ["dropout=0.1_lr=0.1", "dropout=0.1_lr=0.2"]
+    assert "dropout=0.1 is for arrays" in study.skipped["dropout=0.1_lr=0.1"]
+
+
+def test_the_baseline_that_was_meant_is_known_where_it_cannot_be(gpt):
+    study = AblationConfig(base=gpt, axes={"model.n_head": (3, 4, 2)})
+    assert (study.intended_baseline, study.baseline) == ("n_head=3", "n_head=4")
+    assert study.intended_baseline in study.skipped
+
+
 def test_one_at_a_time_is_the_baseline_and_single_changes(gpt):
     axes = {"model.norm": ("rms", "layer", "none"), "training.lr": (0.01, 0.03)}
     study = AblationConfig(base=gpt, axes=axes, design="one-at-a-time")

@@ -4,6 +4,7 @@ import pytest
 
 from nanochat.errors import ConfigError
 from nanochat.models.bigram.config import BigramConfig
+from nanochat.models.gpt.config import GPTConfig
 from nanochat.training.config import DataConfig, RunConfig, TrainingConfig
 
 
@@ -67,6 +68,12 @@ def test_what_only_arrays_can_do_is_refused_in_scalar_mode(training):
     with pytest.raises(ConfigError, match="use --mode tensor"):
         RunConfig(mode="scalar", training=TrainingConfig(**training))
     RunConfig(mode="tensor", training=TrainingConfig(**training))
+
+
+def test_dropout_is_for_arrays():
+    with pytest.raises(ConfigError, match=r"dropout=0\.1 is for arrays: use --mode tensor, or --set model.dropout=0"):
+        RunConfig(mode="scalar", model=GPTConfig(dropout=0.1))
+    RunConfig(mode="tensor", model=GPTConfig(dropout=0.1))
 
 
 def test_the_kind_and_the_architecture_agree():
