@@ -149,12 +149,12 @@ def test_what_variants_did_not_get_the_same_of_is_in_the_table_of_costs(tiny_run
 
 
 def test_a_budget_is_reported_with_what_was_really_spent(tiny_run, tmp_path):
-    base = replace(tiny_run, training=replace(tiny_run.training, steps=7))
-    config = AblationConfig(base=base, axes={"training.batch_size": (2, 4)}, seeds=2, budget="tokens")
+    base = replace(tiny_run, training=replace(tiny_run.training, steps=4))
+    config = AblationConfig(base=base, axes={"training.batch_size": (2, 3)}, seeds=2, budget="tokens")
     study = run_ablation(share_budget(config), tmp_path)
     text = study_report(study)
     spent = {result.cell.variant: result.measured.tokens for result in study.results}
-    low, high = spent["batch_size=2"], spent["batch_size=4"]  # 7 steps of 2 rows, 4 steps of 4: the nearest there is
+    low, high = spent["batch_size=2"], spent["batch_size=3"]  # 4 steps of 2 rows, 3 steps of 3: the nearest there is
     more = 100 * (high / low - 1)
     assert more > 10
     assert f"the variants spent {low:,} to {high:,}, +0.0 % to {more:+.1f} % from the baseline." in text
