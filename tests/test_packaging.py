@@ -54,7 +54,8 @@ def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def wheel(sdist: Path) -> Path:
     with tarfile.open(sdist) as archive:
-        archive.extractall(sdist.parent, filter="data")
+        safely = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # since 3.11.4, and asked for since 3.12
+        archive.extractall(sdist.parent, **safely)
     source = sdist.parent / sdist.name.removesuffix(".tar.gz")
     run(sys.executable, "-c", "from setuptools import build_meta; build_meta.build_wheel('dist')", cwd=source)
     return next((source / "dist").glob("*.whl"))

@@ -160,6 +160,7 @@ def test_workers_without_this_package_are_found_before_they_are_sent_a_cell(dask
         run_ablation(tiny_study, tmp_path / "study", cluster=dask.address)
 
 
+@pytest.mark.oracle
 @pytest.mark.parametrize("address", ["nonsense", "http://127.0.0.1:8786", "tcp://", "tcp://host:port"])
 def test_what_is_no_address_is_refused_at_once(address):
     pytest.importorskip("distributed", reason="the extra `cluster` is not installed")
