@@ -54,7 +54,8 @@ def _validate(
 ) -> c.Command:
     """Check every row, and say which is bad.
 
-    One line if all are good, else the first bad row with its line and field.
+    One line if all are good, else the first bad row with its line and field. A row is a text, {"text": "..."}, or a
+    conversation: {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     """
     return t.DataValidateCommand(source=source, options=row_options(**options), all=all, json=json)
 
@@ -83,7 +84,8 @@ def _convert(
 ) -> c.Command:
     """Write the same rows in another format.
 
-    What that format cannot hold is refused, with the number of its row.
+    What that format cannot hold is refused, with the number of its row. A row of JSON is a text, {"text": "..."}, or a
+    conversation: {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     """
     return t.DataConvertCommand(
         source=source, target=target, options=row_options(**options), chat_form=chat_form, force=force

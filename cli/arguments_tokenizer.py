@@ -85,7 +85,10 @@ def _encode(
     unknown: _UnknownFlag = None,
     json: JsonFlag = False,
 ) -> c.Command:
-    """Print the ids of a text."""
+    """Print the ids of a text.
+
+    Special tokens in it are found, except BOS (of GPT-2 <|endoftext|>): written in a text it is only its letters.
+    """
     return t.TokenizerEncodeCommand(tokenizer=tokenizer, text=text, unknown=unknown, json=json)
 
 

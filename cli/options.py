@@ -59,7 +59,7 @@ class Setting:
 
 
 _DATA_SETTING = re.compile(
-    r"(?<![\w./'\"-])(?P<name>layout|text_field|header|delimiter|on_empty|on_duplicate|on_long|max_chars|style|loss_on|"
+    r"(?<![\w./'\"-])(?P<name>layout|text_field|header|delimiter|on_empty|on_duplicate|on_long|max_chars|min_count|style|loss_on|"
     r"packing|chat_form)=(?P<value>'[^']*'|\"[^\"]*\"|[A-Z]+|\d+)"
 )
 """Fields of RowOptions and DataConfig, as messages have them."""

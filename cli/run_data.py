@@ -134,7 +134,9 @@ def _name(rows: Rows) -> str:
         text += f" in {'column' if rows.format == 'csv' else 'field'} {rows.text_field}"
     elif rows.format == "csv":
         text += ", no header"
-    return text + (f" (not read: {', '.join(rows.unused_fields)})" if rows.unused_fields else "")
+    return text + (
+        f" (not read: {', '.join(name or repr(name) for name in rows.unused_fields)})" if rows.unused_fields else ""
+    )
 
 
 def _remarks(counts: Counts, options: RowOptions) -> str:

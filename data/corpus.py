@@ -137,7 +137,7 @@ def _load_rows(spec: str, options: RowOptions) -> Corpus:
     hint_at_builtin(spec)
     rows, name = read_rows(spec, options), Path(spec).stem
     if rows.unused_fields and not options.text_field:
-        unread = ", ".join(rows.unused_fields[:8])
+        unread = ", ".join(name or "''" for name in rows.unused_fields[:8])
         text = f"{spec}: {rows.text_field} is read of each row, and not {unread}"
         warnings.warn(text, NanochatWarning, stacklevel=3)
     if rows.is_chat:

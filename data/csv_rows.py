@@ -7,11 +7,12 @@ quote as if it were text, and cannot say at which line a quote was opened. Knows
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
-from ..errors import DataError
-from .rows import BLANK, DEFAULT_FIELD, Complain, Row, RowOptions
+from ..errors import DataError, NanochatWarning
+from .rows import BLANK, DEFAULT_FIELD, Complain, Row, RowOptions, find_column
 
 _DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 _N_FIRST = 10
@@ -21,7 +22,8 @@ _N_FIRST = 10
 def csv_rows(spec: str, lines: Iterable[tuple[int, str]], options: RowOptions, complain: Complain) -> Iterator[Row]:
     """The rows of a `.csv` file: {column: cell}, or the cell alone where there is one column without a name.
 
-    Columns are called as the header says, or by number from 1. A blank line is a row BLANK.
+    Columns are called as the header says, or by number from 1. A blank line is a row BLANK. Warns where the only cell
+    of the first row is taken for a row since nothing says that it is a name.
     """
     delimiter = options.delimiter
     if not delimiter:
@@ -97,7 +99,7 @@ def _check_delimiter(spec: str, lines: list[tuple[int, str]], delimiter: str, co
         return
     number, first = filled[0]
     for other, name in _DELIMITERS.items():
-        is_named = other in first and column in [cell.strip('"') for cell in first.split(other)]
+        is_named = other in first and find_column(column, [cell.strip('"') for cell in first.split(other)])
         counts = {line.count(other) for line in bare}
         if is_named or (other != "," and len(bare) > 1 and len(counts) == 1 and 0 not in counts):
             mending = "name the file .tsv" if other == "\t" else f"read it with delimiter={other!r}"
@@ -147,22 +149,31 @@ def _has_header(first: list[str], where: str, options: RowOptions) -> bool:
         raise DataError(f"{where}: no header, so there is no column {wanted!r}: give its number, 1 to {len(first)}")
     if options.header != "auto":
         return options.header == "yes"
-    if (wanted or DEFAULT_FIELD) in first:
+    if find_column(wanted or DEFAULT_FIELD, first) is not None:
         return True
     if wanted.isdecimal() and len(first) > 1:
-        raise DataError(f"{where}: whether these are names or a row is not told: say header='yes' or header='no'")
+        raise DataError(
+            f"{where}: whether these are names or a row is not told: read it with header='yes', or with header='no'"
+        )
     if wanted and not wanted.isdecimal():
         raise DataError(f"{where}: no column is called {wanted!r}: choose one of {_list(first)}, or another delimiter")
     if len(first) > 1:
         raise DataError(
             f"{where}: {len(first)} columns and none is called {DEFAULT_FIELD!r}: name the one to read "
-            f"with text_field=NAME ({_list(first)}, or a number and header='yes' or 'no'), and quote texts with commas"
+            f"with text_field=NAME ({_list(first)}), or by its number with header='no' where this is a row of texts, "
+            "and put texts that hold a comma in quotes"
         )
+    warnings.warn(
+        f"{where}: {first[0]:.40} is read as a row, not as the name of the column: header='yes' reads it as a name",
+        NanochatWarning,
+        stacklevel=2,
+    )
     return False
 
 
 def _header(names: list[str], where: str) -> list[str]:
-    """The names, if they tell the columns apart."""
+    """The names, if they tell the columns apart; those without one, such as pandas' index, get one here."""
+    names = [name if name.strip() else f"unnamed {i}" for i, name in enumerate(names, start=1)]
     for name in names:
         if names.count(name) > 1:
             raise DataError(f"{where}: two columns are called {name[:40]!r}: give each its own name")

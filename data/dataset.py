@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal, cast
 
@@ -18,13 +20,15 @@ from .batches import Kind
 from .cache import Parts, cached_stream, digest
 from .chat import Conversation
 from .corpus import Corpus, Documents, LayoutChoice
-from .large import is_large
-from .sides import Reading, Side, read_large, read_whole
+from .sides import Reading, Side, count_copies, read_sides
 from .splitting import Split, Style
 from .stream import TokenStream
 from .vocabulary import TEMPLATE, TokenizerChoice, count_unknown, extend_tokenizer, make_tokenizer
 
 LossOn = Literal["answers", "all"]
+
+_MOST_COPIES = 0.01
+"""Of the validation side, before a word is said: large texts repeat a line here and there."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,11 +36,16 @@ class Dataset:
     """A corpus in ids, and what a report says about it."""
 
     corpus: Corpus
-    sides: Split
-    """The text of both sides, styled: for counting, showing, or another tokenizer; empty if larger than memory."""
+    read_sides: Callable[[], Split]
+    """What gives `sides`."""
     tokenizer: Tokenizer
     train: TokenStream
     val: TokenStream
+
+    @cached_property
+    def sides(self) -> Split:
+        """The text of both sides, styled: for counting, showing, or another tokenizer; empty if larger than memory."""
+        return self.read_sides()
 
     @property
     def kind(self) -> Kind:
@@ -46,7 +55,7 @@ class Dataset:
     @property
     def val_is_train(self) -> bool:
         """The corpus was too short to split: the validation loss is a training loss."""
-        return self.sides.val_is_train
+        return self.in_memory and self.sides.val_is_train
 
     @property
     def n_train_tokens(self) -> int:
@@ -89,16 +98,19 @@ def build_dataset(
                 `extend` it gets what it lacks to spell the training text (extend_tokenizer).
     loss_on     of conversations: the assistant's answers count as targets, or every token.
     cache       a folder for tokenised texts, which are mapped from there the next time; "" is none. With it a plain
-                text larger than memory can be had, as one stream in classic style.
+                text larger than memory can be had, as one stream in classic style; one above 64 MiB is read in pieces.
 
-    Warns where validation holds words that the vocabulary does not. Raises what `load_corpus`, `split`, `style` and
+    Warns where validation holds words that the vocabulary does not, and, of what is to be learned, where more than one
+    in a hundred validation documents are copies of training ones. Raises what `load_corpus`, `split`, `style` and
     `make_tokenizer` raise; TokenizerError, naming the corpus, for text that the tokenizer cannot spell; DataError if it
     leaves fewer than 2 tokens on a side; WriteError if the cache cannot be written.
     """
     if loss_on not in ("answers", "all"):
         raise ConfigError(f"loss_on={loss_on!r} is unknown: choose answers or all")
     reading = Reading(layout, text_field, style_name, val_fraction)
-    corpus, sides, train, val = read_large(spec, reading, cache) if is_large(spec) else read_whole(spec, reading)
+    corpus, sides, train, val = read_sides(spec, reading, cache)
+    if tokenizer is None or extend:  # otherwise a model that is there is measured
+        _tell_copies(spec, train, val)
     if tokenizer is None:
         tokenizer = make_tokenizer(choice, train.texts(), val.texts(), train.name)
     elif extend:
@@ -142,6 +154,18 @@ def _encode(documents: Documents, layout: str, tokenizer: Tokenizer, loss_on: Lo
     if layout == "documents":
         return TokenStream.from_documents(arrays, bos_id=bos_id, dtype=kind)
     return TokenStream.from_text(next(arrays))
+
+
+def _tell_copies(spec: str, train: Side, val: Side) -> None:
+    n_copies, n = count_copies(train, val), len(val.documents or ())
+    if n_copies > n * _MOST_COPIES:
+        what = "conversations" if val.layout == "chat" else "documents"
+        warnings.warn(
+            f"{n_copies:,} of {n:,} validation {what} of {spec} also stand in the training text, so that their loss "
+            "measures memory: on_duplicate='drop' leaves copies out",
+            NanochatWarning,
+            stacklevel=3,
+        )
 
 
 def _tell_unknown(tokenizer: Tokenizer, stream: TokenStream, side: Side) -> None:

@@ -6,8 +6,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
+import regex
+
+from ..tokenizers.cutting import chunks
 from .chat import Role, contents
 from .rows import Rows
+
+_SPACE = regex.compile(r"(?=\s)")
 
 
 @dataclass(frozen=True)
@@ -67,11 +72,12 @@ def describe(rows: Rows) -> Description:
     for parts in texts:
         n_words.append(0)
         for part in parts:
-            found = part.split()
-            words.update(found)
-            chars.update(part)
-            n_words[-1] += len(found)
-            n_bytes += len(part.encode("utf-8"))
+            for chunk in chunks(part, _SPACE):  # a list of all words of a text would need many times its memory
+                found = chunk.split()
+                words.update(found)
+                chars.update(chunk)
+                n_words[-1] += len(found)
+                n_bytes += len(chunk.encode("utf-8"))
     return Description(
         n_rows=len(rows),
         n_chars=sum(n_chars),

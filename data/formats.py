@@ -126,7 +126,7 @@ def _read(spec: str, options: RowOptions, complain: Complain) -> Rows:
     if not documents and not conversations:
         what = f"none of its {sieve.n_rows} rows is left" if sieve.n_rows else "it holds no rows"
         raise _NothingLeft(f"{spec}: {what}: use a file with texts in it")
-    fields = (reader.text_field, tuple(sorted(reader.unused - {reader.text_field}))) if reader else ("", ())
+    fields = (reader.text_field or "", tuple(sorted(reader.unused - {reader.text_field}))) if reader else ("", ())
     return Rows(tuple(documents), tuple(conversations), sieve.counts(n_blank), spec, format, *fields)
 
 

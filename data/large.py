@@ -18,19 +18,25 @@ from .formats import format_of
 
 PIECE = 1 << 22
 """Characters read at a time."""
+MAPPED_BYTES = 1 << 26
+"""Above 64 MiB a text whose tokens are kept in a folder need not stand in memory, though it could."""
 _LONGEST = 1 << 28
 """Characters without a place to cut: more must not stand in memory."""
 
 _LAST_SEAM = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S\n)(?=[\p{L}\p{N}])")
 
 
-def is_large(spec: str) -> bool:
-    """Whether `spec` is a plain text file of more bytes than are read into memory."""
+def is_large(spec: str, than: int | None = None) -> bool:
+    """Whether `spec` is a plain text file of more than so many bytes; None: of more than are read into memory."""
     try:
         info = Path(spec).stat()
     except (OSError, ValueError):
         return False
-    return stat.S_ISREG(info.st_mode) and info.st_size > reading.LIMIT_BYTES and format_of(spec) == "text"
+    return (
+        stat.S_ISREG(info.st_mode)
+        and info.st_size > (reading.LIMIT_BYTES if than is None else than)
+        and format_of(spec) == "text"
+    )
 
 
 def read_pieces(spec: str, begin: int = 0, end: int | None = None, *, size: int = PIECE) -> Iterator[str]:

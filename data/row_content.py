@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import DataError
 from .chat import Conversation, Message, check_conversation, from_text
-from .rows import DEFAULT_FIELD, Content, Format, Row, RowOptions
+from .rows import DEFAULT_FIELD, Content, Format, Row, RowOptions, find_column
 
 MESSAGES_FIELD = "messages"
 _NAME = re.compile(r"\s*(User|System):")
@@ -25,16 +25,16 @@ _USUAL = {DEFAULT_FIELD: MESSAGES_FIELD, MESSAGES_FIELD: DEFAULT_FIELD}
 class ContentReader:
     """How the rows of one file are read: made from its first row, then asked for each, the first among them."""
 
-    text_field: str
-    """Where objects hold their text or messages; "" where rows are no objects."""
+    text_field: str | None
+    """Where objects hold their text or messages; None where rows are no objects."""
     is_messages: bool
     """Lists of messages, rather than strings."""
     is_chat: bool | None
     """Conversations, be they messages or strings; None until the first string that is not empty tells."""
     is_told_by_rows: bool
     """Whether nothing but the rows says that strings are conversations or not, so that all must agree."""
-    excluded: str = ""
-    """A field that would say something else than `text_field`; "" where only one of them is asked for."""
+    excluded: str | None = None
+    """A field that would say something else than `text_field`; None where only one of them is asked for."""
     unused: set[str] = field(default_factory=set)
     """Fields seen beside `text_field`."""
 
@@ -42,11 +42,11 @@ class ContentReader:
     def from_first(cls, row: Row, options: RowOptions, format: Format) -> ContentReader:
         """Raises DataError where the first row does not tell, or tells otherwise than the options."""
         name = _choose_field(row, options, numbered=format == "csv")
-        value = row.value[name] if name and isinstance(row.value, Mapping) else row.value
-        is_messages, excluded = isinstance(value, list), ""
-        if name in _USUAL and not options.text_field and format != "csv":
+        value = row.value[name] if name is not None and isinstance(row.value, Mapping) else row.value
+        is_messages, excluded = isinstance(value, list), None
+        if name is not None and name in _USUAL and not options.text_field and format != "csv":
             is_messages = name == MESSAGES_FIELD
-            excluded = _USUAL[name] if options.layout == "auto" else ""
+            excluded = _USUAL[name] if options.layout == "auto" else None
         if is_messages and options.layout == "documents":
             raise DataError(f"{row.where}: messages are no document: choose layout='chat', or a field with text")
         is_told_by_rows = not is_messages and options.layout == "auto" and format != "text"
@@ -56,7 +56,7 @@ class ContentReader:
     def read(self, row: Row) -> Content:
         """The text or the conversation, "" for an empty one. Raises DataError, naming the field, if it is none."""
         value, where = row.value, row.where
-        if self.text_field:
+        if self.text_field is not None:
             if not isinstance(value, Mapping):
                 raise DataError(f"{where}: {_type(value)}, and the first row is an object: write every row alike")
             if self.text_field not in value:
@@ -102,21 +102,23 @@ def check_text(text: str, where: str) -> None:
             ) from None
 
 
-def _choose_field(row: Row, options: RowOptions, *, numbered: bool) -> str:
-    """The field to read, "" where rows are texts or lists of messages themselves."""
+def _choose_field(row: Row, options: RowOptions, *, numbered: bool) -> str | None:
+    """The field to read, None where rows are texts or lists of messages themselves."""
     value, wanted = row.value, options.text_field
     if not isinstance(value, Mapping):
         if wanted and not (numbered and wanted == "1"):
             raise DataError(f"{row.where}: {_type(value)} has no field: leave out text_field={wanted!r}")
-        return ""
+        return None
     names = [str(name) for name in value]
+    if numbered and (column := find_column(wanted or DEFAULT_FIELD, names)) is not None:
+        return column
     if wanted:
         if wanted not in value and numbered and wanted.isdecimal() and 1 <= int(wanted) <= len(names):
             return names[int(wanted) - 1]
         if wanted not in value:
             raise DataError(f"{row.where}: there is no field {wanted!r}: choose one of {_list(names)}")
         return wanted
-    usual = [name for name in ((DEFAULT_FIELD,) if numbered else _USUAL) if name in value]
+    usual = [] if numbered else [name for name in _USUAL if name in value]
     if options.layout != "auto" and len(usual) == 2:
         usual = [MESSAGES_FIELD if options.layout == "chat" else DEFAULT_FIELD]
     if len(usual) == 1:
@@ -188,5 +190,5 @@ def _type(value: object) -> str:
 
 
 def _list(names: Any) -> str:
-    shown = ", ".join(str(name)[:30] for name in list(names)[:8])
+    shown = ", ".join(str(name)[:30] or "''" for name in list(names)[:8])
     return (shown or "none") if len(names) <= 8 else f"{shown}, ... ({len(names)} in all)"

@@ -5,7 +5,7 @@ Knows no file format: formats.py reads rows, this counts and keeps them.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
@@ -25,6 +25,12 @@ BLANK = object()
 """The value of a line that holds nothing."""
 DEFAULT_FIELD = "text"
 """Where the text of a row is, if nothing else is said."""
+
+
+def find_column(wanted: str, names: Sequence[str]) -> str | None:
+    """The one of `names` that is `wanted`, or else the only one that differs from it in case or outer spaces alone."""
+    alike = [name for name in names if name.strip().casefold() == wanted.casefold()]
+    return wanted if wanted in names else alike[0] if len(alike) == 1 else None
 
 
 class Row(NamedTuple):
@@ -57,7 +63,8 @@ class RowOptions:
     """The field of objects, or the column of a CSV by name or by number from 1; "" is `text` or `messages`, or the
     only one."""
     header: Literal["auto", "yes", "no"] = "auto"
-    """Whether the first row of a CSV names its columns; auto: if one of its cells is the name of the text's column."""
+    """Whether the first row of a CSV names its columns; auto: if one of its cells is the name of the text's column,
+    be it in capitals."""
     delimiter: str = ""
     """One character between the cells of a CSV; "" is a comma, in a .tsv a tab."""
     on_empty: Literal["error", "drop"] = "error"

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 from ..errors import ConfigError, DataError
-from .corpus import Corpus, Documents, Layout, LayoutChoice, load_corpus, texts_of
-from .large import read_pieces
+from . import large
+from .corpus import Corpus, Documents, Layout, LayoutChoice, choose_layout, guess_layout, load_corpus, texts_of
+from .large import is_large, read_pieces
 from .splitting import Split, Style, check_fraction, split, stream_cut, style
 
 
@@ -36,7 +37,27 @@ class Side(NamedTuple):
     """What no other text has."""
 
 
-Sides = tuple[Corpus, Split, Side, Side]
+Sides = tuple[Corpus, Callable[[], Split], Side, Side]
+"""Corpus, what gives the documents of both sides as long as memory may hold them, and each side by itself."""
+
+
+def read_sides(spec: str, reading: Reading, cache: str | Path) -> Sides:
+    """The sides of a corpus: in memory, or in pieces where a plain text is larger than that, or large and mapped.
+
+    With a `cache` one stream of more than MAPPED_BYTES in classic style is mapped. Raises what both readers raise.
+    """
+    if is_large(spec) or _is_mapped(spec, reading, cache):
+        return read_large(spec, reading, cache)
+    return read_whole(spec, reading)
+
+
+def _is_mapped(spec: str, reading: Reading, cache: str | Path) -> bool:
+    if not cache or reading.style_name != "classic" or reading.text_field or not is_large(spec, large.MAPPED_BYTES):
+        return False
+    if reading.layout != "auto":
+        return reading.layout == "stream"
+    first = next(read_pieces(spec), "")  # what makes it a stream makes all of the text one
+    return guess_layout(first) == "stream" and choose_layout(spec, first) == "stream"
 
 
 def read_whole(spec: str, reading: Reading) -> Sides:
@@ -53,7 +74,7 @@ def read_whole(spec: str, reading: Reading) -> Sides:
             lambda: _sha256(repr(document) for document in documents),
         )
 
-    return corpus, sides, side("training", sides.train), side("validation", sides.val)
+    return corpus, lambda: sides, side("training", sides.train), side("validation", sides.val)
 
 
 def read_large(spec: str, reading: Reading, cache: str | Path) -> Sides:
@@ -82,7 +103,21 @@ def read_large(spec: str, reading: Reading, cache: str | Path) -> Sides:
         return Side(f"the {name} text of {spec}", "stream", None, lambda: read_pieces(spec, begin, end), lambda: text)
 
     corpus = Corpus(Path(spec).stem, "stream", (), spec, n_bytes)
-    return corpus, Split("stream", (), ()), side("training", 0, cut), side("validation", cut, n_chars)
+
+    def sides() -> Split:
+        if is_large(spec):
+            return Split("stream", (), ())
+        return split(load_corpus(spec, "stream"), reading.val_fraction)
+
+    return corpus, sides, side("training", 0, cut), side("validation", cut, n_chars)
+
+
+def count_copies(train: Side, val: Side) -> int:
+    """How many documents or conversations of the validation side stand in the training side, too."""
+    if train.layout == "stream":
+        return 0
+    learned = set(cast("Documents", train.documents))
+    return sum(document in learned for document in cast("Documents", val.documents))
 
 
 def _sha256(texts: Iterable[str]) -> str:

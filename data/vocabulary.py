@@ -59,7 +59,8 @@ def make_tokenizer(choice: TokenizerChoice, train: Iterable[str], val: Iterable[
     the training side only, since how often they occur there is knowledge of a text: a held-out word is unknown.
     `origin` is for messages. Warns where the text has too few words or pairs for `vocab_size`.
 
-    Raises TokenizerError if the file is none, `vocab_size` is too small, or no word occurs `min_count` times.
+    Raises TokenizerError if the file is none, `vocab_size` is too small, there are no words, or none occurs `min_count`
+    times.
     """
     size, special = choice.vocab_size, TEMPLATE.special_tokens
     if choice.tokenizer == "char":
@@ -76,7 +77,7 @@ def make_tokenizer(choice: TokenizerChoice, train: Iterable[str], val: Iterable[
             unknown=_policy(choice, "unk"),
         )
         if len(words.tokens) == len(special):
-            raise TokenizerError(f"no word of {origin} occurs min_count={choice.min_count} times: give less")
+            raise TokenizerError(f"{origin} has no words: use text with some")
         tokenizer = words
     else:
         tokenizer = BPETokenizer.train(

@@ -33,6 +33,7 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {  # parts of a model that leave ids alon
     "byte_fallback": (None, False),
     "ignore_merges": (None, False),
 }
+_VERSION = "1.0"
 _PARTS = "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
 
 
@@ -71,7 +72,7 @@ def to_huggingface(tokenizer: BPETokenizer) -> dict[str, Any]:
         pre_tokenizer = {"type": "Sequence", "pretokenizers": [split, _BYTE_LEVEL | {"use_regex": False}]}
     marks = {"single_word": False, "lstrip": False, "rstrip": False, "normalized": False, "special": True}
     return {
-        "version": "1.0",
+        "version": _VERSION,
         "truncation": None,
         "padding": None,
         "added_tokens": [{"id": id_, "content": names[id_], **marks} for id_ in sorted(names)],
@@ -103,6 +104,8 @@ def from_huggingface(d: Mapping[str, Any], *, bos_token: str | None = None) -> B
     for name in d:
         if name not in _PARTS:
             _refuse(str(name), d[name], f"a tokenizer.json has the parts {', '.join(_PARTS)}")
+    if d.get("version", _VERSION) != _VERSION:
+        _refuse("version", d["version"], f"only {_VERSION} is read")
     for name in ("truncation", "padding", "normalizer"):
         if d.get(name) is not None:
             _refuse(name, d[name], "only files without one are read")

@@ -102,6 +102,9 @@ class WordTokenizer:
             )
         counts = _count(texts, special)
         common = sorted(((-n, word) for word, n in counts.items() if n >= min_count))[:room]
+        if counts and not common:
+            most = max(counts.values())
+            raise TokenizerError(f"no word occurs min_count={min_count} times, the commonest {most}: give less")
         return cls((*special, *sorted(word for _, word in common)), special, unknown, has_unk=unknown == "unk")
 
     def extended(self, texts: str | Iterable[str], *, min_count: int = 1, special_tokens: Sequence[str] = ()) -> Self:

@@ -209,6 +209,36 @@ def test_what_stands_in_a_file_is_not_taken_for_a_setting(nanochat, write):
     nanochat("data", "validate", "layout=chat.json").assert_refused(3, "there is no file layout=chat.json")
 
 
+@pytest.mark.parametrize("command", ["validate", "convert"])
+def test_help_shows_a_conversation_that_is_one(nanochat, write, command):
+    shown = " ".join(nanochat("data", command, "--help").out.split())
+    row = shown[shown.index('{"messages"') : shown.index("]}") + 2]
+    write("a.jsonl", row)
+    assert nanochat("data", "validate", "a.jsonl").out.startswith("a.jsonl: 1 conversation in field messages")
+
+
+def test_training_says_that_a_csv_has_no_header(nanochat, write):
+    write("a.csv", "sentence\none\ntwo\n")
+    said = "line 1: sentence is read as a row, not as the name of the column: "
+    assert said + "--header yes reads it" in nanochat("data", "stats", "a.csv").err
+    done = nanochat("train", "--data", "a.csv", "--preset", "bigram", "--dry-run")
+    assert said + "nanochat data convert --header yes reads it" in done.err
+
+
+HEADERS = [
+    ("", "its number with {}header no where this is a row"),
+    ("2", "read it with {0}header yes, or with {0}header no"),
+]
+
+
+@pytest.mark.parametrize(("column", "said"), HEADERS)
+def test_a_header_is_named_by_its_flag(nanochat, write, column, said):
+    write("a.csv", "a,b\nc,d\n")
+    nanochat("data", "validate", "a.csv", "--text-field", column).assert_refused(3, said.format("--"))
+    training = ("train", "--data", "a.csv", "--preset", "bigram", "--dry-run", "--set", f'data.text_field="{column}"')
+    nanochat(*training).assert_refused(3, said.format("nanochat data convert --"))
+
+
 def test_help_names_every_text_of_the_package(nanochat):
     families = {name.removesuffix("-small").removesuffix("-large") for name in BUILTINS}
     assert families == set(BUILTIN_HELP.split(" (")[0].split(", "))

@@ -141,3 +141,32 @@ def test_a_given_tokenizer_is_extended_on_request(chat_path):
         dataset = build_dataset(chat_path, tokenizer=tokenizer, extend=True)
     assert dataset.tokenizer.tokens[:4] == tokenizer.tokens
     assert (dataset.train.ids == 1).sum() == 0
+
+
+def copied(n_copies, n=10):
+    """Lines of which n validate; the first n_copies of these are copies of the line before, which is learned."""
+    return "\n".join(f"line {i - 1 if i % 10 == 9 and i < 10 * n_copies else i}" for i in range(10 * n))
+
+
+def test_copies_of_training_documents_are_counted_and_said(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(copied(3), encoding="utf-8")
+    said = r"^3 of 10 validation documents of .*a\.txt also stand in the training text, so that their loss"
+    with pytest.warns(NanochatWarning, match=said):
+        tokenizer = build_dataset(str(path)).tokenizer
+    with pytest.warns(NanochatWarning, match=said):
+        build_dataset(str(path), tokenizer=tokenizer, extend=True)
+    build_dataset(str(path), tokenizer=tokenizer)  # a model that is measured learns none of this
+
+
+def test_one_copy_in_a_hundred_is_not_said(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text(copied(1, n=100), encoding="utf-8")
+    build_dataset(str(path))
+
+
+def test_copies_of_conversations_are_said(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(["User: a Assistant: b </s>"] * 20), encoding="utf-8")
+    with pytest.warns(NanochatWarning, match="^2 of 2 validation conversations"):
+        build_dataset(str(path), choice=TokenizerChoice(tokenizer="word"))

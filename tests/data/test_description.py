@@ -1,18 +1,21 @@
 """Figures of rows: counted as their names say, and equal to NumPy's nearest ranks."""
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.data import description
 from nanochat.data.chat import Message
 from nanochat.data.description import Spread, Voice, describe, texts_of
 from nanochat.data.formats import read_rows, rows_of
 from nanochat.data.rows import RowOptions
 from nanochat.data.sources import find_source_problems, read_source
 from nanochat.errors import ConfigError, DataError
+from nanochat.tokenizers import cutting
 
 TALK = (Message("system", "Be brief."), Message("user", "Où?"), Message("assistant", "Là"))
 
@@ -32,6 +35,26 @@ def test_documents_are_counted_in_rows_words_characters_and_bytes():
     assert found.chars_per_row == Spread(1, 3, 5, 5)
     assert found.words_per_row == Spread(1, 2, 3, 3)
     assert found.roles is found.messages_per_row is None
+
+
+@given(st.text("ab \n\x1c\u3000\x85", min_size=1, max_size=40), st.integers(1, 9))
+def test_words_of_a_long_text_are_those_of_the_whole(text, size):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(description, "chunks", lambda text, seam: cutting.chunks(text, seam, size))
+        found = describe(rows_of([text + "a"], "here"))
+    words = (text + "a").split()
+    assert (found.n_words, found.n_unique_words) == (len(words), len(set(words)))
+    assert (found.n_bytes, found.n_distinct_chars) == (len((text + "a").encode()), len(set(text + "a")))
+
+
+def test_figures_of_a_long_text_need_no_list_of_its_words(monkeypatch):
+    monkeypatch.setattr(description, "chunks", lambda text, seam: cutting.chunks(text, seam, 10_000))
+    rows = rows_of(["ab " * 100_000], "here")
+    tracemalloc.start()
+    describe(rows)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1_000_000  # all words together are 5.9 MB
 
 
 def test_conversations_are_counted_by_role_too():

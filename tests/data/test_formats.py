@@ -13,7 +13,7 @@ from nanochat.data.chat import Message, from_text
 from nanochat.data.csv_rows import parse_csv
 from nanochat.data.formats import find_problems, format_of, read_rows, rows_of
 from nanochat.data.rows import Counts, RowOptions
-from nanochat.errors import ConfigError, DataError
+from nanochat.errors import ConfigError, DataError, NanochatWarning
 
 CHAT = "User: Capital of Peru? Assistant: Lima. </s>"
 TURNS = (Message("user", "Capital of Peru?"), Message("assistant", "Lima."))
@@ -45,6 +45,7 @@ def read(tmp_path):
         ("a.tsv", "id\ttext\n1\tone\n2\ttwo,\n"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is read as a row")
 def test_the_same_texts_come_from_every_format(read, name, content):
     rows = read(name, content)
     assert rows.documents == ("one", "two,")
@@ -66,6 +67,7 @@ def test_the_same_texts_come_from_every_format(read, name, content):
         ("a.txt", f"{CHAT}\n", "chat"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is read as a row")
 def test_the_same_conversation_comes_from_every_format(read, name, content, layout):
     rows = read(name, content, layout=layout)
     assert rows.conversations == (TURNS,)
@@ -111,8 +113,49 @@ def test_line_ends_and_a_byte_order_mark_make_no_difference(read, end, mark):
         ("2;text\nc;d\n", {"text_field": "2", "delimiter": ";"}, ("c",)),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is read as a row")
 def test_a_column_is_chosen_by_name_or_number(read, content, options, texts):
     assert read("a.csv", content, **options).documents == texts
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "unread"),
+    [
+        ("a.csv", ",text\n0,a\n1,b\n", ("unnamed 1",)),
+        ("a.csv", "text,,\na,1,2\nb,3,4\n", ("unnamed 2", "unnamed 3")),
+        ("a.json", '[{"text": "a", "": "0"}, {"text": "b"}]', ("",)),
+        ("a.json", '[{"": "a"}, {"": "b"}]', ()),
+    ],
+)
+def test_a_column_or_field_may_have_no_name(read, name, content, unread):
+    rows = read(name, content)
+    assert (rows.documents, rows.unused_fields) == (("a", "b"), unread)
+
+
+@pytest.mark.parametrize(
+    ("content", "field", "column"),
+    [
+        ("Text\na\n", "", "Text"),
+        ("id, TEXT\n0,a\n", "", " TEXT"),
+        ("Text,text\n0,a\n", "", "text"),
+        ("id,Sentence\n0,a\n", "sentence", "Sentence"),
+        ("id;Text\n0;a\n", "", None),
+        ("Text,TEXT\n0,a\n", "", None),
+    ],
+)
+def test_a_column_is_found_whatever_its_case_unless_two_are_alike(read, content, field, column):
+    if column is None:
+        with pytest.raises(DataError, match=r"semicolon stands between|none is called 'text'"):
+            read("a.csv", content, text_field=field)
+    else:
+        rows = read("a.csv", content, text_field=field)
+        assert (rows.documents, rows.text_field) == (("a",), column)
+
+
+def test_a_column_without_a_known_name_is_read_as_rows_and_that_is_said(read):
+    with pytest.warns(NanochatWarning, match=r"a\.csv, line 1: sentence is read as a row, not as the name"):
+        assert read("a.csv", "sentence\na\n").documents == ("sentence", "a")
+    assert read("a.csv", "sentence\na\n", header="no").documents == ("sentence", "a")
 
 
 def test_what_is_not_read_is_named(read):
@@ -177,6 +220,7 @@ def test_a_field_of_messages_may_hold_text_where_that_is_said(read):
         ("a.tsv", "one, two\nthree, four\n", {}, ("one, two", "three, four")),
     ],
 )
+@pytest.mark.filterwarnings("ignore:.*is read as a row")
 def test_marks_of_a_text_are_no_delimiters(read, name, content, options, texts):
     assert read(name, content, **options).documents == texts
 

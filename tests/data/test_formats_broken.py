@@ -242,11 +242,11 @@ def test_options_that_do_not_fit_the_rows_are_one_sentence(tmp_path, content, op
     ("content", "options", "part"),
     [
         ("a,b\nc,d\n", {"text_field": "x"}, "line 1: no column is called 'x': choose one of 'a', 'b'"),
-        ("a,b\nc,d\n", {"text_field": "2"}, "whether these are names or a row is not told: say header='yes' or"),
+        ("a,b\nc,d\n", {"text_field": "2"}, "these are names or a row is not told: read it with header='yes', or"),
         ("a,b\nc,d\n", {"text_field": "b", "header": "no"}, "line 1: no header, so there is no column 'b'"),
         ("a,b\nc,d\n", {"text_field": "3", "header": "yes"}, "line 2: there is no field '3': choose one of a, b"),
         ("a,b\nc,d\n", {"header": "yes"}, "no column is called text: name the one to read with text_field=NAME (a, b)"),
-        ("a\nb\na\n", {"on_duplicate": "error"}, "line 3: repeats line 1"),
+        ("a\nb\na\n", {"on_duplicate": "error", "header": "no"}, "line 3: repeats line 1"),
     ],
 )  # fmt: skip
 def test_columns_that_do_not_fit_are_one_sentence(tmp_path, content, options, part):

@@ -6,6 +6,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nanochat.data import build_dataset, reading
+from nanochat.data import large as large_files
 from nanochat.data.large import read_pieces
 from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import ConfigError, DataError
@@ -75,6 +76,36 @@ def test_a_dataset_larger_than_memory_is_that_of_the_text_in_memory(large, tmp_p
     assert np.array_equal(dataset.val.ids, whole.val.ids)
     assert dataset.text_bytes == whole.text_bytes
     assert (dataset.in_memory, whole.in_memory) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "is_mapped"),
+    [
+        ({"layout": "stream"}, True),
+        ({}, True),
+        ({"layout": "stream", "cache": ""}, False),
+        ({"layout": "stream", "style_name": "futuristic"}, False),
+        ({"layout": "documents"}, False),
+    ],
+)
+def test_a_large_stream_with_a_cache_is_read_in_pieces_and_is_the_same(tmp_path, monkeypatch, settings, is_mapped):
+    path = tmp_path / "text.txt"
+    path.write_text("\n\n".join(f"line {i} of the text." for i in range(300)), encoding="utf-8")
+    settings = {"cache": tmp_path / "cache"} | settings
+    whole = build_dataset(str(path), **settings)
+    monkeypatch.setattr(large_files, "MAPPED_BYTES", 1000)
+    dataset = build_dataset(str(path), **settings)
+    assert (whole.in_memory, dataset.in_memory) == (True, not is_mapped)
+    assert dataset.sides == whole.sides
+    assert dataset.text_bytes == whole.text_bytes
+    for ours, theirs in ((dataset.train, whole.train), (dataset.val, whole.val)):
+        assert np.array_equal(ours.ids, theirs.ids)
+
+
+def test_a_large_file_of_short_lines_is_documents_with_and_without_a_cache(large, tmp_path, monkeypatch):
+    monkeypatch.setattr(reading, "LIMIT_BYTES", 1 << 30)
+    monkeypatch.setattr(large_files, "MAPPED_BYTES", 1000)
+    assert build_dataset(str(large), cache=tmp_path / "cache").corpus.layout == "documents"
 
 
 def test_without_a_cache_or_as_documents_it_is_refused(large, tmp_path):

@@ -43,6 +43,9 @@ def test_what_was_asked_and_what_is_given_is_kept(batches):
     assert ablation_from_dict(ablation_to_dict(study)) == study
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* also stand in the training text")
+
+
 @pytest.fixture
 def names(tmp_path):
     """Documents of 1 to 30 letters; three seeds of rows cut at 4, 8 and 16."""

@@ -128,6 +128,7 @@ def split(**changes):
         ({"padding": {"strategy": "BatchLongest"}}, "padding="),
         ({"normalizer": {"type": "NFC"}}, "normalizer={'type': 'NFC'} of this tokenizer.json is not supported"),
         ({"novelty": 1}, "novelty=1 of this"),
+        ({"version": "2.0"}, "version='2.0' of this tokenizer.json is not supported: only 1.0 is read"),
         ({"decoder": {"type": "WordPiece"}}, "decoder="),
         ({"decoder": "ByteLevel"}, "decoder='ByteLevel'"),
         ({"decoder": None}, "decoder=None"),

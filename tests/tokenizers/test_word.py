@@ -160,7 +160,7 @@ def test_decoding_an_id_outside_the_vocabulary_names_it(bad):
     [
         ({"texts": ""}, "no words"),
         ({"texts": []}, "no words"),
-        ({"texts": "a", "min_count": 2}, "no words"),
+        ({"texts": "a b b", "min_count": 3}, "no word occurs min_count=3 times, the commonest 2: give less"),
         ({"texts": "a\ud800"}, "neither one word nor one punctuation mark"),
         ({"texts": "a", "vocab_size": 1}, "vocab_size=1 leaves no room for words: choose 2 or more"),
         ({"texts": "a", "vocab_size": 3, "special_tokens": ["<x>"], "unknown": "unk"}, "choose 4 or more"),

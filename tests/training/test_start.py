@@ -12,6 +12,8 @@ from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
 from nanochat.training.start import model_settings
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* also stand in the training text")
+
 
 @pytest.fixture
 def source(tmp_path):
