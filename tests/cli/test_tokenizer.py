@@ -207,7 +207,7 @@ def test_a_tokenizer_is_found_in_a_run_its_checkpoints_and_a_model_file(nanochat
         ("train --kind word --form huggingface --data corpus.txt --out t.json", 2, "--form huggingface holds bpe only"),
         ("train --kind bpe --vocab-size 0 --data corpus.txt --out t.json", 2, "--vocab-size 0 is too small"),
         ("train --kind bpe --vocab-size 99 --data corpus.txt --out t.json", 3, "has no room for BOS, 256 bytes"),
-        ("train --kind word --min-count 99 --data corpus.txt --out t.json", 3, "no word occurs min_count=99 times"),
+        ("train --kind word --min-count 99 --data corpus.txt --out t.json", 3, "no word occurs --min-count 99 times"),
         ("train --kind char --data none.txt --out t.json", 3, "there is no file none.txt"),
         ("train --kind char --data corpus.txt --out corpus.txt/t.json", 8, "cannot write"),
         ("encode text", 2, "missing option '--tokenizer'"),
