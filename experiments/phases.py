@@ -117,8 +117,9 @@ def run_phases(
     prompts gave before and after each. Raises GuardError where `out` holds another recipe, and what run_training does.
     """
     configs = configs_of(recipe.phases)
-    if not out.exists():
-        _check_texts(configs)
+    is_new = not out.exists()
+    if is_new:
+        _check_texts(configs)  # before there is a folder; a recipe that goes on has read what it did
     _claim(out, recipe)
     records: list[RunRecord] = []
     for number, (phase, config) in enumerate(zip(recipe.phases, configs, strict=True), start=1):
@@ -126,7 +127,8 @@ def run_phases(
         record = _record_of(folder)
         observe(PhaseStarted(phase, number, len(recipe.phases), folder, record is not None))
         if record is None:
-            _check_texts(configs[number:])
+            if not is_new:
+                _check_texts(configs[number:])
             if number > 1:
                 config = replace(config, start_from=str(folder_of(out, recipe, number - 1)))
             record = _train(config, folder, out, recipe, observe, should_stop)
