@@ -26,9 +26,10 @@ import regex
 from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
+from .bpe_checks import check_merges, check_special, check_tokens
 from .bpe_merging import merge
 from .bpe_training import Pair, learn_merges
-from .cutting import chunks, special_pattern
+from .cutting import SpecialCutter, chunks, special_cutter
 from .spelling import spell, unspell
 
 BOS_TOKEN = "<|bos|>"
@@ -64,22 +65,15 @@ class BPETokenizer:
     """Ids of marks that are no text, by name. They are found whole wherever they stand in a text, BOS excepted."""
     bos_token: str = BOS_TOKEN
     pattern: Literal["gpt2", "gpt4"] = "gpt4"
+    unused_ids: tuple[int, ...] = ()
+    """Ids that stand for nothing, in a vocabulary from elsewhere: gaps in it, and rows that pad an embedding."""
 
     def __post_init__(self) -> None:
         if self.pattern not in PATTERNS:
             raise TokenizerError(f"pattern={self.pattern!r} is unknown: choose one of {', '.join(PATTERNS)}")
-        self._check_special()
-        self._check_tokens()
-        seen: set[Pair] = set()
-        for n, pair in enumerate(self.merges):
-            if not all(0 <= id_ < self.vocab_size and self.tokens[id_] for id_ in pair):
-                raise TokenizerError(f"merge {n} joins the ids {pair}, and not both are tokens: restore the file")
-            if self.tokens[pair[0]] + self.tokens[pair[1]] not in self._id_of:
-                joined = self.tokens[pair[0]] + self.tokens[pair[1]]
-                raise TokenizerError(f"merge {n} makes {joined!r}, which is not in the vocabulary: restore the file")
-            if pair in seen:
-                raise TokenizerError(f"merge {n} joins the ids {pair} a second time: restore the file")
-            seen.add(pair)
+        check_special(self.special_tokens, self.bos_token, self.tokens)
+        check_tokens(self.tokens, {*self.special_tokens.values(), *self.unused_ids})
+        check_merges(self.merges, self.tokens)
 
     @classmethod
     def train(
@@ -120,6 +114,11 @@ class BPETokenizer:
         special = {**self.special_tokens, **ids}
         return replace(self, tokens=self.tokens + (b"",) * len(new), special_tokens=special)
 
+    def padded(self, vocab_size: int) -> Self:
+        """This tokenizer with ids that stand for nothing after its own, up to `vocab_size` of them in all."""
+        new = range(self.vocab_size, vocab_size)
+        return replace(self, tokens=self.tokens + (b"",) * len(new), unused_ids=(*self.unused_ids, *new))
+
     @property
     def vocab_size(self) -> int:
         """V: bytes, merges and special tokens together."""
@@ -140,7 +139,7 @@ class BPETokenizer:
 
         Raises TokenizerError if `text` holds a lone surrogate, which has no bytes.
         """
-        return list(chain.from_iterable(self._runs(text, self._special_pattern)))
+        return list(chain.from_iterable(self._runs(text, self._cutter)))
 
     def encode_ordinary(self, text: str) -> list[int]:
         """The same, but a special token in `text` is only the characters it is made of: for what strangers type."""
@@ -149,7 +148,7 @@ class BPETokenizer:
     def encode_array(self, text: str) -> np.ndarray:
         """The ids of `encode` as an array (n,) of the smallest type that holds them. Raises as `encode` does."""
         dtype = id_dtype(self.vocab_size)
-        runs = [np.array(run, dtype=dtype) for run in self._runs(text, self._special_pattern)]
+        runs = [np.array(run, dtype=dtype) for run in self._runs(text, self._cutter)]
         return np.concatenate(runs) if runs else np.empty(0, dtype)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -181,7 +180,7 @@ class BPETokenizer:
 
     def to_dict(self) -> dict[str, Any]:
         """The same dictionary every time, ready for JSON. Bytes are spelled as in GPT-2's files."""
-        return {
+        content = {
             "kind": "bpe",
             "pattern": self.pattern,
             "bos_token": self.bos_token,
@@ -189,6 +188,7 @@ class BPETokenizer:
             "tokens": [spell(token) for token in self.tokens],
             "merges": [list(pair) for pair in self.merges],
         }
+        return content | ({"unused_ids": list(self.unused_ids)} if self.unused_ids else {})
 
     @classmethod
     def from_dict(cls, d: Mapping[str, Any]) -> Self:
@@ -196,7 +196,7 @@ class BPETokenizer:
         entries = {name: entry for name, entry in d.items() if name != "kind"}
         file = read_dataclass(_File, entries, "tokenizer", TokenizerError)
         tokens = tuple(unspell(token) for token in file.tokens)
-        return cls(tokens, file.merges, file.special_tokens, file.bos_token, file.pattern)
+        return cls(tokens, file.merges, file.special_tokens, file.bos_token, file.pattern, file.unused_ids)
 
     @cached_property
     def _id_of(self) -> dict[bytes, int]:
@@ -217,14 +217,18 @@ class BPETokenizer:
         return regex.compile(PATTERNS[self.pattern])
 
     @cached_property
-    def _special_pattern(self) -> regex.Pattern[str] | None:
-        return special_pattern(name for name in self.special_tokens if name != self.bos_token)
+    def _cutter(self) -> SpecialCutter | None:
+        return special_cutter(name for name in self.special_tokens if name != self.bos_token)
+
+    @cached_property
+    def _shown_names(self) -> dict[int, bytes]:
+        return {id_: name.encode("utf-8") for name, id_ in self.special_tokens.items() if name != self.bos_token}
 
     @cached_property
     def _remembered(self) -> dict[str, list[int]]:
         return {}
 
-    def _runs(self, text: str, special: regex.Pattern[str] | None) -> Iterator[list[int]]:
+    def _runs(self, text: str, special: SpecialCutter | None) -> Iterator[list[int]]:
         """The ids of `text`, a chunk at a time."""
         try:
             for i, part in enumerate(special.split(text) if special else [text]):  # plain, special, plain, ...
@@ -258,7 +262,7 @@ class BPETokenizer:
         """How often each piece of `texts` occurs, as ids of its bytes, special tokens left out."""
         counts: Counter[str] = Counter()
         for text in [texts] if isinstance(texts, str) else texts:
-            plain = self._special_pattern.split(text)[::2] if self._special_pattern else [text]
+            plain = self._cutter.split(text)[::2] if self._cutter else [text]
             for part in plain:
                 for chunk in chunks(part, _SEAM):
                     counts.update(self._pieces.findall(chunk))
@@ -271,43 +275,13 @@ class BPETokenizer:
             ) from None
 
     def _shown(self, ids: Iterable[int]) -> Iterator[bytes]:
-        names = {id_: name.encode("utf-8") for name, id_ in self.special_tokens.items() if name != self.bos_token}
         for i, id_ in enumerate(ids):
             if not 0 <= id_ < self.vocab_size:
                 raise TokenizerError(
                     f"id {id_} at position {i} is outside 0 to {self.vocab_size - 1}: "
                     "decode with the tokenizer that the model was trained with"
                 )
-            yield self.tokens[id_] or names.get(id_, b"")
-
-    def _check_special(self) -> None:
-        if self.bos_token not in self.special_tokens:
-            raise TokenizerError(f"bos_token={self.bos_token!r} is not among the special tokens: add it to them")
-        for name, id_ in self.special_tokens.items():
-            if not name or any("\ud800" <= ch <= "\udfff" for ch in name):
-                raise TokenizerError(f"special token {name!r} is empty or no UTF-8: give it a name like <|end|>")
-            if not 0 <= id_ < self.vocab_size or self.tokens[id_]:
-                raise TokenizerError(
-                    f"special token {name!r} has id {id_}, which is a plain token or outside 0 to "
-                    f"{self.vocab_size - 1}: restore the file"
-                )
-        if len(set(self.special_tokens.values())) < len(self.special_tokens):
-            raise TokenizerError("two special tokens have the same id: give each its own")
-
-    def _check_tokens(self) -> None:
-        marks = set(self.special_tokens.values())
-        first: dict[bytes, int] = {}
-        for i, token in enumerate(self.tokens):
-            if not token and i not in marks:
-                raise TokenizerError(f"id {i} stands for nothing: a vocabulary has a token for every id below its size")
-            if token and first.setdefault(token, i) != i:
-                raise TokenizerError(f"token {token!r} has the ids {first[token]} and {i}: give each token one id")
-        missing = [b for b in range(256) if bytes([b]) not in first]
-        if missing:
-            raise TokenizerError(
-                f"the vocabulary has no token for byte 0x{missing[0]:02x} ({len(missing)} of 256 are missing): "
-                "only byte-level vocabularies, which can spell any text, are read"
-            )
+            yield self.tokens[id_] or self._shown_names.get(id_, b"")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -319,3 +293,4 @@ class _File:
     special_tokens: dict[str, int]
     tokens: tuple[str, ...]
     merges: tuple[tuple[int, int], ...]
+    unused_ids: tuple[int, ...] = ()

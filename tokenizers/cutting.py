@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 
 import regex
@@ -22,7 +23,44 @@ def chunks(text: str, seam: regex.Pattern[str], size: int = CHUNK) -> Iterator[s
     yield text[start:]
 
 
-def special_pattern(names: Iterable[str]) -> regex.Pattern[str] | None:
-    """What `split` cuts a text with into plain, special, plain, ...: the longest name wins. None without names."""
-    longest_first = sorted(names, key=lambda name: (-len(name), name))
-    return regex.compile(f"({'|'.join(map(regex.escape, longest_first))})") if longest_first else None
+class SpecialCutter:
+    """Cuts a text at the names of special tokens: the leftmost first, of those that begin together the longest.
+
+    An alternation of all names would try each of them at every character, which 100,000 names make hopeless: a name is
+    looked up, by its first characters and then by the lengths that go with them.
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        self._names = frozenset(names)
+        self._width = min(map(len, self._names))
+        lengths: dict[str, set[int]] = {}
+        for name in self._names:
+            lengths.setdefault(name[: self._width], set()).add(len(name))
+        self._lengths = {start: sorted(found, reverse=True) for start, found in lengths.items()}
+        firsts = "".join(re.escape(ch) for ch in sorted({name[0] for name in self._names}))
+        self._first = re.compile(f"[{firsts}]")
+
+    def split(self, text: str) -> list[str]:
+        """Plain, special, plain, ..., plain: together the text.
+
+        >>> SpecialCutter(["<|a|>", "<|a|>>"]).split("x<|a|>>y<|a|>")
+        ['x', '<|a|>>', 'y', '<|a|>', '']
+        """
+        parts: list[str] = []
+        done = start = 0
+        while found := self._first.search(text, start):
+            start = found.start()
+            for length in self._lengths.get(text[start : start + self._width], ()):
+                if (name := text[start : start + length]) in self._names:
+                    parts += [text[done:start], name]
+                    done = start = start + length
+                    break
+            else:
+                start += 1
+        return [*parts, text[done:]]
+
+
+def special_cutter(names: Iterable[str]) -> SpecialCutter | None:
+    """What cuts a text at `names`; None without names. An empty one, which a vocabulary refuses, cuts nothing."""
+    known = frozenset(filter(None, names))
+    return SpecialCutter(known) if known else None

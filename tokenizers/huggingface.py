@@ -8,6 +8,7 @@ refused by name, so that a tokenizer that was read gives the ids of the original
 from __future__ import annotations
 
 import reprlib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn, cast
@@ -61,8 +62,9 @@ def to_huggingface(tokenizer: BPETokenizer) -> dict[str, Any]:
     """
     names = {id_: name for name, id_ in tokenizer.special_tokens.items()}
     spelled = [names.get(id_) or spell(token) for id_, token in enumerate(tokenizer.tokens)]
+    counts = Counter(spelled)
     for name in names.values():
-        if spelled.count(name) > 1:
+        if counts[name] > 1:
             raise TokenizerError(f"special token {name!r} is also a plain token, so tokenizer.json cannot hold both")
     if tokenizer.pattern == "gpt2":
         pre_tokenizer: dict[str, Any] = _BYTE_LEVEL

@@ -23,7 +23,7 @@ from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
 from .char import Unknown
-from .cutting import chunks, special_pattern
+from .cutting import SpecialCutter, chunks, special_cutter
 from .spacing import spaced
 
 BOS_ID = 0
@@ -132,7 +132,7 @@ class WordTokenizer:
 
         Raises TokenizerError at the first unknown word, unless `unknown` says otherwise.
         """
-        return self._ids(text, _words(text, self._special_pattern))
+        return self._ids(text, _words(text, self._cutter))
 
     def encode_ordinary(self, text: str) -> list[int]:
         """The same, but a special token in `text` is only the characters it is made of: for what strangers type."""
@@ -148,7 +148,7 @@ class WordTokenizer:
 
     def words(self, text: str, *, ordinary: bool = False) -> Iterator[str]:
         """What `encode` finds an id for, known or not; ordinary: what `encode_ordinary` does."""
-        parts = _words(text, None if ordinary else self._special_pattern)
+        parts = _words(text, None if ordinary else self._cutter)
         return (word for words in parts for word in words)
 
     def decode(self, ids: Iterable[int]) -> str:
@@ -201,8 +201,8 @@ class WordTokenizer:
         return frozenset(self.special_tokens)
 
     @cached_property
-    def _special_pattern(self) -> regex.Pattern[str] | None:
-        return special_pattern(self.special_tokens)
+    def _cutter(self) -> SpecialCutter | None:
+        return special_cutter(self.special_tokens)
 
     def _ids(self, text: str, parts: Iterable[list[str]]) -> list[int]:
         """The ids of the words of all `parts`; `text` is for the message."""
@@ -233,7 +233,7 @@ class WordTokenizer:
                 yield shown[id_]
 
 
-def _words(text: str, special: regex.Pattern[str] | None) -> Iterator[list[str]]:
+def _words(text: str, special: SpecialCutter | None) -> Iterator[list[str]]:
     """The tokens of `text`, a chunk at a time."""
     for chunk in chunks(text, _SEAM):
         if special is None:
@@ -245,7 +245,7 @@ def _words(text: str, special: regex.Pattern[str] | None) -> Iterator[list[str]]
 
 def _count(texts: str | Iterable[str], special_tokens: Sequence[str]) -> Counter[str]:
     """How often each word of `texts` occurs, special tokens not counted."""
-    special = special_pattern(special_tokens)
+    special = special_cutter(special_tokens)
     counts: Counter[str] = Counter()
     for text in [texts] if isinstance(texts, str) else texts:
         for words in _words(text, special):
