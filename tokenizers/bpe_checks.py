@@ -1,4 +1,4 @@
-"""What a vocabulary of byte pairs has to be: every byte, every id once, merges that make tokens. Raises TokenizerError."""
+"""What a vocabulary of byte pairs has to be: every byte, every id once, merges that make tokens."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .bpe_training import Pair
 
 
 def check_special(special_tokens: Mapping[str, int], bos_token: str, tokens: Sequence[bytes]) -> None:
-    """BOS is there, and each special token has a name, and an id of its own that is no plain token's."""
+    """Raises TokenizerError unless BOS is there and each special token has a name, and an id that is its alone."""
     if bos_token not in special_tokens:
         raise TokenizerError(f"bos_token={bos_token!r} is not among the special tokens: add it to them")
     for name, id_ in special_tokens.items():
@@ -25,7 +25,7 @@ def check_special(special_tokens: Mapping[str, int], bos_token: str, tokens: Seq
 
 
 def check_tokens(tokens: Sequence[bytes], empty: Collection[int]) -> None:
-    """Every id but those of `empty` stands for bytes, no two for the same, and each byte has an id."""
+    """Raises TokenizerError unless every id but those of `empty` stands for bytes of its own, and each byte has one."""
     first: dict[bytes, int] = {}
     for i, token in enumerate(tokens):
         if not token and i not in empty:
@@ -46,7 +46,7 @@ def check_tokens(tokens: Sequence[bytes], empty: Collection[int]) -> None:
 
 
 def check_merges(merges: Sequence[Pair], tokens: Sequence[bytes]) -> None:
-    """Each joins two tokens to a third, and none does so twice."""
+    """Raises TokenizerError unless each joins two tokens to a third, and none does so twice."""
     known = frozenset(tokens)
     seen: set[Pair] = set()
     for n, pair in enumerate(merges):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Iterable, Iterator
 
 import regex
@@ -32,6 +33,7 @@ class SpecialCutter:
 
     def __init__(self, names: Iterable[str]) -> None:
         self._names = frozenset(names)
+        self._sorted = sorted(self._names)
         self._width = min(map(len, self._names))
         lengths: dict[str, set[int]] = {}
         for name in self._names:
@@ -58,6 +60,13 @@ class SpecialCutter:
             else:
                 start += 1
         return [*parts, text[done:]]
+
+    def overlaps(self, text: str) -> bool:
+        """Whether a name stands in `text`, or could begin in it and go on behind it."""
+        if len(self.split(text)) > 1:
+            return True
+        ends = (text[start:] for start in range(1, len(text)))
+        return any(bisect(self._sorted, end) < bisect(self._sorted, end + "\U0010ffff") for end in ends)
 
 
 def special_cutter(names: Iterable[str]) -> SpecialCutter | None:

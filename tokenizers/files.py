@@ -10,16 +10,16 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import TokenizerError, WriteError
 from ..validation import STRICT_JSON
+from .added_tokens import BESIDE, Beside, read_beside
 from .base import Tokenizer
 from .bpe import BPETokenizer
-from .huggingface import END_OF_TEXT, from_gpt2, from_huggingface, to_huggingface
+from .huggingface import from_gpt2, from_huggingface, to_huggingface
 from .kinds import tokenizer_from_dict
 
 LIMIT_BYTES = 1 << 28
@@ -30,8 +30,8 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
     """The tokenizer in a file, or in a folder that holds `tokenizer.json` or `vocab.json` and `merges.txt`.
 
     bos_token: which special token marks the beginning in a file of another project; without it what
-    `tokenizer_config.json` beside it says, else a usual name. Raises TokenizerError, naming the file, for everything
-    that is missing, broken or not supported.
+    `tokenizer_config.json` or `special_tokens_map.json` beside it says, else a usual name. Raises TokenizerError,
+    naming the file, for everything that is missing, broken or not supported.
     """
     path = Path(path)
     if _there(path, folder=True):
@@ -45,10 +45,10 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
         if isinstance(content.get("kind"), str):  # in a vocabulary it is a word like any other, and has a number
             return tokenizer_from_dict(content)
         if isinstance(content.get("model"), dict):
-            return from_huggingface(content, bos_token=bos_token or _configured(path))
+            return from_huggingface(content, bos_token=bos_token, beside=_beside(path))
         if path.name.endswith("vocab.json"):
             merges = path.with_name(path.name.removesuffix("vocab.json") + "merges.txt")
-            return from_gpt2(content, _read_text(merges), bos_token=bos_token or _configured(path) or END_OF_TEXT)
+            return from_gpt2(content, _read_text(merges), bos_token=bos_token, beside=_beside(path))
     except TokenizerError as failure:
         raise TokenizerError(f"{path}: {failure}") from None
     raise TokenizerError(
@@ -93,14 +93,10 @@ def save_tokenizer(
             temporary.unlink()
 
 
-def _configured(path: Path) -> str | None:
-    """The name of BOS in the `tokenizer_config.json` beside `path`, if there is one that says it."""
-    config = path.with_name("tokenizer_config.json")
-    if not _there(config):
-        return None
-    name = _read_json(config).get("bos_token")
-    name = name.get("content") if isinstance(name, Mapping) else name
-    return name if isinstance(name, str) else None
+def _beside(path: Path) -> Beside:
+    """What the files beside `path` say of its tokens."""
+    there = [name for name in BESIDE if _there(path.with_name(name))]
+    return read_beside({name: _read_json(path.with_name(name)) for name in there})
 
 
 def _read_json(path: Path) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Byte-level BPE in other people's formats: Hugging Face's `tokenizer.json`, and GPT-2's `vocab.json` + `merges.txt`.
 
-Dictionaries and text in, dictionaries out: files.py reads and writes. Does not read normalizers, prefix spaces, other
-models than BPE, split expressions other than GPT-2's and GPT-4's, or anything else that would change ids: each is
-refused by name, so that a tokenizer that was read gives the ids of the original.
+Dictionaries and text in, dictionaries out: files.py reads and writes. Does not read other models than BPE, split
+expressions other than GPT-2's and GPT-4's, or anything else that would change ids: each is refused by name
+(huggingface_parts.py, added_tokens.py), so that a tokenizer that was read gives the ids of the original.
 """
 
 from __future__ import annotations
@@ -11,21 +11,19 @@ import reprlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NoReturn, cast
+from typing import Any, Literal, NoReturn
 
 from ..errors import TokenizerError
 from ..validation import read_dataclass
+from .added_tokens import Beside, read_added
 from .bpe import BOS_TOKEN, PATTERNS, BPETokenizer
-from .spelling import spell, unspell
+from .huggingface_parts import check_parts, read_pre_tokenizer, refuse, type_of
+from .spelling import ALPHABET, spell, unspell
 
 END_OF_TEXT = "<|endoftext|>"
 BEGINNINGS = (BOS_TOKEN, "<|begin_of_text|>", "<s>", "<bos>", "[BOS]", END_OF_TEXT)
 """Names that a file's mark of the beginning goes by, in the order in which they are tried."""
 
-_EXPRESSIONS = {  # spellings of the same splits that are found in files
-    **{expression: name for name, expression in PATTERNS.items()},
-    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+": "gpt2",
-}
 _BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": True}
 _NEUTRAL: dict[str, tuple[Any, ...]] = {  # parts of a model that leave ids alone, as long as they are one of these
     "dropout": (None, 0.0),
@@ -35,18 +33,9 @@ _NEUTRAL: dict[str, tuple[Any, ...]] = {  # parts of a model that leave ids alon
     "ignore_merges": (None, False),
 }
 _VERSION = "1.0"
+LIMIT_IDS = 1 << 20
+"""The largest vocabularies in use have a quarter of a million ids; a gap must not ask for more memory than a file."""
 _PARTS = "version truncation padding added_tokens normalizer pre_tokenizer post_processor decoder model".split()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _AddedToken:
-    id: int
-    content: str
-    single_word: bool = False
-    lstrip: bool = False
-    rstrip: bool = False
-    normalized: bool = False
-    special: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,55 +80,52 @@ def to_huggingface(tokenizer: BPETokenizer) -> dict[str, Any]:
             "fuse_unk": False,
             "byte_fallback": False,
             "ignore_merges": False,
-            "vocab": {token: id_ for id_, token in enumerate(spelled)},
+            "vocab": {token: id_ for id_, token in enumerate(spelled) if token},
             "merges": [f"{spelled[left]} {spelled[right]}" for left, right in tokenizer.merges],
         },
     }
 
 
-def from_huggingface(d: Mapping[str, Any], *, bos_token: str | None = None) -> BPETokenizer:
+def from_huggingface(
+    d: Mapping[str, Any], *, bos_token: str | None = None, beside: Beside | None = None
+) -> BPETokenizer:
     """The tokenizer of a `tokenizer.json`, with its ids.
 
-    bos_token: the name of the mark of the beginning, which the format does not say; without it the only special
-    token, or one that goes by a usual name. Raises TokenizerError, naming it, for a part that is not supported.
+    bos_token: the name of the mark of the beginning, which the format does not say; without it what the files `beside`
+    say, the only special token, or one that goes by a usual name. Raises TokenizerError, naming it, for a part that is
+    not supported.
     """
     for name in d:
         if name not in _PARTS:
-            _refuse(str(name), d[name], f"a tokenizer.json has the parts {', '.join(_PARTS)}")
+            refuse(str(name), d[name], f"a tokenizer.json has the parts {', '.join(_PARTS)}")
     if d.get("version", _VERSION) != _VERSION:
-        _refuse("version", d["version"], f"only {_VERSION} is read")
-    for name in ("truncation", "padding", "normalizer"):
-        if d.get(name) is not None:
-            _refuse(name, d[name], "only files without one are read")
-    pattern = _read_pre_tokenizer(d.get("pre_tokenizer"))
-    if d.get("post_processor") is not None and _type(d["post_processor"]) != "ByteLevel":
-        _refuse("post_processor", d["post_processor"], "only none or ByteLevel is read: remove it from the file")
-    if _type(d.get("decoder")) != "ByteLevel":
-        _refuse("decoder", d.get("decoder"), "only ByteLevel is read")
+        refuse("version", d["version"], f"only {_VERSION} is read")
+    check_parts(d)
+    pattern = read_pre_tokenizer(d)
     model = _read_model(d.get("model"))
-    added = d.get("added_tokens") or []
-    if not isinstance(added, list):
-        _refuse("added_tokens", added, "a list is needed")
-    special: dict[str, int] = {}
-    for i, entry in enumerate(added):
-        token = read_dataclass(_AddedToken, entry, f"added_tokens.{i}", TokenizerError)
-        for flag in ("single_word", "lstrip", "rstrip"):
-            if getattr(token, flag):
-                _refuse(f"added_tokens.{i}.{flag}", True, f"{token.content!r} is read only where it is false")
-        special[token.content] = token.id
+    special = read_added(d.get("added_tokens") or [], "added_tokens")
+    beside = beside or Beside()
+    own = dict(special)  # a token with another role that is added to these is not the beginning, whatever its name
+    _add(special, beside, model.vocab)
     merges = [tuple(merge.split(" ")) if isinstance(merge, str) else merge for merge in model.merges]
-    return _build(model.vocab, merges, special, bos_token or _beginning(special), pattern)
+    return _build(model.vocab, merges, special, bos_token or beside.bos_token or _beginning(own or special), pattern)
 
 
-def from_gpt2(vocab: Mapping[str, Any], merges: str, *, bos_token: str = END_OF_TEXT) -> BPETokenizer:
+def from_gpt2(
+    vocab: Mapping[str, Any], merges: str, *, bos_token: str | None = None, beside: Beside | None = None
+) -> BPETokenizer:
     """The tokenizer of GPT-2's two files: the JSON object of `vocab.json` and the text of `merges.txt`.
 
-    `bos_token` and <|endoftext|> are its special tokens. Raises TokenizerError if the files do not fit together.
+    <|endoftext|>, `bos_token` and what the files `beside` name are its special tokens. Raises TokenizerError if
+    the files do not fit together.
     """
     ids = read_dataclass(_Model, {"vocab": vocab, "merges": ()}, "vocab.json", TokenizerError).vocab
     lines = [line.rstrip("\r") for line in merges.split("\n")]
     pairs = [tuple(line.split(" ")) for line in lines if line and not line.startswith("#version")]
+    beside = beside or Beside()
+    bos_token = bos_token or beside.bos_token or END_OF_TEXT
     special = {name: ids[name] for name in (END_OF_TEXT, bos_token) if name in ids}
+    _add(special, beside, ids)
     if bos_token not in special:
         raise TokenizerError(f"vocab.json has no token {bos_token!r} for the beginning of a text: name it by bos_token")
     return _build(ids, pairs, special, bos_token, "gpt2")
@@ -156,60 +142,59 @@ def _build(
     for name, id_ in special.items():
         if vocab.get(name, id_) != id_:
             raise TokenizerError(f"special token {name!r} has id {id_} and, in the vocabulary, {vocab[name]}: mend one")
+        if name in ALPHABET:
+            _refuse_text(name, "a byte")
     by_id: dict[int, str] = {}
     for name, id_ in [*vocab.items(), *special.items()]:
         if by_id.setdefault(id_, name) != name:
             raise TokenizerError(f"tokens {by_id[id_]!r} and {name!r} have the same id {id_}: give each its own")
-    missing = next((i for i in range(len(by_id)) if i not in by_id), None)
-    if missing is not None:
-        raise TokenizerError(
-            f"id {missing} has no token though others have ids up to {max(by_id)}: ids must run from 0 without gaps"
-        )
-    tokens = tuple(b"" if by_id[i] in special else unspell(by_id[i]) for i in range(len(by_id)))
+    for id_ in (min(by_id, default=0), largest := max(by_id, default=0)):
+        if not 0 <= id_ < LIMIT_IDS:
+            raise TokenizerError(f"token {by_id[id_]!r} has id {id_}: ids run from 0 to {LIMIT_IDS - 1} at most")
+    unused = tuple(i for i in range(largest + 1) if i not in by_id)
+    tokens = tuple(b"" if i not in by_id or by_id[i] in special else unspell(by_id[i]) for i in range(largest + 1))
     pairs = []
     for n, pair in enumerate(merges):
         if len(pair) != 2 or any(token not in vocab for token in pair):
             raise TokenizerError(
                 f"merge {n}, {reprlib.repr(' '.join(pair))}, does not name two tokens of the vocabulary"
             )
+        if "".join(pair) in special:
+            _refuse_text("".join(pair), f"what merge {n} makes")
         pairs.append((vocab[pair[0]], vocab[pair[1]]))
-    return BPETokenizer(tokens, tuple(pairs), dict(special), bos_token, pattern)
+    return BPETokenizer(tokens, tuple(pairs), dict(special), bos_token, pattern, unused)
+
+
+def _add(special: dict[str, int], beside: Beside, vocab: Mapping[str, int]) -> None:
+    """Add what the files beside say to the special tokens. Raises TokenizerError where they disagree on an id."""
+    for name, id_ in beside.added.items():
+        if special.setdefault(name, id_) != id_:
+            raise TokenizerError(f"{name!r} has id {special[name]}, and {id_} in a file beside it: mend one of them")
+    for name in beside.named:
+        if name not in special:
+            free = 1 + max([-1, *vocab.values(), *special.values()])
+            special[name] = vocab.get(name, free)
+
+
+def _refuse_text(name: str, what: str) -> NoReturn:
+    raise TokenizerError(
+        f"special token {name!r} is also {what}, so its id would stand for a mark and for text: name another token"
+    )
 
 
 def _read_model(model: Any) -> _Model:
     """The vocabulary and merges. Raises TokenizerError for everything that would give other ids than plain BPE."""
-    kind = _type(model)
+    kind = type_of(model)
     if kind not in ("BPE", None) or not isinstance(model, Mapping):
-        _refuse("model.type", kind, "only BPE is read")
+        refuse("model.type", kind, "only BPE is read")
     for name, value in model.items():
         if name in _NEUTRAL:
             if value not in _NEUTRAL[name]:
-                _refuse(f"model.{name}", value, "only files without it are read")
+                refuse(f"model.{name}", value, "only files without it are read")
         elif name not in ("type", "vocab", "merges", "unk_token", "fuse_unk"):  # no byte is unknown
-            _refuse(f"model.{name}", value, "this part is not known")
+            refuse(f"model.{name}", value, "this part is not known")
     content = {name: model[name] for name in ("vocab", "merges") if name in model}
     return read_dataclass(_Model, content, "model", TokenizerError)
-
-
-def _read_pre_tokenizer(part: Any) -> Literal["gpt2", "gpt4"]:
-    """The name of the split. Raises TokenizerError if it is not one of PATTERNS in a known spelling."""
-    steps = part.get("pretokenizers") if _type(part) == "Sequence" else [part]
-    if not isinstance(steps, list) or not steps or _type(steps[-1]) != "ByteLevel":
-        _refuse("pre_tokenizer", part, "only ByteLevel, or Split and then ByteLevel, is read")
-    if steps[-1].get("add_prefix_space", True) is not False:
-        _refuse("pre_tokenizer.add_prefix_space", steps[-1].get("add_prefix_space"), "only false is read")
-    by_regex = steps[-1].get("use_regex", True)
-    if len(steps) == 1 and by_regex is True:
-        return "gpt2"
-    if len(steps) != 2 or by_regex is not False or _type(steps[0]) != "Split":
-        _refuse("pre_tokenizer", part, "only ByteLevel, or Split and then ByteLevel, is read")
-    if steps[0].get("behavior") != "Isolated" or steps[0].get("invert", False) is not False:
-        _refuse("pre_tokenizer.behavior", steps[0].get("behavior"), "only Isolated, not inverted, is read")
-    pattern = steps[0].get("pattern")
-    expression = pattern.get("Regex") if isinstance(pattern, Mapping) else None
-    if not isinstance(expression, str) or expression not in _EXPRESSIONS:
-        _refuse("pre_tokenizer.pattern", pattern, f"only the splits of {' and '.join(PATTERNS)} are read")
-    return cast("Literal['gpt2', 'gpt4']", _EXPRESSIONS[expression])
 
 
 def _beginning(special: Mapping[str, int]) -> str:
@@ -223,12 +208,3 @@ def _beginning(special: Mapping[str, int]) -> str:
         f"none of the {len(special)} special tokens of the file goes by a usual name for the beginning of a text: "
         "name one by bos_token"
     )
-
-
-def _type(part: Any) -> Any:
-    """What kind of thing a part says it is; None if it says nothing."""
-    return part.get("type") if isinstance(part, Mapping) else None
-
-
-def _refuse(name: str, value: Any, hint: str) -> NoReturn:
-    raise TokenizerError(f"{name}={reprlib.repr(value)} of this tokenizer.json is not supported: {hint}")

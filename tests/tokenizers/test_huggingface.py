@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nanochat.errors import TokenizerError
 from nanochat.tokenizers import BPETokenizer
+from nanochat.tokenizers.bpe import PATTERNS
 from nanochat.tokenizers.huggingface import from_gpt2, from_huggingface, to_huggingface
 from nanochat.tokenizers.spelling import ALPHABET
 
@@ -59,10 +60,10 @@ def test_gpt2_files_keep_their_ids():
     ("change", "sentence"),
     [
         (lambda vocab: vocab.pop("<|endoftext|>"), r"no token '<\|endoftext\|>' for the beginning"),
-        (lambda vocab: vocab.pop("low"), "id 257 has no token though others have ids up to 261"),
+        (lambda vocab: vocab.pop("low"), "merge 2, 'Ġ low', does not name two tokens"),
         (lambda vocab: vocab.update({"low": 0}), "tokens '!' and 'low' have the same id 0"),
-        (lambda vocab: vocab.update({"low": -1}), "id 257 has no token"),
-        (lambda vocab: vocab.update({"low": 10**15}), "id 257 has no token"),
+        (lambda vocab: vocab.update({"low": -1}), "token 'low' has id -1: ids run from 0"),
+        (lambda vocab: vocab.update({"low": 10**15}), "token 'low' has id 1000000000000000"),
         (lambda vocab: vocab.update({"low": "257"}), r"vocab\.json\.vocab\.low='257'"),
         (lambda vocab: vocab.update({"two words": 262}), "token 'two words' holds ' ', which spells no byte"),
     ],
@@ -116,17 +117,104 @@ BYTE_LEVEL = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False
 ADDED = GOOD["added_tokens"][0]
 
 
-def split(**changes):
-    step = {"type": "Split", "pattern": {"Regex": "x"}, "behavior": "Isolated", "invert": False} | changes
-    return {"type": "Sequence", "pretokenizers": [step, BYTE_LEVEL]}
+TEXT_A = {"Sequence": {"id": "A", "type_id": 0}}
+TEXT_B = {"Sequence": {"id": "B", "type_id": 1}}
+MARK = {"SpecialToken": {"id": "<|bos|>", "type_id": 0}}
+
+
+def split(expression="x", *, use_regex=False, **changes):
+    pattern = {"Regex": PATTERNS.get(expression, expression)}
+    step = {"type": "Split", "pattern": pattern, "behavior": "Isolated", "invert": False} | changes
+    return {"type": "Sequence", "pretokenizers": [step, BYTE_LEVEL | {"use_regex": use_regex}]}
+
+
+def template(single):
+    return {"type": "TemplateProcessing", "single": single, "pair": [TEXT_A, MARK, TEXT_B], "special_tokens": {}}
+
+
+def sequence(name, *steps):
+    return {"type": "Sequence", name: list(steps)}
+
+
+def added(content, id_, **flags):
+    return ADDED | {"content": content, "id": id_} | flags
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"truncation": {"direction": "Right", "max_length": 8, "strategy": "LongestFirst", "stride": 0}},
+        {"padding": {"strategy": "BatchLongest", "direction": "Right", "pad_id": 0, "pad_token": "<|bos|>"}},
+        {"normalizer": sequence("normalizers")},
+        {"normalizer": sequence("normalizers", {"type": "Strip", "strip_left": False, "strip_right": False})},
+        {"post_processor": template([TEXT_A])},
+        {"post_processor": {"type": "ByteLevel", "add_prefix_space": True, "trim_offsets": False}},
+        {"post_processor": sequence("processors", {"type": "ByteLevel"}, template([TEXT_A]))},
+        {"post_processor": sequence("processors")},
+        {"decoder": sequence("decoders", {"type": "ByteLevel"})},
+        {"decoder": sequence("decoders", {"type": "ByteLevel"}, {"type": "Fuse"})},
+        {"pre_tokenizer": split("gpt4", behavior="Removed", invert=True)},
+        {"pre_tokenizer": split("gpt4", behavior="MergedWithNext")},
+        {"pre_tokenizer": sequence("pretokenizers", sequence("pretokenizers"), split("gpt4"))},
+        {"added_tokens": [ADDED_BOS := GOOD["added_tokens"][0], ADDED_BOS]},
+        {"added_tokens": [GOOD["added_tokens"][0] | {"normalized": True, "special": False}]},
+    ],
+)
+def test_a_part_that_does_nothing_to_ids_is_read_however_it_is_spelled(changes):
+    assert from_huggingface(GOOD | changes) == trained()
+
+
+@pytest.mark.parametrize("steps", [["byte level"], ["split", "byte level"]])
+def test_the_split_of_gpt2_may_be_made_twice(steps):
+    parts = {"byte level": BYTE_LEVEL | {"use_regex": True}, "split": split("gpt2")["pretokenizers"][0]}
+    part = sequence("pretokenizers", *[parts[name] for name in steps])
+    assert from_huggingface(to_huggingface(trained("gpt2")) | {"pre_tokenizer": part}) == trained("gpt2")
+
+
+def test_normalized_tokens_that_overlap_with_none_of_the_others_are_read():
+    mixed = [ADDED, added("<a>", 300), added("b<a", 301, normalized=True), added("<a>>", 302)]
+    with pytest.raises(TokenizerError, match=r"added_tokens\.2\.normalized=True"):
+        from_huggingface(GOOD | {"added_tokens": mixed})
+    mixed[2] = added("<b>", 301, normalized=True)
+    assert from_huggingface(GOOD | {"added_tokens": mixed}).encode("<b><a>>") == [301, 302]
+
+
+def test_ids_without_a_token_are_kept_and_written_as_a_gap():
+    size = trained().vocab_size
+    tokenizer = from_huggingface(GOOD | {"added_tokens": [ADDED, added("<x>", size + 2)]})
+    assert (tokenizer.vocab_size, tokenizer.unused_ids) == (size + 3, (size, size + 1))
+    assert tokenizer.encode("<x>low") == [size + 2, *trained().encode("low")]
+    assert tokenizer.decode([size, size + 2]) == "<x>"
+    assert from_huggingface(json.loads(json.dumps(to_huggingface(tokenizer)))) == tokenizer
+    assert BPETokenizer.from_dict(tokenizer.to_dict()) == tokenizer
+    assert "unused_ids" not in trained().to_dict()
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"truncation": {"max_length": 8}}, "truncation={'max_length': 8} .* is not supported"),
-        ({"padding": {"strategy": "BatchLongest"}}, "padding="),
+        ({"truncation": 8}, "truncation=8 .* is not supported"),
+        ({"padding": "BatchLongest"}, "padding="),
         ({"normalizer": {"type": "NFC"}}, "normalizer={'type': 'NFC'} of this tokenizer.json is not supported"),
+        ({"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}]}}, "normalizer={'type': 'NFC'}"),
+        ({"normalizer": {"type": "Strip", "strip_left": True, "strip_right": False}}, "normalizer="),
+        ({"post_processor": template([MARK, TEXT_A])}, "post_processor="),
+        ({"post_processor": template([TEXT_A, TEXT_A])}, "post_processor="),
+        ({"post_processor": {"type": "Sequence", "processors": [template([TEXT_A, MARK])]}}, "post_processor="),
+        ({"decoder": {"type": "Sequence", "decoders": []}}, "decoder="),
+        ({"pre_tokenizer": split("gpt4", use_regex=True)}, "after a split of gpt4 only false is read"),
+        ({"pre_tokenizer": split("gpt4", behavior="Removed", invert=False)}, "behavior='Removed'"),
+        ({"added_tokens": [ADDED, ADDED | {"id": 7}]}, r"added_tokens\.1: '<\|bos\|>' has the ids 0 and 7"),
+        ({"added_tokens": [ADDED, added("z", GOOD["model"]["vocab"]["z"])]}, "special token 'z' is also a byte"),
+        ({"added_tokens": [ADDED, added("ow", 258)]}, "special token 'ow' is also what merge 1 makes"),
+        (
+            {"added_tokens": [ADDED, added("bc", 300), added("abc", 301, normalized=True)]},
+            r"added_tokens\.2\.normalized",
+        ),
+        (
+            {"added_tokens": [ADDED, added("bcd", 300), added("abc", 301, normalized=True)]},
+            r"added_tokens\.2\.normalized",
+        ),
         ({"novelty": 1}, "novelty=1 of this"),
         ({"version": "2.0"}, "version='2.0' of this tokenizer.json is not supported: only 1.0 is read"),
         ({"decoder": {"type": "WordPiece"}}, "decoder="),
@@ -139,14 +227,14 @@ def split(**changes):
         ({"pre_tokenizer": {"type": "ByteLevel"}}, "add_prefix_space=None"),
         ({"pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": True}}, "add_prefix_space=True"),
         ({"pre_tokenizer": BYTE_LEVEL}, "only ByteLevel, or Split and then ByteLevel"),
-        ({"pre_tokenizer": {"type": "Sequence"}}, "only ByteLevel, or Split"),
+        ({"pre_tokenizer": {"type": "Sequence"}}, "a Sequence has a list of pretokenizers"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": []}}, "only ByteLevel, or Split"),
         ({"pre_tokenizer": {"type": "Sequence", "pretokenizers": [7, BYTE_LEVEL]}}, "only ByteLevel, or Split"),
         ({"pre_tokenizer": split()}, "pre_tokenizer.pattern={'Regex': 'x'} .* only the splits of gpt2 and gpt4"),
         ({"pre_tokenizer": split(pattern={"Regex": ["x"]})}, "pre_tokenizer.pattern"),
         ({"pre_tokenizer": split(pattern="x")}, "pre_tokenizer.pattern"),
         ({"pre_tokenizer": split(behavior="Removed")}, "behavior='Removed'"),
-        ({"pre_tokenizer": split(invert=True)}, "not inverted"),
+        ({"pre_tokenizer": split(behavior="Contiguous")}, "behavior='Contiguous'"),
         ({"model": None}, "model.type=None"),
         ({"model": "BPE"}, "model.type=None"),
         ({"added_tokens": {"a": 1}}, "added_tokens={'a': 1}"),
