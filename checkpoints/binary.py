@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,19 @@ KEY = "nanochat"
 LIMIT_HEADER, LIMIT_TENSORS = 64 << 20, 1 << 15
 """Bytes, and tensors: the largest file in use has a few hundred tensors."""
 _PIECE = 1 << 20
-_DTYPES: dict[str, np.dtype[Any]] = {
+_DTYPES: dict[str, np.dtype[Any]] = {  # of weights
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
+}
+_BITS = {  # of one number, for every type of the format, so that a file is known to be whole whatever it holds
+    **dict.fromkeys(("F4",), 4),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("U16", "I16", "F16", "BF16"), 16),
+    **dict.fromkeys(("U32", "I32", "F32"), 32),
+    **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
 _NAMES = {np.dtype(np.float64): "F64", np.dtype(np.float32): "F32"}
 _LARGEST = 1 << 59
@@ -43,7 +51,7 @@ _LARGEST = 1 << 59
 class _Entry:
     """What the header says of one tensor, its place in bytes after the header."""
 
-    dtype: np.dtype[Any]
+    dtype: str
     shape: tuple[int, ...]
     start: int
     end: int
@@ -64,12 +72,22 @@ def binary_chunks(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -
     return [len(head).to_bytes(8, "little") + head, *(_bytes_of(array) for _, array in ordered if array.size)]
 
 
-def read_binary(source: Source) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+def read_binary(
+    source: Source, leave_out: Callable[[str], bool] = lambda name: False
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The arrays, float16 and bfloat16 as float32, and what stands under KEY. Raises CheckpointError.
 
-    The arrays are views of one buffer, which lives as long as any of them.
+    leave_out: names of arrays that are not wanted, of whatever type. The arrays are views of one buffer, which lives
+    as long as any of them.
     """
     entries, header = _read_header(source)
+    entries = {name: entry for name, entry in entries.items() if not leave_out(name)}
+    for name, entry in entries.items():
+        if entry.dtype not in _DTYPES:
+            raise CheckpointError(
+                f"{source.path} holds {name[:80]!r} as {entry.dtype}, which is not read: "
+                f"save it as {', '.join(_DTYPES)}"
+            )
     numbers = np.frombuffer(source.read(source.left), np.uint8)
     return {name: _array(numbers, entry) for name, entry in entries.items()}, header
 
@@ -124,8 +142,8 @@ def _entry(name: str, value: Any, path: Path) -> _Entry:
     if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
         raise _damaged(path, f"{name[:80]!r} is not described by dtype, shape and data_offsets alone")
     dtype, offsets = value["dtype"], value["data_offsets"]
-    if not isinstance(dtype, str) or dtype not in _DTYPES:
-        raise _damaged(path, f"{name[:80]!r} has dtype {str(dtype)[:20]!r}, and {', '.join(_DTYPES)} can be read")
+    if not isinstance(dtype, str) or dtype not in _BITS:
+        raise _damaged(path, f"{name[:80]!r} has dtype {str(dtype)[:20]!r}, and the format has {', '.join(_BITS)}")
     try:
         shape = checked_shape(value["shape"])
         name.encode("utf-8")
@@ -133,17 +151,18 @@ def _entry(name: str, value: Any, path: Path) -> _Entry:
         raise _damaged(path, f"{name[:80]!r}: {error}") from error
     if not isinstance(offsets, list) or len(offsets) != 2 or not all(type(n) is int and n >= 0 for n in offsets):
         raise _damaged(path, f"{name[:80]!r} has offsets {str(offsets)[:80]}")
-    if offsets[1] - offsets[0] != math.prod(shape) * _DTYPES[dtype].itemsize:
+    if 8 * (offsets[1] - offsets[0]) != math.prod(shape) * _BITS[dtype]:
         raise _damaged(path, f"{name[:80]!r} of shape {shape} does not take bytes {offsets[0]} to {offsets[1]}")
-    return _Entry(_DTYPES[dtype], shape, *offsets)
+    return _Entry(dtype, shape, *offsets)
 
 
 def _array(numbers: np.ndarray, entry: _Entry) -> np.ndarray:
     """A view of the bytes `numbers`, or a copy where they are stored otherwise than we compute with them."""
-    array = numbers[entry.start : entry.end].view(entry.dtype).reshape(entry.shape)
-    if entry.dtype.kind == "u":  # bfloat16: the upper half of a float32
+    dtype = _DTYPES[entry.dtype]
+    array = numbers[entry.start : entry.end].view(dtype).reshape(entry.shape)
+    if dtype.kind == "u":  # bfloat16: the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
-    native = np.float64 if entry.dtype.itemsize == 8 else np.float32
+    native = np.float64 if dtype.itemsize == 8 else np.float32
     return np.require(array.astype(native, copy=False), requirements="A")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import errno
 import json
 import os
@@ -101,7 +102,8 @@ def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True) -> An
     with reading(path, follow=follow) as source:
         if source.size > limit:
             raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
-        content = strict_json(source.read(source.size), path)
+        raw = source.read(source.size)
+        content = strict_json(raw[3:] if raw[:3] == codecs.BOM_UTF8 else raw, path)  # an editor put the mark there
         check_writable(content, path)
         return content
 

@@ -13,20 +13,35 @@ from pathlib import Path
 
 import numpy as np
 
+from ..data.chat import end_ids
 from ..errors import CheckpointError, ConfigError, GuardError, NanochatError
 from ..models.gpt.config import GPTConfig
 from ..tokenizers import BPETokenizer, load_tokenizer, save_tokenizer, tokenizer_from_dict
+from ..tokenizers.added_tokens import BESIDE
 from ..validation import read_dataclass
-from .arrays import read_arrays
+from .binary import read_binary
 from .files import make_directory, read_json, write_bytes, write_json, writing
-from .gpt2_layout import AFFINE, PREFIX, GPT2Config, gpt2_name, our_config, their_config, their_shape, turned
+from .gpt2_layout import (
+    AFFINE,
+    PREFIX,
+    Ends,
+    GPT2Config,
+    canonical,
+    gpt2_name,
+    our_config,
+    their_config,
+    their_shape,
+    turned,
+)
 from .manifest import MANIFEST
+from .source import reading
 from .structure import structure_problems
 from .weights import Snapshot, not_finite
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
+_GENERATION = "generation_config.json"
 _TOKENIZERS = ("tokenizer.json", "vocab.json")
-_BUFFER = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)")  # the causal mask, which older files hold
+_BUFFER = re.compile(r"h\.\d+\.attn\.(bias|masked_bias)|(.+\.)?position_ids")  # no weights: older files hold them
 
 
 def is_huggingface(path: Path) -> bool:
@@ -43,8 +58,8 @@ def is_huggingface(path: Path) -> bool:
 def load_gpt2(folder: Path) -> Snapshot:
     """The model of a folder with its tokenizer, ready to be built.
 
-    Its documents end in the mark of the beginning, <|endoftext|>, unless config.json has another eos_token_id or none.
-    Raises CheckpointError.
+    Its documents end in the mark of the beginning, <|endoftext|>, unless that is none of the eos_token_id of
+    config.json and generation_config.json; the others end a text, too. Raises CheckpointError.
     """
     config, weights = read_gpt2(folder)
     if not has_tokenizer(folder):
@@ -54,8 +69,11 @@ def load_gpt2(folder: Path) -> Snapshot:
         )
     try:
         tokenizer = load_tokenizer(folder)
+        if isinstance(tokenizer, BPETokenizer):
+            tokenizer = tokenizer.padded(config.vocab_size)  # rows that nobody reads, as to a multiple of 64
     except NanochatError as error:
         raise CheckpointError(str(error)) from error
+    ends = _read_ends(folder, config.vocab_size)
     is_double = any(weight.dtype == np.float64 for weight in weights.values())
     return Snapshot(
         model_kind="gpt",
@@ -63,8 +81,9 @@ def load_gpt2(folder: Path) -> Snapshot:
         dtype="float64" if is_double else "float32",
         model=asdict(config),
         tokenizer=tokenizer.to_dict(),
-        stops_at_bos=_read_config(folder).eos_token_id == tokenizer.bos_id,
+        stops_at_bos=tokenizer.bos_id in ends,
         weights={name: weight.astype(np.float64) for name, weight in weights.items()} if is_double else weights,
+        end_ids=tuple(sorted(ends - {tokenizer.bos_id, *end_ids(tokenizer)})),
     )
 
 
@@ -110,16 +129,18 @@ def save_gpt2(folder: Path, snapshot: Snapshot) -> None:
 
     config, arrays = _their_arrays(snapshot)
     tokenizer = tokenizer_from_dict(dict(snapshot.tokenizer))
+    own = [tokenizer.bos_id] if snapshot.stops_at_bos else []
+    ends = list(dict.fromkeys([*own, *end_ids(tokenizer), *snapshot.end_ids]))
     content = their_config(config) | {
         "bos_token_id": tokenizer.bos_id,
-        "eos_token_id": tokenizer.bos_id if snapshot.stops_at_bos else None,
+        "eos_token_id": (ends[0] if len(ends) == 1 else ends) if ends else None,
         "dtype": snapshot.dtype,
     }
     make_directory(folder)
     with writing(folder):
         if any(folder.iterdir()) and not is_huggingface(folder):
             raise GuardError(f"{folder} holds something else than a GPT-2: choose an empty or a new folder")
-        for name in (CONFIG, *_TOKENIZERS, "merges.txt", "tokenizer_config.json"):
+        for name in (CONFIG, _GENERATION, *_TOKENIZERS, "merges.txt", *BESIDE):
             (folder / name).unlink(missing_ok=True)
     if isinstance(tokenizer, BPETokenizer):
         save_tokenizer(tokenizer, folder / "tokenizer.json", form="huggingface")
@@ -153,8 +174,22 @@ def _read_config(folder: Path) -> GPT2Config:
         raise CheckpointError(f"{path} is no table of settings: restore it from a copy")
     if content.get("model_type") != "gpt2":
         raise CheckpointError(f"{path} has model_type={content.get('model_type')!r}: only gpt2 is read")
+    content = canonical(content, path)
     known = {field.name for field in fields(GPT2Config)}
     return read_dataclass(GPT2Config, {k: v for k, v in content.items() if k in known}, str(path), CheckpointError)
+
+
+def _read_ends(folder: Path, vocab_size: int) -> set[int]:
+    """The ids that end a text there, as far as there are such ids. Raises CheckpointError."""
+    said = [_read_config(folder).eos_token_id]
+    if (path := folder / _GENERATION).is_file():
+        content = read_json(path)
+        if not isinstance(content, dict):
+            raise CheckpointError(f"{path} is no table of settings: restore it from a copy")
+        one = {name: value for name, value in content.items() if name == "eos_token_id"}
+        said.append(read_dataclass(Ends, one, str(path), CheckpointError).eos_token_id)
+    ends = {id_ for ids in said if ids is not None for id_ in ([ids] if isinstance(ids, int) else ids)}
+    return ends.intersection(range(vocab_size))
 
 
 def _read_weights(folder: Path) -> dict[str, np.ndarray]:
@@ -165,10 +200,10 @@ def _read_weights(folder: Path) -> dict[str, np.ndarray]:
                 raise CheckpointError(f"{folder / name} is not read: save the model to one {WEIGHTS}")
         raise CheckpointError(f"there is no {folder / WEIGHTS}: a GPT-2 folder holds {CONFIG} and {WEIGHTS}")
     arrays: dict[str, np.ndarray] = {}
-    for full, array in read_arrays(folder / WEIGHTS)[0].items():
+    with reading(folder / WEIGHTS) as source:
+        found, _ = read_binary(source, lambda full: _BUFFER.fullmatch(full.removeprefix(PREFIX)) is not None)
+    for full, array in found.items():
         name = full.removeprefix(PREFIX)
-        if _BUFFER.fullmatch(name):
-            continue
         if name in arrays:
             raise CheckpointError(f"{folder / WEIGHTS} holds {name} with and without {PREFIX}: remove one of them")
         arrays[name] = array

@@ -8,6 +8,7 @@ Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,13 @@ _ACTIVATIONS: dict[str, Activation] = {
     "silu": "silu",
     "swish": "silu",
 }
+_GENERAL = {
+    "hidden_size": "n_embd",
+    "max_position_embeddings": "n_positions",
+    "num_attention_heads": "n_head",
+    "num_hidden_layers": "n_layer",
+}
+"""Names that all models of Hugging Face have for fields of GPT-2."""
 _FIXED = {
     "norm": "layer",
     "norm_position": "pre",
@@ -74,6 +82,27 @@ class GPT2Config:
     scale_attn_weights: bool = True
     scale_attn_by_inverse_layer_idx: bool = False
     add_cross_attention: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ends:
+    """What generation_config.json says of the end of a text; it has no default there."""
+
+    eos_token_id: int | list[int] | None = None
+
+
+def canonical(content: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    """config.json with GPT-2's own names in the place of the general ones, which are read there as well.
+
+    Raises CheckpointError where a field stands twice and differs.
+    """
+    result = {name: value for name, value in content.items() if name not in _GENERAL}
+    for general, own in _GENERAL.items():
+        if general in content and result.setdefault(own, content[general]) != content[general]:
+            raise CheckpointError(
+                f"{path} has {own}={result[own]!r} and {general}={content[general]!r}, which mean the same: remove one"
+            )
+    return result
 
 
 def gpt2_name(name: str) -> str:

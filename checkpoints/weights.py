@@ -37,6 +37,8 @@ class Snapshot:
     """Arrays by name; nested lists, too, when saving."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Where the weights come from, e.g. {"step": 500, "preset": "microgpt", "data": "builtin:names", "seed": 1337}."""
+    end_ids: tuple[int, ...] = ()
+    """What ends a text aside of BOS and of tokens with a usual name for it, in a model from elsewhere."""
 
 
 def save_snapshot(path: Path, snapshot: Snapshot) -> Written:
@@ -50,6 +52,8 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> Written:
         raise DivergedError(f"{name} is not finite, so {path} was not written: go back to an earlier checkpoint")
     header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
     header |= {key.name: getattr(snapshot, key.name) for key in fields(Snapshot) if key.name != "weights"}
+    if not snapshot.end_ids:  # as it was before there were any
+        del header["end_ids"]
     return write_arrays(path, weights, header)
 
 

@@ -108,6 +108,13 @@ def to_text(conversation: Sequence[Message]) -> str:
     return " ".join(parts)
 
 
+def end_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
+    """The special tokens of this vocabulary that go by a usual name for the end of a text or a turn; BOS aside."""
+    special: dict[str, int] = getattr(tokenizer, "special_ids", {})
+    found = [special[name] for name in (ChatTemplate().end, "</s>", "<|endoftext|>") if name in special]
+    return tuple(id_ for id_ in found if id_ != tokenizer.bos_id)
+
+
 @dataclass(frozen=True)
 class ChatTemplate:
     """Which special tokens stand around a message: one that says who speaks, and one that ends it."""

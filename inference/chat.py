@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from ..checkpoints.files import write_json
-from ..data.chat import ChatTemplate, Conversation, Message, Role
+from ..data.chat import ChatTemplate, Conversation, Message, Role, end_ids
 from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageError
 from ..tokenizers import Tokenizer, decode_stream
 from ..tokenizers.word import UNK_ID
 from .generate import generate, generate_batch
 from .language_model import LanguageModel
 from .samplers import Sampling, check_whole
+from .stopping import limits_of
 
 _LEAST_CONTEXT = 5
 """BOS, the mark of the user, one token, its end, and the mark of an answer."""
@@ -203,11 +204,12 @@ def prompt_ids(tokenizer: Tokenizer, template: ChatTemplate, conversation: Conve
 
 
 def answer_limits(language_model: LanguageModel, template: ChatTemplate) -> dict[str, Any]:
-    """How far the model sees, what ends an answer (its mark, any other mark, or BOS), and what is never drawn."""
+    """How far the model sees, what ends an answer (any mark, or what ends a text), and what is never drawn."""
     tokenizer: Any = language_model.tokenizer
     marks = {tokenizer.special_ids[name] for name in template.special_tokens}
     unknown = (UNK_ID,) if getattr(tokenizer, "has_unk", False) else ()  # it reads as no word, and could not be read
-    return {"context": language_model.context, "stop_ids": marks | {tokenizer.bos_id}, "banned": unknown}
+    ends = (*marks, tokenizer.bos_id, *end_ids(tokenizer), *language_model.end_ids)
+    return {"context": language_model.context, **limits_of(tokenizer, ends, banned=unknown)}
 
 
 def _layout(language_model: LanguageModel) -> str:

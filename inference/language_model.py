@@ -11,6 +11,7 @@ import numpy as np
 
 from ..checkpoints.structure import structure_problems
 from ..checkpoints.weights import Snapshot, save_snapshot
+from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
 from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig, build_model, context_size
@@ -24,7 +25,7 @@ from .generate import draw_steps, generate, generate_batch
 from .model_files import Which, read_model
 from .reading import read_logits
 from .samplers import Sampling, check_whole
-from .stopping import check_stops, end_ids, stop_at, stop_test
+from .stopping import check_stops, limits_of, stop_at, stop_test
 
 LongPrompt = Literal["error", "truncate-left"]
 
@@ -45,6 +46,8 @@ class LanguageModel:
     """Trained on documents, so BOS ends a text; otherwise BOS is never drawn. The end of a turn ends every text."""
     origin: Mapping[str, Any] = field(default_factory=dict)
     """Where the weights come from: step, preset, data, seed; {} where nobody knows."""
+    end_ids: tuple[int, ...] = ()
+    """What else ends a text, in a model from elsewhere that says so by id."""
 
     def generate(self, prompt: str = "", **options: Any) -> str:
         """The prompt and what follows it; the options are those of `stream`."""
@@ -63,7 +66,7 @@ class LanguageModel:
         """Yield the continuation of `prompt` piece by piece, up to the first of the strings in `stop`.
 
         A prompt without a token (empty, or of skipped words only) is begun at BOS. It ends after `max_new_tokens`,
-        0 for none, before BOS in a model of documents, and before a token that ends a turn (`end_ids`).
+        0 for none, before BOS in a model of documents, and before a token that ends a turn or a text.
         `sampling` are the fields of `Sampling`: temperature (0.8), top_k, top_p, min_p, repetition_penalty.
         Raises UsageError on a bad one, TokenizerError on text outside the vocabulary, and GuardError on a
         prompt longer than the context unless `long_prompt` says that its beginning may be dropped.
@@ -171,9 +174,9 @@ class LanguageModel:
 
     def _limits(self) -> dict[str, Any]:
         """How far the model sees, what ends a text, and what is never drawn."""
-        bos, ends = (self.tokenizer.bos_id,), end_ids(self.tokenizer)
-        stop_ids, banned = ((*bos, *ends), ()) if self.stops_at_bos else (ends, bos)
-        return {"context": self.context, "stop_ids": stop_ids, "banned": banned}
+        bos, ends = (self.tokenizer.bos_id,), (*end_ids(self.tokenizer), *self.end_ids)
+        stops = (*bos, *ends) if self.stops_at_bos else ends
+        return {"context": self.context, **limits_of(self.tokenizer, stops, banned=bos)}
 
     def _text(self, prompt: str, new_ids: Sequence[int], stops: Sequence[str]) -> str:
         """The prompt and what the pieces of a stream join to."""
@@ -199,6 +202,7 @@ class LanguageModel:
             stops_at_bos=self.stops_at_bos,
             weights={name: np.asarray(weight) for name, weight in weights.items()},  # scalar: float64
             origin=self.origin,
+            end_ids=self.end_ids,
         )
 
 
@@ -219,7 +223,14 @@ def load(path: str | Path, which: Which = "last") -> LanguageModel:
     except (TypeError, ValueError, ArithmeticError) as error:
         raise CheckpointError(f"{file} does not describe a model that can be built: {error}") from error
     return LanguageModel(
-        model, tokenizer, config, snapshot.model_kind, snapshot.mode, snapshot.stops_at_bos, snapshot.origin
+        model,
+        tokenizer,
+        config,
+        snapshot.model_kind,
+        snapshot.mode,
+        snapshot.stops_at_bos,
+        snapshot.origin,
+        snapshot.end_ids,
     )
 
 
@@ -227,6 +238,8 @@ def _check_sizes(config: ModelConfig, tokenizer: Tokenizer, snapshot: Snapshot) 
     """Before anything is built: a file of 1 KB must not ask for a terabyte. Raises ValueError."""
     if tokenizer.vocab_size != config.vocab_size:
         raise ValueError(f"its tokenizer has {tokenizer.vocab_size} tokens, its model {config.vocab_size}")
+    if not all(0 <= id_ < config.vocab_size for id_ in snapshot.end_ids):
+        raise ValueError(f"end_ids={snapshot.end_ids} are not all among its {config.vocab_size} tokens")
     if isinstance(config, GPTConfig) and config.n_layer > len(snapshot.weights):
         raise ValueError(f"it has {len(snapshot.weights)} weights for n_layer={config.n_layer}")
     shapes = {name: parameter.shape for name, parameter in config.parameters().items()}

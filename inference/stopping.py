@@ -7,18 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from ..data.chat import ChatTemplate
 from ..errors import UsageError
 from ..tokenizers import Tokenizer, decode_stream
 from .generate import IsOver
 
-_ENDS = (ChatTemplate().end, "</s>", "<|endoftext|>")
 
-
-def end_ids(tokenizer: Tokenizer) -> tuple[int, ...]:
-    """The special tokens of this vocabulary that end a text, a turn of a chat among them; BOS aside."""
-    special: dict[str, int] = getattr(tokenizer, "special_ids", {})
-    return tuple(special[name] for name in _ENDS if name in special)
+def limits_of(tokenizer: Tokenizer, stop_ids: Iterable[int], banned: Iterable[int] = ()) -> dict[str, tuple[int, ...]]:
+    """The options of `generate` that say what ends a text, and what is never drawn: ids without a token, too."""
+    stops = tuple(dict.fromkeys(stop_ids))
+    unused = (id_ for id_ in getattr(tokenizer, "unused_ids", ()) if id_ not in stops)
+    return {"stop_ids": stops, "banned": (*banned, *unused)}
 
 
 def check_stops(stops: Sequence[str]) -> tuple[str, ...]:

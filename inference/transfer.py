@@ -24,7 +24,8 @@ from ..tokenizers import Tokenizer, tokenizer_from_dict
 VOCABULARY = ("wte.weight", "lm_head.weight", "lm_head.bias")
 """Tables with one row for each token."""
 Token = tuple[str, bytes]
-"""What an id stands for: ("text", its bytes), ("special", the name of a mark), ("bos", b"") or ("unknown", b"")."""
+"""What an id stands for: ("text", its bytes), ("special", the name of a mark), ("bos", b""), ("unknown", b""), or
+("unused", its number)."""
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,7 @@ def tokens_of(tokenizer: Tokenizer) -> list[Token]:
     """
     special = {id_: ("special", name.encode("utf-8")) for name, id_ in getattr(tokenizer, "special_ids", {}).items()}
     special[tokenizer.bos_id] = ("bos", b"")  # whatever its name
+    special |= {id_: ("unused", b"%d" % id_) for id_ in getattr(tokenizer, "unused_ids", ())}
     read = getattr(tokenizer, "decode_bytes", lambda ids: tokenizer.decode(ids).encode("utf-8"))
     sizes = tokenizer.token_bytes()
     return [

@@ -138,18 +138,105 @@ def test_the_two_files_of_a_gpt2_vocabulary_are_read(folder):
     )
 
 
-@pytest.mark.parametrize("eos", [5, None, [0, 5]])
-def test_documents_end_in_bos_only_where_the_config_says_so(folder, eos):
+@pytest.mark.parametrize(
+    ("eos", "of_generation", "stops_at_bos", "end_ids"),
+    [
+        (0, None, True, ()),
+        (5, None, False, (5,)),
+        (None, None, False, ()),
+        ([0, 5], None, True, (5,)),
+        ([], None, False, ()),
+        (5, 0, True, (5,)),
+        (0, [7, 5, 0], True, (5, 7)),
+        (None, [7], False, (7,)),
+        ([50256, -1, 5], None, False, (5,)),
+    ],
+)
+def test_every_id_that_ends_a_text_is_kept_and_written_back(folder, eos, of_generation, stops_at_bos, end_ids):
     change_config(folder, eos_token_id=eos)
+    if of_generation is not None:
+        content = json.dumps({"eos_token_id": of_generation, "temperature": 0.7})
+        (folder / "generation_config.json").write_text(content, encoding="utf-8")
+    model = load(folder)
+    assert (model.stops_at_bos, model.end_ids) == (stops_at_bos, end_ids)
+    model.save(folder.parent / "one.safetensors")
+    assert load(folder.parent / "one.safetensors").end_ids == end_ids
+    save_gpt2(folder, model.snapshot())
+    assert not (folder / "generation_config.json").exists()
+    again = load(folder)
+    assert (again.stops_at_bos, again.end_ids) == (stops_at_bos, end_ids)
+
+
+@pytest.mark.parametrize("content", ["[]", "{", '{"eos_token_id": "5"}', '{"eos_token_id": 0.5}'])
+def test_a_damaged_generation_config_is_one_sentence(folder, content):
+    (folder / "generation_config.json").write_text(content, encoding="utf-8")
+    assert "generation_config.json" in refusal(folder)
+
+
+def test_the_end_of_a_turn_is_written_for_others_to_stop_at(tmp_path):
+    chat = BPE.with_special_tokens(["<|end|>"])
+    save_gpt2(tmp_path, language_model(replace(GPT2, vocab_size=261), chat).snapshot())
+    assert json.loads((tmp_path / "config.json").read_text(encoding="utf-8"))["eos_token_id"] == [0, 260]
+    assert (load(tmp_path).stops_at_bos, load(tmp_path).end_ids) == (True, ())
+
+
+def test_bos_is_no_end_where_the_config_says_so_whatever_its_name(folder):
+    tokenizer = BPETokenizer(BPE.tokens, BPE.merges, {"<|endoftext|>": 0}, "<|endoftext|>")
+    save_gpt2(folder, language_model(tokenizer=tokenizer, documents=False).snapshot())
+    assert json.loads((folder / "config.json").read_text(encoding="utf-8"))["eos_token_id"] is None
     assert not load(folder).stops_at_bos
 
 
-def test_a_tokenizer_of_another_size_is_refused(folder):
-    BPETokenizer.train("low", vocab_size=259)
-    save_gpt2(folder, language_model(replace(GPT2, vocab_size=261), BPE.with_special_tokens(["<|end|>"])).snapshot())
-    change_config(folder, vocab_size=261)
-    (folder / "tokenizer.json").write_text(json.dumps(BPE.to_dict()), encoding="utf-8")
-    assert "260 tokens" in refusal(folder)
+def test_a_text_ends_at_the_ids_of_the_config(folder):
+    """Greedy text of the model without an end, up to the id that is made one."""
+    change_config(folder, eos_token_id=None)
+    free = load(folder)
+    ids = free.tokenizer.encode(free.generate("low", temperature=0, max_new_tokens=5))
+    change_config(folder, eos_token_id=[ids[-1], 9999])
+    first = ids.index(ids[-1], len(free.tokenizer.encode("low")))
+    assert load(folder).generate("low", temperature=0, max_new_tokens=5) == free.tokenizer.decode(ids[:first])
+
+
+def test_a_tokenizer_with_more_ids_than_the_model_is_refused(folder):
+    (folder / "added_tokens.json").write_text('{"<|end|>": 260}', encoding="utf-8")
+    assert "its tokenizer has 261 tokens, its model 260" in refusal(folder)
+
+
+def test_rows_that_pad_an_embedding_are_kept_and_never_drawn(tmp_path):
+    """As if nobody had padded it, even where the padding is what the model likes best."""
+    config = replace(GPT2, vocab_size=320)
+    padded = language_model(config, BPE.padded(320))
+    weights = padded.model.state_dict()
+    weights["wte.weight"][260:] = weights["wte.weight"][:60] * 9
+    padded.model.load_state_dict(weights)
+    save_gpt2(tmp_path, padded.snapshot())
+    again = load(tmp_path)
+    assert again.config.vocab_size == again.tokenizer.vocab_size == 320
+    assert again.tokenizer.unused_ids == tuple(range(260, 320))
+    np.testing.assert_array_equal(again.logits([0, 3]), padded.logits([0, 3]))
+    small = language_model()
+    small.model.load_state_dict(weights | {"wte.weight": weights["wte.weight"][:260]})
+    for seed in range(3):
+        options = {"seed": seed, "temperature": 3.0, "max_new_tokens": 4}
+        assert again.generate("low", **options) == small.generate("low", **options)
+    assert all(c.drawn.id < 260 for c in again.alternatives("low", temperature=3.0, max_new_tokens=9))
+
+
+def test_an_id_without_a_token_that_ends_a_text_may_be_drawn(tmp_path):
+    model = replace(language_model(replace(GPT2, vocab_size=262), BPE.padded(262)), end_ids=(261,))
+    limits = model._limits()
+    assert 261 in limits["stop_ids"]
+    assert (260 in limits["banned"], 261 in limits["banned"]) == (True, False)
+
+
+def test_the_general_names_of_fields_are_read(folder):
+    content = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    general = {"n_embd": "hidden_size", "n_layer": "num_hidden_layers", "n_head": "num_attention_heads"}
+    renamed = {general.get(name, name): value for name, value in content.items()}
+    (folder / "config.json").write_text(json.dumps(renamed), encoding="utf-8-sig")
+    assert load(folder).config == GPT2
+    (folder / "config.json").write_text(json.dumps(content | {"hidden_size": 16}), encoding="utf-8")
+    assert "n_embd=8 and hidden_size=16, which mean the same: remove one" in refusal(folder)
 
 
 def test_names_may_lack_their_prefix_and_masks_are_ignored(folder):
@@ -162,6 +249,20 @@ def test_names_may_lack_their_prefix_and_masks_are_ignored(folder):
         ),
     )
     np.testing.assert_array_equal(load(folder).logits([0, 1]), language_model().logits([0, 1]))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8, np.bool_, np.int64, np.int8])
+def test_buffers_are_left_out_whatever_their_type(folder, dtype):
+    mask = np.tril(np.ones((1, 1, 6, 6))).astype(dtype)
+    buffers = {f"transformer.h.{i}.attn.{name}": mask for i in (0, 1) for name in ("bias", "masked_bias")}
+    buffers["transformer.position_ids"] = np.arange(6).astype(dtype)
+    change_weights(folder, lambda arrays: arrays | buffers)
+    np.testing.assert_array_equal(load(folder).logits([0, 1]), language_model().logits([0, 1]))
+
+
+def test_a_weight_of_whole_numbers_is_not_read(folder):
+    change_weights(folder, lambda arrays: arrays | {"transformer.ln_f.bias": np.zeros(8, np.int8)})
+    assert "holds 'transformer.ln_f.bias' as I8, which is not read" in refusal(folder)
 
 
 def test_a_name_with_and_without_prefix_is_refused(folder):
