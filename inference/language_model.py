@@ -175,8 +175,8 @@ class LanguageModel:
     def _limits(self) -> dict[str, Any]:
         """How far the model sees, what ends a text, and what is never drawn."""
         bos, ends = (self.tokenizer.bos_id,), (*end_ids(self.tokenizer), *self.end_ids)
-        stops = (*bos, *ends) if self.stops_at_bos else ends
-        return {"context": self.context, **limits_of(self.tokenizer, stops, banned=bos)}
+        stops, banned = ((*bos, *ends), ()) if self.stops_at_bos else (ends, bos)
+        return {"context": self.context, **limits_of(self.tokenizer, stops, banned)}
 
     def _text(self, prompt: str, new_ids: Sequence[int], stops: Sequence[str]) -> str:
         """The prompt and what the pieces of a stream join to."""
