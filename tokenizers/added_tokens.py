@@ -90,11 +90,12 @@ def _named(content: Mapping[str, Any], file: str) -> Iterator[tuple[str, str]]:
     """(role, token) for every role that the file gives to one."""
     for role in (*_ROLES, *_MORE):
         entries = content.get(role)
+        several: Any = [entries]
         if role in _MORE:
-            entries = list(entries.values()) if isinstance(entries, Mapping) else entries or []
-            if not isinstance(entries, list):
+            several = list(entries.values()) if isinstance(entries, Mapping) else entries or []
+            if not isinstance(several, list):
                 raise TokenizerError(f"{role}={reprlib.repr(entries)} of {file} is no list of tokens")
-        for entry in entries if role in _MORE else [entries]:
+        for entry in several:
             name = entry.get("content") if isinstance(entry, Mapping) else entry
             if isinstance(entry, Mapping):
                 _check_flags(name, entry, f"{file}: {role}")

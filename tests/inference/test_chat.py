@@ -114,6 +114,11 @@ def test_any_mark_ends_an_answer(mark):
     assert said(chat, "hi") == "c"
 
 
+def test_an_answer_ends_at_the_ids_that_the_model_came_with():
+    model = scripted(BYTES, "Lima!")
+    assert said(Chat(replace(model, end_ids=tuple(BYTES.encode("!")))), "no") == "Lima"
+
+
 def test_pieces_come_as_they_are_certain():
     chat = Chat(scripted(BYTES, "é€a"), sampling=GREEDY)
     assert list(chat.say("hi")) == ["é", "€", "a"]

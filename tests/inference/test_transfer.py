@@ -165,6 +165,12 @@ def test_each_id_of_each_tokenizer_stands_for_something_else(text, seed):
         assert list(ours) == list(theirs) == list(range(tokenizer.vocab_size))
 
 
+def test_an_id_that_stands_for_nothing_is_no_unknown_word():
+    padded, words = BPETokenizer.train("", vocab_size=257).padded(259), WordTokenizer.train("a b", unknown="unk")
+    assert tokens_of(padded)[257:] == [("unused", b"257"), ("unused", b"258")]
+    assert not {("unused", b"257"), ("unused", b"258")} & set(tokens_of(words))
+
+
 def test_tokenizers_of_different_kinds_meet_where_they_spell_the_same():
     char, bpe = CharTokenizer("aé"), BPETokenizer.train("é" * 9, vocab_size=258)
     ours, theirs = pair_tokens(char, bpe)

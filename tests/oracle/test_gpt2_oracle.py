@@ -165,6 +165,41 @@ def test_greedy_text_is_that_of_transformers(tmp_path: Path) -> None:
     assert load(tmp_path).generate("slow", temperature=0, max_new_tokens=room) == tokenizer.decode(out)
 
 
+@pytest.mark.parametrize("end", ["<|end|>", "<|stop|>"])
+def test_text_ends_where_transformers_ends_it(end: str, tmp_path: Path) -> None:
+    """Whichever of several ids the model draws: the end is made likelier until greedy text meets it."""
+    tokenizer = BPETokenizer.train("low lower lowest", vocab_size=261, special_tokens=[end])
+    theirs = random_gpt2(vocab_size=tokenizer.vocab_size, tie_word_embeddings=False)
+    with torch.no_grad():
+        theirs.lm_head.weight[260] = theirs.lm_head.weight.mean(0) + 0.4 * theirs.transformer.wte.weight[260]
+    theirs.generation_config.eos_token_id = [0, 260]
+    theirs.save_pretrained(tmp_path / "theirs")
+    save_tokenizer(tokenizer, tmp_path / "theirs" / "tokenizer.json", form="huggingface")
+    mine = load(tmp_path / "theirs")
+    assert {0, 260} <= set(mine._limits()["stop_ids"])
+    save_gpt2(tmp_path / "ours", mine.snapshot())
+    again = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "ours").eval()
+    assert sorted(again.generation_config.eos_token_id) == [0, 260]
+    for word in ("low", "er", "west", "slow"):
+        ids = [0, *tokenizer.encode(word)]
+        out = again.generate(torch.tensor([ids]), do_sample=False, max_new_tokens=12, pad_token_id=0)[0].tolist()
+        while out[-1] in (0, 260) and len(out) > len(ids):
+            out.pop()
+        assert mine.generate(word, temperature=0, max_new_tokens=12) == tokenizer.decode(out)
+
+
+def test_an_embedding_that_is_padded_gives_the_same_logits(tmp_path: Path) -> None:
+    tokenizer = BPETokenizer.train("low lower lowest", vocab_size=260)
+    theirs = random_gpt2(vocab_size=260)
+    theirs.resize_token_embeddings(260, pad_to_multiple_of=64, mean_resizing=False)
+    theirs.save_pretrained(tmp_path)
+    save_tokenizer(tokenizer, tmp_path / "tokenizer.json", form="huggingface")
+    ids = some_ids(260, 9)
+    assert load(tmp_path).config.vocab_size == 320
+    assert np.abs(our_logits(tmp_path, ids) - logits_of(theirs, ids)).max() <= TOLERANCE
+    assert load(tmp_path).tokenizer.unused_ids == tuple(range(260, 320))
+
+
 def test_the_characters_of_a_char_model_stay_here(tmp_path: Path) -> None:
     tokenizer = CharTokenizer("abc")
     config = GPTConfig(vocab_size=4, norm="layer", final_norm=True)

@@ -196,3 +196,71 @@ def test_a_file_of_tokenizers_with_its_newest_spelling_is_ours_again(tmp_path):
     tokenizers.Tokenizer.from_file(str(tmp_path / "a.json")).save(str(tmp_path / "b.json"))
     assert isinstance(json.loads((tmp_path / "b.json").read_text(encoding="utf-8"))["model"]["merges"][0], list)
     assert load_tokenizer(tmp_path / "b.json") == ours("gpt4")
+
+
+SIZED = BPETokenizer.train("low lower lowest", vocab_size=260, pattern="gpt2")
+MARKED = BPETokenizer(SIZED.tokens, SIZED.merges, {"<|endoftext|>": 0}, "<|endoftext|>", "gpt2")
+FLAGS = {"lstrip": False, "rstrip": False, "normalized": False, "single_word": False, "special": True}
+BESIDE = {
+    "added": {"added_tokens": {"<pad>": 260}},
+    "mapped": {"special_tokens_map": {"pad_token": "<pad>"}},
+    "several": {
+        "tokenizer_config": {"additional_special_tokens": ["<x>"], "pad_token": "<pad>", "sep_token": "<s>"},
+    },
+    "decoded": {"tokenizer_config": {"added_tokens_decoder": {"260": FLAGS | {"content": "<pad>"}}}},
+    "both": {
+        "added_tokens": {"<pad>": 260},
+        "tokenizer_config": {"pad_token": "<pad>", "extra_special_tokens": ["<x>"]},
+    },
+    "a word": {"special_tokens_map": {"eos_token": "lowest!"}},
+}
+
+
+@pytest.mark.parametrize("layout", ["tokenizer.json", "vocab.json"])
+@pytest.mark.parametrize("name", BESIDE)
+def test_files_beside_a_tokenizer_mean_what_they_mean_to_transformers(name, layout, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    if layout == "tokenizer.json":
+        save_tokenizer(MARKED, tmp_path / layout, form="huggingface")
+    else:
+        vocab = {spell(token) or "<|endoftext|>": id_ for id_, token in enumerate(MARKED.tokens)}
+        lines = [f"{spell(MARKED.tokens[a])} {spell(MARKED.tokens[b])}" for a, b in MARKED.merges]
+        (tmp_path / layout).write_text(json.dumps(vocab), encoding="utf-8")
+        (tmp_path / "merges.txt").write_text("\n".join(["#version: 0.2", *lines, ""]), encoding="utf-8")
+    for file, content in BESIDE[name].items():
+        (tmp_path / f"{file}.json").write_text(json.dumps(content), encoding="utf-8")
+    theirs = transformers.GPT2Tokenizer.from_pretrained(tmp_path, local_files_only=True)
+    mine = load_tokenizer(tmp_path)
+    text = "low<pad>lowest!<x>z<s> lower"
+    assert (mine.vocab_size, mine.encode(text)) == (len(theirs), theirs(text)["input_ids"])
+
+
+@PATTERN
+def test_a_tokenizer_goes_to_transformers_and_back(pattern, tmp_path):
+    transformers = pytest.importorskip("transformers")
+    save_tokenizer(ours(pattern), tmp_path / "tokenizer.json", form="huggingface")
+    theirs = transformers.PreTrainedTokenizerFast(
+        tokenizer_file=str(tmp_path / "tokenizer.json"), bos_token="<|bos|>", eos_token="<|bos|>", pad_token="<|user|>"
+    )
+    theirs(["a", "low lower"], padding=True, truncation=True, max_length=3)  # leaves its settings in the file
+    theirs.save_pretrained(tmp_path / "saved")
+    assert load_tokenizer(tmp_path / "saved") == ours(pattern)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"behavior": "Removed", "invert": True},
+        {"behavior": "MergedWithPrevious"},
+        {"behavior": "MergedWithNext", "invert": True},
+    ],
+)
+def test_a_split_that_is_told_otherwise_and_keeps_all_is_the_same_split(changes, tmp_path):
+    tokenizers = pytest.importorskip("tokenizers")
+    save_tokenizer(ours("gpt4"), tmp_path / "tokenizer.json", form="huggingface")
+    content = json.loads((tmp_path / "tokenizer.json").read_text(encoding="utf-8"))
+    content["pre_tokenizer"]["pretokenizers"][0] |= changes
+    (tmp_path / "tokenizer.json").write_text(json.dumps(content), encoding="utf-8")
+    other = tokenizers.Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert load_tokenizer(tmp_path) == ours("gpt4")
+    assert first_difference([encoding.ids for encoding in other.encode_batch(list(strings()))], "gpt4") is None

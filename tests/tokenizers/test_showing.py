@@ -20,6 +20,10 @@ def pieces(tokenizer, text):
     return [piece.text for piece in cut(tokenizer, text)]
 
 
+def test_an_id_that_stands_for_nothing_says_so():
+    assert show_token(BPETokenizer.train("", vocab_size=257).padded(258), 257) == "<UNUSED>"
+
+
 def test_a_text_is_shown_cut():
     assert pieces(BPE, "slow lower\n<|end|>") == ["s", "low", " lowe", "r", "\\n", "<|end|>"]
     assert pieces(WORD, "low, high </s>") == ["low", ",", "<UNK>", "</s>"]
