@@ -103,7 +103,8 @@ def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True) -> An
         if source.size > limit:
             raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
         raw = source.read(source.size)
-        content = strict_json(raw[3:] if bytes(raw[:3]) == codecs.BOM_UTF8 else raw, path)  # an editor put the mark there
+        marked = bytes(raw[:3]) == codecs.BOM_UTF8  # as some editors begin a file
+        content = strict_json(raw[3:] if marked else raw, path)
         check_writable(content, path)
         return content
 
