@@ -97,14 +97,17 @@ def write_json(path: Path, content: Any) -> Written:
     return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True) -> Any:
-    """The content of a JSON file that this project wrote, at most `limit` bytes. Raises CheckpointError."""
+def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True, is_foreign: bool = False) -> Any:
+    """The content of a JSON file, at most `limit` bytes; one that others wrote may begin with a byte order mark.
+
+    Raises CheckpointError.
+    """
     with reading(path, follow=follow) as source:
         if source.size > limit:
             raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
         raw = source.read(source.size)
-        marked = bytes(raw[:3]) == codecs.BOM_UTF8  # as some editors begin a file
-        content = strict_json(raw[3:] if marked else raw, path)
+        has_mark = is_foreign and bytes(raw[:3]) == codecs.BOM_UTF8
+        content = strict_json(raw[3:] if has_mark else raw, path)
         check_writable(content, path)
         return content
 

@@ -51,7 +51,7 @@ def is_huggingface(path: Path) -> bool:
     """
     if not (path / CONFIG).is_file() or (path / "checkpoints").is_dir() or (path / MANIFEST).is_file():
         return False
-    content = read_json(path / CONFIG)
+    content = read_json(path / CONFIG, is_foreign=True)
     return isinstance(content, dict) and "model_type" in content
 
 
@@ -169,7 +169,7 @@ def _their_arrays(snapshot: Snapshot) -> tuple[GPTConfig, dict[str, np.ndarray]]
 
 def _read_config(folder: Path) -> GPT2Config:
     path = folder / CONFIG
-    content = read_json(path)
+    content = read_json(path, is_foreign=True)
     if not isinstance(content, dict):
         raise CheckpointError(f"{path} is no table of settings: restore it from a copy")
     if content.get("model_type") != "gpt2":
@@ -183,7 +183,7 @@ def _read_ends(folder: Path, vocab_size: int) -> set[int]:
     """The ids that end a text there, as far as there are such ids. Raises CheckpointError."""
     said = [_read_config(folder).eos_token_id]
     if (path := folder / _GENERATION).is_file():
-        content = read_json(path)
+        content = read_json(path, is_foreign=True)
         if not isinstance(content, dict):
             raise CheckpointError(f"{path} is no table of settings: restore it from a copy")
         one = {name: value for name, value in content.items() if name == "eos_token_id"}

@@ -170,10 +170,9 @@ def _add(special: dict[str, int], beside: Beside, vocab: Mapping[str, int]) -> N
     for name, id_ in beside.added.items():
         if special.setdefault(name, id_) != id_:
             raise TokenizerError(f"{name!r} has id {special[name]}, and {id_} in a file beside it: mend one of them")
-    for name in beside.named:
-        if name not in special:
-            free = 1 + max([-1, *vocab.values(), *special.values()])
-            special[name] = vocab.get(name, free)
+    special |= {name: vocab[name] for name in beside.named if name in vocab and name not in special}
+    free = 1 + max([-1, *vocab.values(), *special.values()])
+    special |= {name: free + i for i, name in enumerate(name for name in beside.named if name not in special)}
 
 
 def _refuse_text(name: str, what: str) -> NoReturn:

@@ -135,10 +135,20 @@ def test_a_file_of_somebody_else_is_no_model(tmp_path):
 def test_a_missing_key_is_one_sentence(tmp_path, good, key):
     if key == "weights":
         refusal(tmp_path, good | {"arrays": {}})
-    elif key != "origin":  # which nobody needs
+    elif key not in ("origin", "end_ids"):  # which nobody needs
         content = good_copy(good)
         del content["header"][key]
         refusal(tmp_path, content)
+
+
+def test_end_ids_stand_in_a_file_only_where_there_are_any(tmp_path):
+    save_snapshot(tmp_path / "model.json", snapshot_of())
+    assert "end_ids" not in (tmp_path / "model.json").read_text(encoding="utf-8")
+    save_snapshot(tmp_path / "model.json", replace(snapshot_of(), end_ids=(1, 2)))
+    assert load_snapshot(tmp_path / "model.json").end_ids == (1, 2)
+    with pytest.raises(CheckpointError, match="end_ids="):
+        save_snapshot(tmp_path / "model.json", replace(snapshot_of(), end_ids=(10**9,)))
+        load(tmp_path / "model.json")
 
 
 def good_copy(good) -> dict:
