@@ -158,6 +158,7 @@ def _describe_model(snapshot: Snapshot, path: Path) -> dict[str, Any]:
         "config": dict(snapshot.model),
         "tokenizer": {"kind": kind, "vocab_size": tokenizer.vocab_size, "bos_id": tokenizer.bos_id},
         "stops_at_bos": snapshot.stops_at_bos,
+        **({"end_ids": list(snapshot.end_ids)} if snapshot.end_ids else {}),
         "origin": dict(snapshot.origin),
     }
 
