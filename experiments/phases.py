@@ -17,6 +17,7 @@ from ..errors import CheckpointError, ConfigError, GuardError
 from ..inference.chat import answers
 from ..inference.language_model import LanguageModel, load
 from ..inference.samplers import Sampling
+from ..plain import shown_path
 from ..training.config import RunConfig
 from ..training.prepare import prepare
 from ..training.record import RunRecord, read_run
@@ -95,7 +96,7 @@ def read_phases(path: Path) -> PhasedRecipe:
             'write tokenizer = "word" or "bpe" in the data of the first phase'
         )
     return PhasedRecipe(
-        name=path.stem,
+        name=shown_path(path.stem),
         title=head.title,
         phases=phases,
         prompts=tuple(head.prompts),

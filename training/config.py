@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
+from ..plain import shown_path
 
 if TYPE_CHECKING:
     from ..data.vocabulary import TokenizerChoice
@@ -149,6 +150,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 0 < self.val_fraction < 1:
             raise ConfigError(f"val_fraction={self.val_fraction} is outside 0 to 1: give e.g. 0.1")
+        for name in ("source", "tokenizer", "cache"):  # paths, whose bytes may be no text
+            object.__setattr__(self, name, shown_path(getattr(self, name)))
         _ = self.choice  # checks its fields
 
     @property
@@ -186,6 +189,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed} is negative: give 0 or more")
+        object.__setattr__(self, "start_from", shown_path(self.start_from))
         if (self.model_kind == "bigram") != isinstance(self.model, BigramConfig):
             raise ConfigError(
                 f"model_kind={self.model_kind} does not fit preset {self.preset!r}: choose another --preset"
