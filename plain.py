@@ -14,12 +14,13 @@ from pathlib import Path, PurePath
 from urllib.parse import quote, unquote_to_bytes
 
 _SCHEME = "file:"
-_COMMANDS = re.compile(
-    "[\x00-\x1f\x7f-\x9f"  # controls of ASCII and of its second half: ESC, CSI, bell, carriage return
+_CONTROLS = (
+    "\x00-\x1f\x7f-\x9f"  # controls of ASCII and of its second half: ESC, CSI, bell, carriage return
     "\u061c\u200e\u200f\u202a-\u202e\u2066-\u206f"  # direction: text shown in another order than it stands
-    "\u2028\u2029\ufff9-\ufffb]"  # ends of lines that are no "\n", notes between lines
+    "\u2028\u2029\ufff9-\ufffb"  # ends of lines that are no "\n", notes between lines
 )
-_HALVES = re.compile("[\ud800-\udfff]")
+_COMMANDS, _HALVES = re.compile(f"[{_CONTROLS}]"), re.compile("[\ud800-\udfff]")
+_NO_PATH = re.compile(f"[%{_CONTROLS}\ud800-\udfff]")
 _ENTITIES = str.maketrans(
     # Not "\\|" and "\\$": readers disagree on what the backslash before them means in a table, and in mathematics.
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&vert;", "$": "&dollar;", "\\": "&bsol;"}
@@ -39,9 +40,10 @@ def shown_path(path: str | PurePath) -> str:
         raw = text.encode("utf-8", sys.getfilesystemencodeerrors())
     except UnicodeEncodeError:  # half a character that no file system gives: whoever reads it will refuse it
         return text
-    shown = raw.decode("utf-8", "replace")
-    is_text = shown.encode("utf-8") == raw and not _COMMANDS.search(shown)
-    return shown if is_text else _SCHEME + quote(raw)
+    shown = raw.decode("utf-8", "surrogateescape")
+    if not _HALVES.search(shown) and not _COMMANDS.search(shown):
+        return shown
+    return _SCHEME + _NO_PATH.sub(lambda found: quote(found[0].encode("utf-8", "surrogateescape")), shown)
 
 
 def path_of(text: str) -> Path:

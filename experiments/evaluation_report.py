@@ -8,7 +8,7 @@ from typing import Any
 
 from ..checkpoints.files import write_json, write_text
 from ..inference.matching import Share
-from ..plain import code_span, markdown
+from ..plain import code_span, markdown, shown_path
 from ..training.evaluate import Evaluation
 from .evaluation import Reply, Report
 from .quiz import Answered, by_group, by_relation
@@ -29,7 +29,7 @@ LOSS_NAMES = {"val": "validation loss", "train": "training loss", "all": "loss, 
 def write_evaluation(report: Report, folder: Path, name: str, baselines: Mapping[str, Sequence[Answered]]) -> None:
     """evaluation.json and evaluation.md of the model `name`; `baselines` had the same questions. Raises WriteError."""
     write_json(folder / "evaluation.json", to_dict(report, baselines))
-    parts = [f"# Evaluation of {code_span(name)}", *to_markdown(report, baselines)]
+    parts = [f"# Evaluation of {code_span(shown_path(name))}", *to_markdown(report, baselines)]
     if found := caveats(report):
         parts += ["## Caveats", bullets(found)]
     write_text(folder / "evaluation.md", document(parts))

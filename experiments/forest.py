@@ -35,7 +35,7 @@ def forest(study: Study) -> Figure:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=6)
-        what = f"validation loss minus that of {inert(study.config.baseline)}\nin nats per token: left of 0 is better"
+        what = f"validation loss minus that of {inert(study.config.baseline, longest=70)}\nin nats per token: left of 0 is better"
         axes.set_xlabel(what, loc="left", fontsize=9)
         title(figure, headline(study))
         remarks = ["dot: one seed", "square and bar: mean and 95 % t interval of the paired differences"]
@@ -98,7 +98,7 @@ def _draw(axes: Axes, row: int, one: Comparison) -> bool:
     axes.plot([interval.mean], [row], "s", color=shade, markersize=5.5, zorder=4)
     place = axes.get_yaxis_transform()
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
-    axes.text(0.0, row - 0.34, inert(one.variant), transform=place, va="center", fontsize=8.5, color=INK, bbox=box)
+    axes.text(0.0, row - 0.34, inert(one.variant, longest=70), transform=place, va="center", fontsize=8.5, color=INK, bbox=box)
     numbers = signed(interval.mean) + (f" ({interval_of(one)})" if math.isfinite(interval.half_width) else "")
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     axes.text(1.03, row - 0.12, numbers, transform=place, va="center", fontsize=8.5, color=INK)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_LINES = 10
-_LONG_NAME = 33  # letters, of which two stand beside each other
+_LONG_NAME, _LONGEST_NAME = 33, 70  # letters, of which two stand beside each other; that fit
 _MOST_BANDS = 4
 """More would cover each other: then only the best and the baseline have one."""
 
@@ -115,7 +115,7 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
         style: dict[str, Any] = {"color": color(i)}
         low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
         axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
-        style |= {"markersize": 6, "linestyle": "none", "label": inert(summary.name)}
+        style |= {"markersize": 6, "linestyle": "none", "label": inert(summary.name, longest=_LONGEST_NAME)}
         axes.plot([value], [loss.mean], mark, alpha=0.85, **style)
     losses = [summary.val_loss.mean for summary in summaries]
     if explodes(losses):
