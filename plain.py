@@ -96,15 +96,14 @@ def code_span(text: str) -> str:
     return f"{fence}{pad}{line}{pad}{fence}"
 
 
-def figure(text: str, *, longest: int | None = None) -> str:
-    """Text for matplotlib, which takes what stands between two `$` for mathematics.
+def figure(text: str) -> str:
+    """Text for matplotlib, which takes what stands between two `$` for mathematics."""
+    return terminal(text, keep="").replace("$", r"\$")
 
-    longest: characters; of a longer one the middle is left out.
-    """
-    line = terminal(text, keep="")
-    if longest is not None and len(line) > longest:
-        line = f"{line[: longest // 2]} ... {line[-longest // 2 :]}"
-    return line.replace("$", r"\$")
+
+def shortened(text: str, longest: int) -> str:
+    """The text without its middle where it has more characters than that."""
+    return text if len(text) <= longest else f"{text[: longest // 2]} ... {text[-longest // 2 :]}"
 
 
 def _escaped(ch: str) -> str:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ..checkpoints.files import write_bytes
 from ..plain import figure as inert
-from ..plain import terminal
+from ..plain import shortened, terminal
 from ..training.record import SavedRun
 from .runs import run_labels
 from .summary import spell
@@ -52,7 +52,7 @@ _WIDTH, _DPI = 6.0, 200
 """Inches: in a column of a paper, 3.3 inches, the letters are still 5 points high. 1,200 pixels."""
 _LABEL_GAP = 0.058  # of the height of the axes, for each line of the labels
 _LABEL_WIDTH = 31  # letters; longer names take two lines
-_LONGEST_LINE = 40  # letters of a label: more would leave no room for the curves
+_LONGEST_LINE = 36  # letters of a label: more would leave no room for the curves
 _MOST_MARKS = 25  # validations of a curve that are marked
 _EXPLODED = 20  # times the smallest loss: beyond that a linear axis shows nothing else
 
@@ -252,13 +252,17 @@ def note(figure: Figure, text: str) -> None:
 
 
 def folded(name: str) -> str:
-    """The name of a variant or a run, in two lines if it is long, broken before the setting nearest to its middle."""
-    name = terminal(name, keep="")
+    """The name of a variant or a run, in two lines if it is long, broken before the setting nearest to its middle.
+
+    In more lines if these are too long, too, without its middle where they would be more than four or five.
+    """
+    name = shortened(terminal(name, keep=""), 4 * _LONGEST_LINE)
     ends = [match.end() for match in re.finditer("=[^_=]+_| ", name)] or [m.end() for m in re.finditer("_", name)]
-    if len(name) <= _LABEL_WIDTH or not ends:
-        return inert(name, longest=_LONGEST_LINE)
-    middle = min(ends, key=lambda end: abs(end - len(name) / 2))
-    return "\n".join(inert(line, longest=_LONGEST_LINE) for line in (name[:middle].rstrip(), name[middle:]))
+    lines = [name]
+    if len(name) > _LABEL_WIDTH and ends:
+        middle = min(ends, key=lambda end: abs(end - len(name) / 2))
+        lines = [name[:middle].rstrip(), name[middle:]]
+    return "\n".join(inert(part) for line in lines for part in wrap(line, _LONGEST_LINE, break_on_hyphens=False))
 
 
 def explodes(losses: Sequence[float]) -> bool:

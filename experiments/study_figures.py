@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..plain import figure as inert
+from ..plain import shortened
 from .answer import headline, of_the_sound
 from .figures import (
     COLORS,
@@ -115,7 +116,7 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
         style: dict[str, Any] = {"color": color(i)}
         low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
         axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
-        style |= {"markersize": 6, "linestyle": "none", "label": inert(summary.name, longest=_LONGEST_NAME)}
+        style |= {"markersize": 6, "linestyle": "none", "label": inert(shortened(summary.name, _LONGEST_NAME))}
         axes.plot([value], [loss.mean], mark, alpha=0.85, **style)
     losses = [summary.val_loss.mean for summary in summaries]
     if explodes(losses):
