@@ -56,6 +56,12 @@ def path_of(text: str) -> Path:
     return Path(os.fsdecode(text.encode("utf-8", sys.getfilesystemencodeerrors())))
 
 
+def typed(text: str) -> str:
+    """A text from the command line as its characters, also where the locale knows ASCII alone."""
+    raw = text.encode("utf-8", sys.getfilesystemencodeerrors())
+    return raw.decode("utf-8", sys.getfilesystemencodeerrors())
+
+
 def link(path: str | PurePath) -> str:
     """A relative path as the target of a link."""
     return quote(str(path).encode("utf-8", sys.getfilesystemencodeerrors()))

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import UsageError
+from ..plain import typed
 from . import commands as c
 from .options import JsonFlag, check_count
 from .root import app
@@ -33,7 +34,12 @@ def _graph(
         raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
     chosen = format or endings[ending]
     return c.GraphCommand(
-        expression=expression, values=_numbers(values or []), run=run, format=chosen, max_nodes=max_nodes, out=out
+        expression=typed(expression),
+        values=_numbers(list(map(typed, values or []))),
+        run=run,
+        format=chosen,
+        max_nodes=max_nodes,
+        out=out,
     )
 
 

@@ -128,3 +128,8 @@ def test_a_long_label_loses_its_middle():
 
 def test_a_link_leads_to_the_file_of_any_name():
     assert plain.link("1-a b)|é/loss.png") == "1-a%20b%29%7C%C3%A9/loss.png"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
+def test_typed_text_is_its_characters_and_what_are_none_stays():
+    assert plain.typed("\udcc3\udca9 é \udcff") == "é é \udcff"

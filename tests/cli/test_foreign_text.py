@@ -208,6 +208,18 @@ def test_names_of_any_bytes_are_written_read_and_reported_in_any_locale(tmp_path
 
 
 @posix
+def test_text_is_the_same_text_in_any_locale(tmp_path):
+    locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+    words = [sys.executable, "-P", "-m", "nanochat", "graph", "\u00e9 * 2", "\u00e9=3"]
+    shown = [
+        subprocess.run(words, cwd=tmp_path, env={**os.environ, **one}, capture_output=True, check=True).stdout
+        for one in ({}, locale)
+    ]
+    assert "\u00e9".encode() in shown[0]
+    assert shown[0] == shown[1]
+
+
+@posix
 def test_a_file_named_as_a_report_names_it_is_found_again(nanochat, tmp_path):
     path = tmp_path / os.fsdecode(b"\xff%41\n.txt")
     path.write_text("ab\nba\n" * 40, encoding="utf-8")
