@@ -123,7 +123,10 @@ class DataConfig:
     """What the model reads."""
 
     source: str = "builtin:names"
-    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names."""
+    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names.
+
+    A path with a byte that is no text is file:caf%E9.txt: of this, `tokenizer`, `cache` and a run's `start_from`.
+    """
     layout: Literal["auto", "documents", "stream", "chat"] = "auto"
     """One document a line or row, one stream, or conversations; auto decides by the rows, or by the lines' lengths."""
     text_field: str = ""
