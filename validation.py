@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from .errors import ConfigError, NanochatError
+from .plain import shown_path
 
 T = TypeVar("T")
 _LARGEST_TOML = 1 << 20
@@ -67,11 +68,12 @@ def read_dataclass(cls: type[T], content: Any, where: str, error: type[NanochatE
     for name in content:
         if name not in names:
             raise error(f"there is no setting {prefix}{name}: {nearest(str(name), names)}")
+    content = {name: _as_text(value) for name, value in content.items()}
     adapter = _adapter(cls)  # type: ignore[arg-type]  # a class has a hash
     try:
         if any(is_dataclass(value) for value in content.values()):
-            return adapter.validate_python(dict(content))
-        return adapter.validate_json(json.dumps(dict(content)), strict=True)
+            return adapter.validate_python(content)
+        return adapter.validate_json(json.dumps(content), strict=True)
     except ValidationError as failure:
         first = failure.errors()[0]
         cause = first.get("ctx", {}).get("error")
@@ -103,6 +105,12 @@ def read_toml_table(path: Path, flag: str) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 5,000 digits, a NUL in the path
         raise ConfigError(f"{flag} {path} is not valid TOML: {error}") from error
     return content
+
+
+def _as_text(value: Any) -> Any:
+    """A path from the command line with a byte that is no text, as text: other settings have none."""
+    is_text = not isinstance(value, str) or value.isascii() or value.encode("utf-8", "ignore").decode() == value
+    return value if is_text else shown_path(value)
 
 
 @cache

@@ -24,13 +24,12 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from plain import PlainAdamW, PlainGPT
-
 from nanochat.engine.scalar.optim import AdamW
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.bigram.scalar import Bigram
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.gpt.scalar import GPT
+from plain import PlainAdamW, PlainGPT
 
 NAMES = Path(__file__).parent.parent / "data" / "builtin" / "names.txt"
 SEED = 1337

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import CheckpointError, TokenizerError
+from ..plain import shown_path
 from ..tokenizers import tokenizer_from_dict
 from .arrays import FORMATS, read_arrays
 from .directory import list_checkpoints, newest_checkpoint
@@ -95,7 +96,7 @@ def examine(path: Path) -> Iterator[Finding]:
 def describe(path: Path) -> Description:
     """All there is to know of `path`; of a run, its newest whole checkpoint. Raises CheckpointError."""
     kind = kind_of(path)
-    facts: dict[str, Any] = {"kind": kind, "path": str(path)}
+    facts: dict[str, Any] = {"kind": kind, "path": shown_path(path)}
     if kind == "run":
         facts["checkpoints"] = [folder.name for folder in list_checkpoints(path / "checkpoints")]
         path = newest_checkpoint(path / "checkpoints")

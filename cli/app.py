@@ -15,6 +15,7 @@ from typing import cast
 import typer
 
 from ..errors import GuardError, NanochatError, NanochatWarning, UsageError, WriteError
+from ..plain import terminal
 
 from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app, in the order of --help)
     arguments_run,
@@ -113,7 +114,7 @@ def _attempt(argv: Sequence[str]) -> int:
 
 def _remark(argv: Sequence[str], message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line on stderr, without the line of code that it comes from."""
-    sys.stderr.write(f"nanochat: {' '.join(name_flags(str(message), argv).split())}\n")
+    _tell(name_flags(str(message), argv))
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -138,9 +139,14 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _complain(sentence: str, kind: type[NanochatError]) -> int:
-    """One line on stderr, whatever a file or a flag has put into it; the exit code."""
-    sys.stderr.write(f"nanochat: {' '.join(sentence.split())}\n")
+    """One line on stderr; the exit code."""
+    _tell(sentence)
     return kind.exit_code
+
+
+def _tell(sentence: str) -> None:
+    """One line on stderr, whatever a file or a flag has put into it."""
+    sys.stderr.write(f"nanochat: {terminal(' '.join(sentence.split()))}\n")
 
 
 def _refuse(error: typer.TyperException) -> int:

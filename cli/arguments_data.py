@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ..errors import ConfigError, UsageError
+from ..plain import shown_path
 from . import commands as c
 from . import commands_text as t
 from .options import BUILTIN_HELP, JsonFlag, check_count
@@ -57,7 +58,7 @@ def _validate(
     One line if all are good, else the first bad row with its line and field. A row is a text, {"text": "..."}, or a
     conversation: {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     """
-    return t.DataValidateCommand(source=source, options=row_options(**options), all=all, json=json)
+    return t.DataValidateCommand(source=shown_path(source), options=row_options(**options), all=all, json=json)
 
 
 @data.command("stats", epilog="Example: nanochat data stats builtin:names")
@@ -67,7 +68,7 @@ def _stats(*, source: _Source, json: JsonFlag = False, **options: Any) -> c.Comm
 
     How many there are and how long they are; in chat, who speaks how much.
     """
-    return t.DataStatsCommand(source=source, options=row_options(**options, on_empty="drop"), json=json)
+    return t.DataStatsCommand(source=shown_path(source), options=row_options(**options, on_empty="drop"), json=json)
 
 
 @data.command("convert", epilog="Example: nanochat data convert builtin:facts facts.jsonl")
@@ -88,7 +89,7 @@ def _convert(
     conversation: {"messages": [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello."}]}
     """
     return t.DataConvertCommand(
-        source=source, target=target, options=row_options(**options), chat_form=chat_form, force=force
+        source=shown_path(source), target=target, options=row_options(**options), chat_form=chat_form, force=force
     )
 
 

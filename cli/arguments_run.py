@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..plain import path_of
 from ..training.config import RunConfig
 from . import commands as c
 from .options import DryRunFlag, ForceFlag, JsonFlag, OutFlag, check_count, given_settings, resolve_options
@@ -53,7 +54,7 @@ def _train(
     if recipe is not None and dry_run:
         raise UsageError("--dry-run is for a single run: train a phase's settings with --config to try them")
     if recipe is not None:
-        return _phases(recipe, given_settings(options), out=out, force=force, json=json)
+        return _phases(path_of(str(recipe)), given_settings(options), out=out, force=force, json=json)
     if resume is not None and not resume.strip():
         raise UsageError("--resume is empty: give auto, or the folder of a run")
     if partial and not start_from:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ..errors import UsageError
+from ..plain import typed
 from . import commands as c
 from .options import JsonFlag, LongPrompt, check_count
 from .root import app
@@ -87,9 +88,9 @@ def _sample(
     _check_beam(beam, length_penalty, n_samples, given)
     return c.SampleCommand(
         run=run,
-        prompt=prompt,
+        prompt=typed(prompt),
         sampling=sampling,
-        stop=check_stops(stop or []),
+        stop=check_stops(list(map(typed, stop or []))),
         beam=beam or 0,
         length_penalty=1.0 if length_penalty is None else length_penalty,
         alternatives=alternatives or 0,
@@ -128,7 +129,7 @@ def _chat(
     if system and not system.strip():
         raise UsageError(f"--system {json_text.dumps(system)} says nothing: give some text, or leave it out")
     return c.ChatCommand(
-        run=run, system=system, sampling=sampling, max_new_tokens=max_new_tokens, seed=seed, unknown=unknown
+        run=run, system=typed(system), sampling=sampling, max_new_tokens=max_new_tokens, seed=seed, unknown=unknown
     )
 
 

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ..errors import UsageError
+from ..plain import shown_path, typed
 from . import commands as c
 from . import commands_text as t
 from .arguments_data import READING, SOURCE_HELP, row_options
@@ -64,7 +65,7 @@ def _train(
         raise UsageError(f"--form huggingface holds bpe only, not {kind}: leave it out")
     return t.TokenizerTrainCommand(
         kind=kind,
-        source=data,
+        source=shown_path(data),
         options=row_options(**options, on_empty="drop"),
         out=out,
         vocab_size=vocab_size,
@@ -89,7 +90,9 @@ def _encode(
 
     Special tokens in it are found, except BOS (of GPT-2 <|endoftext|>): written in a text it is only its letters.
     """
-    return t.TokenizerEncodeCommand(tokenizer=tokenizer, text=text, unknown=unknown, json=json)
+    return t.TokenizerEncodeCommand(
+        tokenizer=tokenizer, text=None if text is None else typed(text), unknown=unknown, json=json
+    )
 
 
 @tokenizer.command("decode", epilog="Example: nanochat tokenizer decode --tokenizer latest 5 13 13 1")
@@ -120,8 +123,8 @@ def _inspect(
     check_count("--longest", longest, 0)
     return t.TokenizerInspectCommand(
         tokenizer=file,
-        text=text,
-        source=data,
+        text=None if text is None else typed(text),
+        source=shown_path(data),
         options=row_options(**options, on_empty="drop"),
         n_longest=longest,
         json=json,
@@ -142,5 +145,5 @@ def _compare(
     Compression, unknown words, speed, and the share of texts that decoding gives back exactly.
     """
     return t.TokenizerCompareCommand(
-        tokenizers=tuple(files), source=data, options=row_options(**options, on_empty="drop"), json=json
+        tokenizers=tuple(files), source=shown_path(data), options=row_options(**options, on_empty="drop"), json=json
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ..errors import UsageError
+from ..plain import typed
 from . import commands as c
 from .options import JsonFlag, check_count
 from .root import app
@@ -33,7 +34,12 @@ def _graph(
         raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
     chosen = format or endings[ending]
     return c.GraphCommand(
-        expression=expression, values=_numbers(values or []), run=run, format=chosen, max_nodes=max_nodes, out=out
+        expression=typed(expression),
+        values=_numbers(list(map(typed, values or []))),
+        run=run,
+        format=chosen,
+        max_nodes=max_nodes,
+        out=out,
     )
 
 
@@ -44,9 +50,11 @@ def _doctor(json: JsonFlag = False) -> c.Command:
 
 
 def _numbers(assignments: list[str]) -> dict[str, float]:
-    numbers = {}
+    numbers: dict[str, float] = {}
     for text in assignments:
         name, _, value = text.partition("=")
+        if name in numbers:
+            raise UsageError(f"{text!r} gives {name} a second number: give it one")
         try:
             numbers[name] = float(value)
         except ValueError:

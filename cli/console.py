@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
+
+from ..plain import json_text, terminal
 
 _WIDE = 10_000
 """Columns of a table that goes to a file or a pipe: nothing is wrapped there."""
@@ -25,8 +28,8 @@ class Remarks(Console):
         super().__init__(stderr=True, highlight=False, color_system=_colors())
 
     def say(self, text: str) -> None:
-        """One line as it is, neither wrapped nor read as markup."""
-        self.print(text, markup=False, soft_wrap=True)
+        """A line or several, neither wrapped nor read as markup."""
+        self.print(terminal(text), markup=False, soft_wrap=True)
 
     def on_broken_pipe(self) -> None:
         """Nobody reads what we remark: no reason to stop working."""
@@ -46,22 +49,28 @@ def say(text: str) -> None:
 
 
 def print_result(text: str) -> None:
-    """One line of results on stdout, as it is."""
-    sys.stdout.write(text + "\n")
+    """A line or several of results on stdout."""
+    write_result(text + "\n")
+
+
+def write_result(piece: str) -> None:
+    """A piece of a text on stdout: inert on a terminal; a file or another program gets it as it is."""
+    sys.stdout.write(terminal(piece) if sys.stdout.isatty() else piece)
 
 
 def print_json(content: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    sys.stdout.write(json_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"))
 
 
 def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str, ...] = ()) -> None:
-    """A table on stdout, one column a key."""
-    table = Table(title=title or None, title_justify="left", header_style="bold", box=None, pad_edge=False)
+    """A table on stdout, one column a key; what stands in it has no power over the terminal, nor over the table."""
+    shown = _inert(title) if title else None
+    table = Table(title=shown, title_justify="left", header_style="bold", box=None, pad_edge=False)
     for key in rows[0]:
-        table.add_column(key.replace("_", " "), justify="right" if key in right else "left", overflow="fold")
+        table.add_column(_inert(key.replace("_", " ")), justify="right" if key in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(_cell(row.get("field", key), value) for key, value in row.items()))
+        table.add_row(*(_inert(_cell(row.get("field", key), value)) for key, value in row.items()))
     results().print(table)
 
 
@@ -74,6 +83,10 @@ def results() -> Console:
 def _colors() -> Literal["auto"] | None:
     """None where NO_COLOR is set: Rich alone would still print bold."""
     return None if os.environ.get("NO_COLOR") else "auto"
+
+
+def _inert(text: str) -> Text:
+    return Text(terminal(text, keep=""))
 
 
 def _cell(key: str, value: Any) -> str:

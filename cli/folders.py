@@ -9,6 +9,7 @@ from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.files import read_json, writing
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import find_runs, latest_run
+from ..plain import path_of
 from .commands import ABLATIONS, RUNS
 from .console import say
 
@@ -18,7 +19,7 @@ _LONGEST_NAME = 60
 
 def find_folder(name: str) -> Path:
     """The path itself, or the newest run's for `latest`. Raises ConfigError if it is not there."""
-    path = latest_run(RUNS) if name == "latest" else Path(name)
+    path = latest_run(RUNS) if name == "latest" else path_of(name)
     if not path.exists():
         raise ConfigError(f"there is no {path}: give the folder of a run (see `nanochat runs list`), or latest")
     if (path / "recipe.json").is_file():
@@ -40,7 +41,7 @@ def find_results(name: str) -> Path:
 
 def next_folder(root: Path, name: str) -> Path:
     """root/name-0001, or the first number after those that are taken."""
-    name = name[:_LONGEST_NAME]
+    name = str(path_of(name[:_LONGEST_NAME]))
     pattern = re.compile(re.escape(name) + r"-(\d{4,})")
     found = [pattern.fullmatch(path.name) for path in root.iterdir()] if root.is_dir() else []
     return root / f"{name}-{max((int(match[1]) for match in found if match), default=0) + 1:04d}"

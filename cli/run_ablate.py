@@ -22,6 +22,7 @@ from ..experiments.significance import least_seeds
 from ..experiments.study import Study, read_config
 from ..experiments.study_report import FIGURES, write_study_report
 from ..experiments.summary import VariantSummary, summarise
+from ..plain import shown_path
 from ..training.prepare import prepare
 from ..training.resolve import resolve
 from .commands import ABLATIONS, AblateCommand
@@ -174,12 +175,12 @@ def _corpus(source: str) -> str:
 def _print(study: Study, out: Path, *, as_json: bool) -> None:
     summaries = {summary.name: summary for summary in summarise(study)}
     rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
-    files = {name: str(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
+    files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
     if not as_json and not any(row["ended"] for row in rows):
         rows = [{name: value for name, value in row.items() if name != "ended"} for row in rows]
     head = {"mode": study.config.base.mode, "variants": len(study.config.variants), **files}
     if study.results:
-        head["report"] = str(out / "report.md")
+        head["report"] = shown_path(out / "report.md")
     if as_json:
         print_json({**head, "rows": rows})
         return

@@ -6,6 +6,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ..experiments.certificate import Finding, to_document, write_certificate
 from ..experiments.certify import cases, certify
+from ..plain import shown_path
 from .commands import CertifyCommand
 from .console import Remarks, print_json, print_result
 
@@ -18,7 +19,7 @@ def execute(command: CertifyCommand) -> None:
     if command.json:
         print_json(to_document(certificate))
     else:
-        print_result(f"{certificate.summary()}: {command.out / 'certificate.md'}")
+        print_result(f"{certificate.summary()}: {shown_path(command.out / 'certificate.md')}")
     certificate.check()
 
 

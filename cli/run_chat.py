@@ -18,7 +18,7 @@ from ..inference.chat import Chat
 from ..inference.language_model import load
 from ..tokenizers.unknown import describe_unknown
 from .commands import ChatCommand
-from .console import print_result, say
+from .console import print_result, say, write_result
 from .folders import find_folder
 from .run_sample import on_one_line, with_policy
 
@@ -126,7 +126,7 @@ class _Session:
             with closing(self.chat.say(text)) as pieces:
                 self._remark_on(text)
                 for piece in pieces if self.at_terminal else on_one_line(pieces):
-                    sys.stdout.write(piece)
+                    write_result(piece)
                     sys.stdout.flush()
         except KeyboardInterrupt:
             if not self.at_terminal:
@@ -163,9 +163,8 @@ class _Session:
 
 
 def _one_line(text: str) -> str:
-    """With no power over the terminal, and without a flag that chat has not."""
-    text = " ".join(text.replace("choose another --out", "choose another name").split())
-    return "".join(ch if ch.isprintable() else repr(ch)[1:-1] for ch in text)
+    """Without a flag that chat has not."""
+    return " ".join(text.replace("choose another --out", "choose another name").split())
 
 
 def _ask() -> str:

@@ -15,6 +15,7 @@ from ..checkpoints.gpt2 import save_gpt2
 from ..checkpoints.weights import save_snapshot
 from ..errors import CheckpointError
 from ..inference.model_files import read_model
+from ..plain import shown_path
 from .commands import CheckpointConvertCommand, CheckpointDiffCommand
 from .console import print_json, print_result, print_table, say
 from .folders import check_free_file, find_folder
@@ -39,13 +40,13 @@ def _convert(command: CheckpointConvertCommand) -> None:
         save_snapshot(target, snapshot)
     files = sorted(target.iterdir()) if command.to else [target]
     figures = {
-        "target": str(target),
+        "target": shown_path(target),
         "format": command.to or array_format(target).lstrip("."),
         "parameters": sum(np.size(weight) for weight in snapshot.weights.values()),
         "bytes": sum(file.stat().st_size for file in files),
     }
     if command.json:
-        print_json(figures | {"source": str(source)})
+        print_json(figures | {"source": shown_path(source)})
     else:
         print_result(" ".join(f"{key}={value}" for key, value in figures.items()))
         if command.to and not (target / "tokenizer.json").exists():
@@ -60,7 +61,8 @@ def _diff(command: CheckpointDiffCommand) -> None:
     found = compare(read_model(first)[1], read_model(second)[1])
     n_equal = sum(weight.n_equal == weight.size for weight in found.weights)
     if command.json:
-        print_json({"first": str(first), "second": str(second), "identical": found.identical} | _plain(found))
+        compared = {"first": shown_path(first), "second": shown_path(second), "identical": found.identical}
+        print_json(compared | _plain(found))
     elif found.identical:
         n = sum(weight.size for weight in found.weights)
         print_result(f"identical: every setting, and {n_equal} weights with {n:,} numbers, bit for bit")

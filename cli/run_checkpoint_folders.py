@@ -10,6 +10,7 @@ from ..checkpoints.directory import list_checkpoints, prune, superfluous
 from ..checkpoints.inspection import examine
 from ..errors import CheckpointError
 from ..inference.model_files import find_model_file
+from ..plain import shown_path
 from ..training.record import read_metrics
 from .commands import CheckpointPruneCommand, CheckpointVerifyCommand
 from .console import print_json, print_table, say
@@ -30,7 +31,7 @@ def _verify(command: CheckpointVerifyCommand) -> None:
     damaged = [finding for finding in findings if finding.damage]
     rows = [
         {
-            "path": str(finding.path),
+            "path": shown_path(finding.path),
             "kind": finding.kind,
             "state": "damaged" if finding.damage else "whole",
             "damage": finding.damage,
@@ -58,7 +59,8 @@ def _prune(command: CheckpointPruneCommand) -> None:
     rows = []
     for step, folder in before.items():
         word = words[folder in removed]
-        rows.append({"step": step, "what": "best" if word == "kept" and step == best else word, "path": str(folder)})
+        what = "best" if word == "kept" and step == best else word
+        rows.append({"step": step, "what": what, "path": shown_path(folder)})
     if command.json:
         print_json(rows)
     else:

@@ -14,6 +14,7 @@ from ..data.rows import Counts, RowOptions, Rows
 from ..data.sources import find_source_problems, read_source
 from ..data.writing import render_rows
 from ..errors import DataError, GuardError, UsageError
+from ..plain import shown_path
 from .commands_text import DataConvertCommand, DataStatsCommand, DataValidateCommand
 from .console import print_json, print_result, print_table, say
 from .folders import check_free_file
@@ -43,7 +44,7 @@ def _convert(command: DataConvertCommand) -> None:
     rows, format = read_source(command.source, command.options), format_of(target)
     write_text(target, "".join(render_rows(rows, format, command.chat_form, delimiter=delimiter_of(str(target)))))
     say(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
-    print_result(f"rows={len(rows)} format={format} out={target}")
+    print_result(f"rows={len(rows)} format={format} out={shown_path(target)}")
 
 
 def _validate(command: DataValidateCommand) -> None:

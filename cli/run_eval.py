@@ -11,6 +11,7 @@ from ..experiments.evaluation import Report, evaluate_model
 from ..experiments.evaluation_report import LOSS_NAMES, bleu_text, caveats, share_text, to_dict, write_evaluation
 from ..experiments.quiz import by_group
 from ..inference.language_model import load
+from ..plain import shown_path
 from ..training.config import DataConfig
 from ..training.record import read_run
 from .commands import EvalCommand
@@ -44,7 +45,7 @@ def _data(command: EvalCommand, path: Path) -> tuple[DataConfig, bool]:
     """The corpus named, or the run's own, and whether it is that. Raises ConfigError where there is neither."""
     if (path / "config.json").is_file():
         own = read_run(path).config.data
-        if command.data in ("", own.source):
+        if shown_path(command.data) in ("", own.source):
             return own, True
         return replace(own, source=command.data, layout="auto", text_field="", style="classic"), False
     if not command.data:

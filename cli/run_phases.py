@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
+from pathlib import Path
 
 from ..checkpoints.files import writing
 from ..errors import DivergedError
@@ -11,6 +13,7 @@ from ..experiments.phases import PhasedRecipe, PhaseEvent, PhaseStarted, folder_
 from ..experiments.phases_report import write_phases_report
 from ..experiments.quiz import by_group
 from ..experiments.report import write_run_report
+from ..plain import shown_path
 from .commands import RUNS, PhasesCommand
 from .console import StopSignals, print_json, print_table, say
 from .display import TrainingDisplay
@@ -32,7 +35,7 @@ def execute(command: PhasesCommand) -> None:
     if records[-1].status == "diverged":
         raise DivergedError(records[-1].reason)
     if records[-1].status != "ok":
-        say(f"stopped: `nanochat train --recipe {command.path} --out {out}` goes on")
+        say(f"stopped: `nanochat train --recipe {shown_path(command.path)} --out {shown_path(out)}` goes on")
         raise SystemExit(stop.exit_code)
     say("evaluating ...")
     report = write_phases_report(out, recipe, _command_line(command))
@@ -48,12 +51,12 @@ def execute(command: PhasesCommand) -> None:
     say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {_last(out, recipe)}`")
 
 
-def _last(out: object, recipe: PhasedRecipe) -> str:
-    return f"{out}/{len(recipe.phases)}-{recipe.phases[-1].name}"
+def _last(out: Path, recipe: PhasedRecipe) -> str:
+    return f"{shown_path(out)}/{len(recipe.phases)}-{recipe.phases[-1].name}"
 
 
 def _command_line(command: PhasesCommand) -> str:
-    return f"nanochat train --recipe {command.path}"
+    return shlex.join(["nanochat", "train", "--recipe", shown_path(command.path)])
 
 
 class _PhasesDisplay:

@@ -6,6 +6,7 @@ from ..errors import CheckpointError
 from ..experiments.report import write_run_report
 from ..experiments.study import CellDamaged, read_study, write_tables
 from ..experiments.study_report import write_study_report
+from ..plain import shown_path
 from .commands import ReportCommand
 from .console import print_result, say
 from .folders import find_results
@@ -16,9 +17,9 @@ def execute(command: ReportCommand) -> None:
     folder = find_results(command.folder)
     if (folder / "cells").is_dir():
         write_tables(read_study(folder, _tell), folder)
-        print_result(str(write_study_report(folder)))
+        print_result(shown_path(write_study_report(folder)))
     elif (folder / "config.json").is_file():
-        print_result(str(write_run_report(folder)))
+        print_result(shown_path(write_run_report(folder)))
     else:
         raise CheckpointError(f"{folder} holds neither a run nor an ablation: give a folder under results/")
 

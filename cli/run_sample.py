@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.markup import escape
 
 from ..data.chat import ChatTemplate
 from ..inference.alternatives import Candidate, Choice
 from ..inference.chat import knows_turns
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
+from ..plain import shown_path
 from ..tokenizers import unknown as policies
 from ..tokenizers.char import Unknown
 from ..training.prepare import read_data
 from ..training.record import read_run
 from .commands import SampleCommand
-from .console import print_json, print_table, say
+from .console import print_json, print_table, say, write_result
 from .folders import find_folder
 
 _LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
@@ -61,9 +61,9 @@ def _write(texts: Iterable[Iterable[str]], command: SampleCommand) -> None:
     to_lines = command.n_samples > 1 and not sys.stdout.isatty()
     for pieces in texts:
         for piece in on_one_line(pieces) if to_lines else pieces:
-            sys.stdout.write(piece)
+            write_result(piece)
             sys.stdout.flush()
-        sys.stdout.write("\n")
+        write_result("\n")
 
 
 def with_policy(model: LanguageModel, unknown: Unknown | None) -> LanguageModel:
@@ -77,12 +77,12 @@ def _remark_on(path: Path, model: LanguageModel, prompt: str) -> None:
         say(f"the prompt: {remark}")
     template = ChatTemplate()
     if knows_turns(model, template) and not any(mark in prompt for mark in template.special_tokens):
-        say(f"this model answers questions in `nanochat chat --run {path}`: here it goes on from a text")
+        say(f"this model answers questions in `nanochat chat --run {shown_path(path)}`: here it goes on from a text")
 
 
 def _print(path: Path, model: LanguageModel, command: SampleCommand, found: dict[str, Any]) -> None:
     """What was found, as JSON."""
-    print_json({"run": str(path), **found, "n_unknown": policies.n_unknown(model.tokenizer, command.prompt)})
+    print_json({"run": shown_path(path), **found, "n_unknown": policies.n_unknown(model.tokenizer, command.prompt)})
 
 
 def _draw(model: LanguageModel, command: SampleCommand) -> Iterator[Iterator[str]]:
@@ -135,8 +135,8 @@ def _row(choice: Choice) -> dict[str, Any]:
 
 
 def _spell(one: Candidate) -> str:
-    """In quotation marks, so that a space is seen, and with no power over the table."""
-    return escape(json.dumps(one.text, ensure_ascii=False))
+    """In quotation marks, so that a space is seen."""
+    return json.dumps(one.text, ensure_ascii=False)
 
 
 def _limits(command: SampleCommand) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from ..data.description import texts_of
 from ..data.rows import RowOptions
 from ..data.sources import read_source
+from ..plain import shown_path
 from ..tokenizers import BPETokenizer, Tokenizer
 from ..tokenizers.measuring import Measurement, measure
 from ..tokenizers.showing import Piece, cut, longest_tokens, show_token, special_names
@@ -57,7 +58,7 @@ def _compare(command: TokenizerCompareCommand) -> None:
     tokenizers = {name: find_tokenizer(name) for name in command.tokenizers}
     texts = _texts(command.source, command.options)
     rows = [
-        {"tokenizer": name, "kind": tokenizer.to_dict()["kind"], "V": tokenizer.vocab_size}
+        {"tokenizer": shown_path(name), "kind": tokenizer.to_dict()["kind"], "V": tokenizer.vocab_size}
         | _figures(measure(tokenizer, texts))
         for name, tokenizer in tokenizers.items()
     ]

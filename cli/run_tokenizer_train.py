@@ -6,6 +6,7 @@ from ..checkpoints.files import make_directory
 from ..data.description import texts_of
 from ..data.sources import read_source
 from ..data.vocabulary import BPE_VOCAB_SIZE
+from ..plain import shown_path
 from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, save_tokenizer
 from ..tokenizers.measuring import measure
 from .commands_text import TokenizerTrainCommand
@@ -34,7 +35,7 @@ def execute(command: TokenizerTrainCommand) -> None:
         "tokens": measured.n_tokens,
         "bytes_per_token": round(measured.bytes_per_token, 4),
         "unknown": measured.n_unknown,
-        "out": str(command.out),
+        "out": shown_path(command.out),
     }
     if command.json:
         print_json(result)

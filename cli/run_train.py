@@ -20,6 +20,7 @@ from ..inference.language_model import load
 from ..inference.model_files import find_model_file
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
+from ..plain import path_of, shown_path
 from ..training.config import RunConfig
 from ..training.forecast import forecast
 from ..training.memory import available_bytes, predict_peak_bytes
@@ -70,14 +71,15 @@ def execute(command: TrainCommand) -> None:
         )
     write_run_report(out, samples=_samples(out, config.seed) if record.status == "ok" else ())
     _show(record, out, as_json=command.json)
-    draw = f", or draw with `nanochat sample --run {out}`" if any((out / "checkpoints").glob("step-*")) else ""
+    has_model = any((out / "checkpoints").glob("step-*"))
+    draw = f", or draw with `nanochat sample --run {shown_path(out)}`" if has_model else ""
     say(f"written to {out}: read {out / 'report.md'}{draw}")
     if record.status == "ok" and record.reason:
         say(record.reason)
         if draw:
             say(f"its best weights, for --run and --from: {find_model_file(out, which='best').parent}")
     if record.status in ("interrupted", "stopped"):
-        say(f"go on with `{shlex.join(['nanochat', 'train', '--resume', str(out)])}`")
+        say(f"go on with `{shlex.join(['nanochat', 'train', '--resume', shown_path(out)])}`")
     if record.status == "diverged":
         raise DivergedError(record.reason)
     if record.status == "interrupted":
@@ -88,7 +90,7 @@ def _find_plan(command: TrainCommand) -> ResumePlan | None:
     """What --resume means; None where a run is to be started."""
     if not command.resume:
         return None
-    path = find_unfinished(command.out) if command.resume == "auto" else Path(command.resume)
+    path = find_unfinished(command.out) if command.resume == "auto" else path_of(command.resume)
     if path is None:
         say("there is nothing to go on with: starting a run")
         return None
@@ -155,7 +157,7 @@ def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
         "tokens_per_sec": round(record.tokens_per_sec, 2),
         "vocab_size": record.vocab_size,
         "train_tokens": record.train_tokens,
-        "run": str(out),
+        "run": shown_path(out),
     }
     return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
 
@@ -190,7 +192,7 @@ def _dry_run(config: RunConfig, plan: ResumePlan | None, *, as_json: bool) -> No
         "predicted_s": round(expected.seconds * (1 - done / max(1, steps)), 1),
         "train_tokens": n_tokens,
         "val_tokens": workshop.dataset.n_val_tokens,
-    } | ({"resume": str(plan.checkpoint), "out": str(plan.out)} if plan else {})
+    } | ({"resume": shown_path(plan.checkpoint), "out": shown_path(plan.out)} if plan else {})
     basis = f"{expected.calibration_steps} real steps" if expected.calibration_steps else "one row of a batch"
     say(f"predicted_s is extrapolated from {basis}, measured in {expected.calibration_s:.1f} s; nothing was written")
     settings = asdict(resolved)

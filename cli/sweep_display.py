@@ -14,6 +14,7 @@ from ..experiments.ablate import AblationConfig, AblationEvent, CellDamaged, Cel
 from ..experiments.cells import CellResult
 from ..experiments.statistics import mean
 from ..experiments.summary import spell
+from ..plain import terminal
 from ..training.trainer import StepMetrics
 from .console import Remarks
 
@@ -67,7 +68,7 @@ class SweepDisplay:
         for name in [name for name in self.results if name in names]:
             losses = [result.record.val_loss for result in self.results[name] if result.is_ok]
             table.add_row(
-                Text(name),
+                Text(terminal(name)),
                 f"{len(self.results[name])}/{self.config.seeds}",
                 str(at_work.count(name) or ""),
                 spell(mean(losses)) if losses else "",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 
 from ..errors import CheckpointError, ConfigError, TokenizerError
 from ..inference.language_model import load
+from ..plain import path_of
 from ..tokenizers import Tokenizer, load_tokenizer
 from .folders import find_folder
 
@@ -15,7 +15,7 @@ _MODELS = (".safetensors", ".json.gz")
 
 def find_tokenizer(name: str) -> Tokenizer:
     """Raises TokenizerError if there is none, CheckpointError for a damaged model or for `latest` without a run."""
-    path = find_folder(name) if name == "latest" else Path(name)
+    path = find_folder(name) if name == "latest" else path_of(name)
     if path.name.endswith(_MODELS):
         return load(path).tokenizer
     try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Literal
 
 from ..errors import ConfigError, DataError, NanochatWarning
+from ..plain import path_of
 from .builtin import BUILTINS, read_builtin
 from .chat import Conversation, contents, from_text
 from .formats import format_of, read_rows
@@ -160,5 +161,5 @@ def _checked(corpus: Corpus, spec: str) -> Corpus:
 
 def hint_at_builtin(spec: str) -> None:
     """Raises DataError for the bare name of a built-in corpus where no file is called that."""
-    if spec in BUILTINS and not Path(spec).exists():
+    if spec in BUILTINS and not path_of(spec).exists():
         raise DataError(f"there is no file {spec}: did you mean {BUILTIN_PREFIX}{spec}?")

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import __version__
 from ..errors import ConfigError, DataError, NanochatWarning, TokenizerError
+from ..plain import path_of
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import id_dtype
 from .batches import Kind
@@ -132,7 +133,7 @@ def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Pa
         if cache:
             spelling = digest(json.dumps(tokenizer.to_dict(), sort_keys=True).encode())
             key = {"text": side.sha256(), "layout": side.layout, "loss_on": loss_on if side.layout == "chat" else ""}
-            stream = cached_stream(Path(cache), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
+            stream = cached_stream(path_of(str(cache)), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
         else:
             stream = _encode(cast("Documents", side.documents), side.layout, tokenizer, loss_on)
     except TokenizerError as failure:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Iterator
-from pathlib import Path
 
 import regex
 
 from ..errors import DataError
+from ..plain import path_of
 from . import reading
 from .formats import format_of
 
@@ -29,7 +29,7 @@ _LAST_SEAM = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S\n)(?=[\p{L}\p{N}
 def is_large(spec: str, than: int | None = None) -> bool:
     """Whether `spec` is a plain text file of more than so many bytes; None: of more than are read into memory."""
     try:
-        info = Path(spec).stat()
+        info = path_of(spec).stat()
     except (OSError, ValueError):
         return False
     return (
@@ -65,7 +65,7 @@ def _chunks(spec: str, size: int) -> Iterator[str]:
     reading.check_kind(spec)
     place = 0
     try:
-        with Path(spec).open(encoding="utf-8-sig", newline=None) as file:
+        with path_of(spec).open(encoding="utf-8-sig", newline=None) as file:
             while chunk := file.read(size):
                 if "\0" in chunk:
                     at = place + chunk.index("\0")

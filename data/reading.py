@@ -10,9 +10,9 @@ from __future__ import annotations
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from ..errors import DataError
+from ..plain import path_of
 from .foreign import N_FIRST, foreign
 
 LIMIT_BYTES = 1 << 30
@@ -23,7 +23,7 @@ def read_lines(spec: str) -> Iterator[tuple[int, str]]:
     """(number from 1, text without its end) of each line of the file at `spec`. Raises DataError."""
     check_file(spec)
     number = offset = 0
-    with _told(spec), Path(spec).open("rb") as file:
+    with _told(spec), path_of(spec).open("rb") as file:
         for raw in file:
             text = _decode(raw, spec, offset, number)
             for line in _split(text):
@@ -36,17 +36,17 @@ def read_text(spec: str) -> str:
     """The text of the file at `spec`, every line end a `\\n`. Raises DataError."""
     check_file(spec)
     with _told(spec):
-        raw = Path(spec).read_bytes()
+        raw = path_of(spec).read_bytes()
     text = _decode(raw, spec, 0, 0)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
 def check_file(spec: str) -> None:
     """Raises DataError unless `spec` is a regular file of at most LIMIT_BYTES with something in it."""
-    if "\0" in spec:
+    if "\0" in str(path_of(spec)):
         raise DataError(f"{spec!r} holds a NUL, which no path may: name a data file")
     with _told(spec):
-        info = Path(spec).stat()
+        info = path_of(spec).stat()
     if stat.S_ISDIR(info.st_mode):
         raise DataError(f"{spec!r} is a folder: name a file inside it")
     if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
@@ -63,7 +63,7 @@ def check_file(spec: str) -> None:
 
 def check_kind(spec: str) -> None:
     """Raises DataError, naming what it is, for a file that by its ending or its first bytes holds no UTF-8 text."""
-    with _told(spec), Path(spec).open("rb") as file:
+    with _told(spec), path_of(spec).open("rb") as file:
         first = file.read(N_FIRST)
     if found := foreign(spec, first):
         raise DataError(f"{spec} is {found}")

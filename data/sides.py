@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from ..errors import ConfigError, DataError
+from ..plain import path_of
 from . import large
 from .corpus import Corpus, Documents, Layout, LayoutChoice, choose_layout, guess_layout, load_corpus, texts_of
 from .large import is_large, read_pieces
@@ -83,7 +84,7 @@ def read_large(spec: str, reading: Reading, cache: str | Path) -> Sides:
 
     Raises DataError if it is no text, or there is no cache for its tokens; ConfigError for other layouts and styles.
     """
-    n_bytes = Path(spec).stat().st_size
+    n_bytes = path_of(spec).stat().st_size
     if not cache:
         raise DataError(
             f"{spec} has {n_bytes:,} bytes, more than are read into memory: "

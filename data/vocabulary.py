@@ -6,12 +6,12 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from itertools import chain
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from ..errors import ConfigError, NanochatWarning, TokenizerError
+from ..plain import path_of
 from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, load_tokenizer
 from ..tokenizers.char import Unknown
 from ..tokenizers.unknown import with_policy
@@ -122,9 +122,9 @@ def _policy(choice: TokenizerChoice, usual: Unknown) -> Unknown:
 
 def _load(choice: TokenizerChoice) -> Tokenizer:
     path = choice.tokenizer
-    if not Path(path).suffix and not Path(path).exists():
+    if not path_of(path).suffix and not path_of(path).exists():
         raise TokenizerError(f"tokenizer={path!r} is neither {', '.join(KINDS)} nor a file: check its spelling")
-    tokenizer = load_tokenizer(path)
+    tokenizer = load_tokenizer(path_of(path))
     if choice.unknown != "auto":
         tokenizer = with_policy(tokenizer, choice.unknown)
     return tokenizer if isinstance(tokenizer, CharTokenizer) else TEMPLATE.added_to(tokenizer)

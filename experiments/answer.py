@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
+from ..plain import code_span
 from .comparisons import Comparison, compare
 from .effects import effects
 from .study import Study
@@ -43,17 +44,19 @@ def answer(study: Study) -> str:
     if not ranking:
         return "None: no variant that was run ended well with every seed."
     best, base = ranking[0], study.config.baseline
+    baseline = code_span(base)
     if found and all(one.word == "identical" and not one.left_out for one in found):
-        return f"Nothing changes: every variant ends, seed by seed, where the baseline `{base}` does, {_at(best)}."
+        return f"Nothing changes: every variant ends, seed by seed, where the baseline {baseline} does, {_at(best)}."
     is_base, among = best.name == base, _among(study, ranking)
-    who = f"No variant{among} ends lower than the baseline `{base}`" if is_base else f"`{best.name}` ends lowest{among}"
+    lowest = f"{code_span(best.name)} ends lowest{among}"
+    who = f"No variant{among} ends lower than the baseline {baseline}" if is_base else lowest
     text = f"{who}, {_at(best)}"
     compared = [one for one in found if one.word != "not comparable"]
     if len(compared) > 1 and all(one.word == "too few seeds" for one in compared):
         needed = max(one.seeds_needed for one in compared)
         text += f"; **too few seeds** to say more: the exact test needs {needed} for {len(compared)} comparisons."
         return f"{text}{_not_compared(found)}"
-    text += "." if is_base else f"; against the baseline `{base}`: {difference_text(_by_name(found)[best.name])}."
+    text += "." if is_base else f"; against the baseline {baseline}: {difference_text(_by_name(found)[best.name])}."
     others = [one for one in compared if one.variant != best.name]
     text += _listed("Against the baseline," if is_base else "The others:", others)
     if len(others) > _NAMED:
@@ -155,14 +158,15 @@ def _listed(words: str, comparisons: Sequence[Comparison]) -> str:
     """All of them, if they are few enough to be read in a sentence."""
     if not 0 < len(comparisons) <= _NAMED:
         return ""
-    return f" {words} {'; '.join(f'`{one.variant}` {difference_text(one)}' for one in comparisons)}."
+    return f" {words} {'; '.join(f'{code_span(one.variant)} {difference_text(one)}' for one in comparisons)}."
 
 
 def _not_compared(found: Sequence[Comparison]) -> str:
     missed = [one for one in found if one.word == "not comparable"]
     if len(missed) > _NAMED:
         return f" {len(missed)} could not be compared."
-    return f" Not compared: {'; '.join(f'`{one.variant}` ({one.reason})' for one in missed)}." if missed else ""
+    named = "; ".join(f"{code_span(one.variant)} ({one.reason})" for one in missed)
+    return f" Not compared: {named}." if missed else ""
 
 
 def _ranking(study: Study) -> list[VariantSummary]:

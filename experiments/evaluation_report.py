@@ -8,6 +8,7 @@ from typing import Any
 
 from ..checkpoints.files import write_json, write_text
 from ..inference.matching import Share
+from ..plain import code_span, markdown, shown_path
 from ..training.evaluate import Evaluation
 from .evaluation import Reply, Report
 from .quiz import Answered, by_group, by_relation
@@ -16,6 +17,7 @@ from .summary import spell
 
 _EXAMPLES = 6
 """Of right answers, and as many of wrong ones."""
+_SILENCE = "(nothing)"
 _LEGEND = (
     "Exact match: the answer and nothing else, but for case, an article, and punctuation at its end. A held-out "
     "phrasing stands nowhere in training; a held-out fact was told there, but never asked for. Each question was asked "
@@ -27,7 +29,7 @@ LOSS_NAMES = {"val": "validation loss", "train": "training loss", "all": "loss, 
 def write_evaluation(report: Report, folder: Path, name: str, baselines: Mapping[str, Sequence[Answered]]) -> None:
     """evaluation.json and evaluation.md of the model `name`; `baselines` had the same questions. Raises WriteError."""
     write_json(folder / "evaluation.json", to_dict(report, baselines))
-    parts = [f"# Evaluation of `{name}`", *to_markdown(report, baselines)]
+    parts = [f"# Evaluation of {code_span(shown_path(name))}", *to_markdown(report, baselines)]
     if found := caveats(report):
         parts += ["## Caveats", bullets(found)]
     write_text(folder / "evaluation.md", document(parts))
@@ -105,7 +107,7 @@ def _text(report: Report, text: Evaluation) -> list[str]:
         "Every token once. Bits per byte are over the bytes of the text as it is written, and leave out tokens that "
         "stand for no text, so tokenizers can be compared."
     )
-    return [f"## Text: `{report.source}`", table(("", "value"), rows, right={1}), note]
+    return [f"## Text: {code_span(report.source)}", table(("", "value"), rows, right={1}), note]
 
 
 def _questions(answered: Sequence[Answered], baselines: Mapping[str, Sequence[Answered]]) -> list[str]:
@@ -120,7 +122,7 @@ def _questions(answered: Sequence[Answered], baselines: Mapping[str, Sequence[An
     relations = by_relation(answered)
     names = list(dict.fromkeys(name for found in relations.values() for name in found))
     by_name = [
-        (relation, *(share_text(found[name], short=True) if name in found else "" for name in names))
+        (markdown(relation), *(share_text(found[name], short=True) if name in found else "" for name in names))
         for relation, found in sorted(relations.items())
     ]
     right, wrong = ([one for one in answered if one.is_right is wanted] for wanted in (True, False))
@@ -146,7 +148,7 @@ def _replies(report: Report) -> list[str]:
     ]
     wrong = [reply for reply in report.replies if not reply.is_right]
     return [
-        f"## Replies to {len(report.replies):,} conversations of `{report.source}`",
+        f"## Replies to {len(report.replies):,} conversations of {code_span(report.source)}",
         table(("", "value"), rows, right={1}),
         *(["Not as the file has it:", _reply_examples(wrong)] if wrong else []),
     ]
@@ -162,13 +164,13 @@ def _examples(answered: Sequence[Answered]) -> str:
     if not answered:
         return "None."
     chosen = _spread(answered)
-    rows = [(one.question.text, str(one.turn), one.said or "(nothing)", one.question.answer) for one in chosen]
-    return table(("question", "turn", "said", "expected"), rows, right={1})
+    rows = [(one.question.text, str(one.turn), one.said or _SILENCE, one.question.answer) for one in chosen]
+    return table(("question", "turn", "said", "expected"), [tuple(map(markdown, row)) for row in rows], right={1})
 
 
 def _reply_examples(replies: Sequence[Reply]) -> str:
-    rows = [(one.conversation[-1].content, one.said or "(nothing)", one.expected) for one in _spread(replies)]
-    return table(("asked", "said", "expected"), [tuple(" ".join(cell.split()) for cell in row) for row in rows])
+    rows = [(one.conversation[-1].content, one.said or _SILENCE, one.expected) for one in _spread(replies)]
+    return table(("asked", "said", "expected"), [tuple(map(markdown, row)) for row in rows])
 
 
 def _spread(items: Sequence[Any]) -> Sequence[Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..checkpoints.files import write_bytes
+from ..plain import figure as inert
+from ..plain import shortened, terminal
 from ..training.record import SavedRun
 from .runs import run_labels
 from .summary import spell
@@ -49,6 +52,7 @@ _WIDTH, _DPI = 6.0, 200
 """Inches: in a column of a paper, 3.3 inches, the letters are still 5 points high. 1,200 pixels."""
 _LABEL_GAP = 0.058  # of the height of the axes, for each line of the labels
 _LABEL_WIDTH = 31  # letters; longer names take two lines
+_LONGEST_LINE = 36  # letters of a label: more would leave no room for the curves
 _MOST_MARKS = 25  # validations of a curve that are marked
 _EXPLODED = 20  # times the smallest loss: beyond that a linear axis shows nothing else
 
@@ -107,7 +111,9 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a PNG, atomically, without date or version inside. Raises WriteError."""
     content = io.BytesIO()
-    with _styled():
+    with _styled(), warnings.catch_warnings():
+        # A letter that the font has not is an empty box, and that is all there is to say.
+        warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support")
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
     write_bytes(path, content.getvalue())
 
@@ -237,21 +243,26 @@ def fit(axes: Axes, losses: Sequence[float]) -> None:
 
 def title(figure: Figure, text: str) -> None:
     """Over the whole figure, from its left edge, in as many lines as it takes."""
-    figure.suptitle(_balanced(text, 60), x=0.016, ha="left", fontsize=11, fontweight="bold")
+    figure.suptitle(_balanced(inert(text), 60), x=0.016, ha="left", fontsize=11, fontweight="bold")
 
 
 def note(figure: Figure, text: str) -> None:
     """How to read the marks, in small print at the foot."""
-    figure.supxlabel(_balanced(text, 104), x=0.016, ha="left", fontsize=7.5, color=FAINT)
+    figure.supxlabel(_balanced(inert(text), 104), x=0.016, ha="left", fontsize=7.5, color=FAINT)
 
 
 def folded(name: str) -> str:
-    """The name of a variant in two lines if it is long, broken before the setting nearest to its middle."""
+    """The name of a variant or a run, in two lines if it is long, broken before the setting nearest to its middle.
+
+    In more lines if these are too long, too, without its middle where they would be more than four or five.
+    """
+    name = shortened(terminal(name, keep=""), 4 * _LONGEST_LINE)
     ends = [match.end() for match in re.finditer("=[^_=]+_| ", name)] or [m.end() for m in re.finditer("_", name)]
-    if len(name) <= _LABEL_WIDTH or not ends:
-        return name
-    middle = min(ends, key=lambda end: abs(end - len(name) / 2))
-    return f"{name[:middle].rstrip()}\n{name[middle:]}"
+    lines = [name]
+    if len(name) > _LABEL_WIDTH and ends:
+        middle = min(ends, key=lambda end: abs(end - len(name) / 2))
+        lines = [name[:middle].rstrip(), name[middle:]]
+    return "\n".join(inert(part) for line in lines for part in wrap(line, _LONGEST_LINE, break_on_hyphens=False))
 
 
 def explodes(losses: Sequence[float]) -> bool:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from ..plain import figure as inert
+from ..plain import shortened
 from .answer import headline, interval_of, signed
 from .comparisons import Comparison, compare
 from .figures import COLORS, FAINT, INK, canvas, note, title
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 _WORD_COLORS = {"better": COLORS[2], "worse": COLORS[1], "no difference seen": COLORS[0]}
 _MOST_ROWS = 40
+_LONGEST_NAME = 70
 _MOST_STRETCH = 3  # times the width that the dots take: an interval that needs more ends in an arrow
 
 
@@ -34,7 +37,8 @@ def forest(study: Study) -> Figure:
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=6)
-        what = f"validation loss minus that of {study.config.baseline}\nin nats per token: left of 0 is better"
+        baseline = inert(shortened(study.config.baseline, _LONGEST_NAME))
+        what = f"validation loss minus that of {baseline}\nin nats per token: left of 0 is better"
         axes.set_xlabel(what, loc="left", fontsize=9)
         title(figure, headline(study))
         remarks = ["dot: one seed", "square and bar: mean and 95 % t interval of the paired differences"]
@@ -97,7 +101,8 @@ def _draw(axes: Axes, row: int, one: Comparison) -> bool:
     axes.plot([interval.mean], [row], "s", color=shade, markersize=5.5, zorder=4)
     place = axes.get_yaxis_transform()
     box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
-    axes.text(0.0, row - 0.34, one.variant, transform=place, va="center", fontsize=8.5, color=INK, bbox=box)
+    name = inert(shortened(one.variant, _LONGEST_NAME))
+    axes.text(0.0, row - 0.34, name, transform=place, va="center", fontsize=8.5, color=INK, bbox=box)
     numbers = signed(interval.mean) + (f" ({interval_of(one)})" if math.isfinite(interval.half_width) else "")
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     axes.text(1.03, row - 0.12, numbers, transform=place, va="center", fontsize=8.5, color=INK)

@@ -17,6 +17,7 @@ from ..errors import CheckpointError, ConfigError, GuardError
 from ..inference.chat import answers
 from ..inference.language_model import LanguageModel, load
 from ..inference.samplers import Sampling
+from ..plain import path_of, shown_path
 from ..training.config import RunConfig
 from ..training.prepare import prepare
 from ..training.record import RunRecord, read_run
@@ -95,7 +96,7 @@ def read_phases(path: Path) -> PhasedRecipe:
             'write tokenizer = "word" or "bpe" in the data of the first phase'
         )
     return PhasedRecipe(
-        name=path.stem,
+        name=shown_path(path.stem),
         title=head.title,
         phases=phases,
         prompts=tuple(head.prompts),
@@ -141,7 +142,7 @@ def run_phases(
 
 def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
     """`out/2-tuning`: that of a phase, counted from 1."""
-    return out / f"{number}-{recipe.phases[number - 1].name}"
+    return out / path_of(f"{number}-{recipe.phases[number - 1].name}")
 
 
 def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:

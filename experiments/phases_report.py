@@ -10,6 +10,7 @@ from ..checkpoints.files import read_json, write_json, write_text
 from ..data.world import build_world
 from ..inference.counts import counts_language_model
 from ..inference.language_model import load
+from ..plain import code_span, link, markdown, shown_path
 from ..training.record import SavedRun, read_run
 from ..training.schedule import epoch_of
 from .costs import Costs, measure_costs
@@ -54,13 +55,13 @@ def phases_report(
 ) -> str:
     """Markdown, the outcome first."""
     parts = [
-        f"# {recipe.title or recipe.name}",
+        f"# {markdown(recipe.title or recipe.name)}",
         _outcome(report),
         "## Phases",
         table(_PHASE_COLUMNS, [_row(phase.about, run) for phase, run in zip(recipe.phases, runs, strict=True)], {3, 4}),
         *_epochs(runs),
         *[
-            f"![Phase {run.path.name}: training and validation loss over the steps.]({run.path.name}/loss.png)"
+            f"![Phase {_name(run)}: training and validation loss over the steps.]({link(run.path.name)}/loss.png)"
             for run in runs
         ],
         *_samples(recipe, samples),
@@ -82,9 +83,9 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
     record, settings = run.record, run.config.training
     assert record is not None, "a phase that is reported has ended"
     return (
-        f"[{run.path.name}]({run.path.name}/report.md)",
-        f"`{run.config.data.source}`",
-        about,
+        f"[{_name(run)}]({link(run.path.name)}/report.md)",
+        code_span(run.config.data.source),
+        markdown(about),
         count(record.steps) + (f" ({settings.epochs:g} epochs)" if settings.epochs else ""),
         count(record.steps / record.steps_per_sec),
         spell(record.mean_loss_last_n),
@@ -92,9 +93,13 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
     )
 
 
+def _name(run: SavedRun) -> str:
+    return markdown(shown_path(run.path.name))
+
+
 def _epochs(runs: Sequence[SavedRun]) -> list[str]:
     """The training loss of epochs on the way, of phases that are measured in epochs."""
-    rows = [(run.path.name, epoch, loss) for run in runs for epoch, loss in epoch_losses(run).items()]
+    rows = [(_name(run), epoch, loss) for run in runs for epoch, loss in epoch_losses(run).items()]
     shown = sorted({epoch for _, epoch, _ in rows if _is_mark(epoch)})
     if not shown:
         return []
@@ -141,7 +146,7 @@ def _outcome(report: Report) -> str:
     groups = by_group(report.answered)
     understood, known = groups.get(UNDERSTOOD), groups.get(TOLD)
     if understood is None:
-        return f"**Validation loss {spell(report.text.loss)} nats per token** on `{report.source}`."
+        return f"**Validation loss {spell(report.text.loss)} nats per token** on {code_span(report.source)}."
     text = f"**{share_text(understood)} of the taught facts are answered when asked in words that no training held.**"
     later = [share_text(groups[name], short=True) for name, *_, turn in GROUPS if turn > 1]
     text += f" As the second, third and fourth question of a conversation: {', '.join(later)}."
@@ -155,15 +160,19 @@ def _samples(recipe: PhasedRecipe, samples: Mapping[str, Sequence[str]]) -> list
         return []
     names = [name for name in ("untrained", *(phase.name for phase in recipe.phases)) if name in samples]
     rows = [
-        (prompt, *(" ".join(samples[name][i].split()) or "(nothing)" for name in names))
+        (markdown(prompt), *(markdown(samples[name][i]) or "(nothing)" for name in names))
         for i, prompt in enumerate(recipe.prompts)
     ]
-    header = ("asked", *("before" if name == "untrained" else f"after {name}" for name in names))
+    header = ("asked", *("before" if name == "untrained" else f"after {markdown(name)}" for name in names))
     return ["## Before and after", table(header, rows)]
 
 
 def _caveats(report: Report, recipe: PhasedRecipe) -> list[str]:
-    lines = ["One run with one seed: another seed gives other figures.", *recipe.caveats, *caveats(report)]
+    lines = [
+        "One run with one seed: another seed gives other figures.",
+        *map(markdown, recipe.caveats),
+        *caveats(report),
+    ]
     if report.answered:
         lines.append("The world is small and told in few templates: this says nothing of free prose.")
     return lines

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.files import write_text
+from ..plain import code_span, markdown, shown_path, terminal
 from ..training.config import RunConfig
 from ..training.record import SavedRun, read_run
 from .figures import loss_curve, run_headline, save_figure
@@ -35,7 +36,7 @@ def run_report(run: SavedRun, samples: Sequence[str] = ()) -> str:
     """What was trained, what came of it, and how to do it again."""
     row = last_known(run)
     parts = [
-        f"# Run `{run.path.name}`",
+        f"# Run {code_span(shown_path(run.path.name))}",
         f"**{run_headline(run)}.** {_what_was_trained(run.config, row)}",
         _ending(row),
         "## Result",
@@ -93,7 +94,8 @@ def span(words: Sequence[str]) -> str:
 def _what_was_trained(config: RunConfig, row: Mapping[str, Any]) -> str:
     size = f" with {row['parameter_count']:,} parameters" if row.get("parameter_count") else ""
     text = (
-        f"A {config.model_kind} model{size} in {config.mode} mode, preset `{config.preset}`, on `{config.data.source}`"
+        f"A {config.model_kind} model{size} in {config.mode} mode, preset {code_span(config.preset)}, "
+        f"on {code_span(config.data.source)}"
     )
     if row.get("train_tokens"):
         text += f" ({row['train_tokens']:,} training tokens, a vocabulary of {row['vocab_size']})"
@@ -105,7 +107,7 @@ def _ending(row: Mapping[str, Any]) -> str:
         return ""
     if row["status"] == "unfinished":
         return f"**Not finished:** the run has no record; its metrics end at step {row['steps']:,}."
-    return f"**{row['status'].capitalize()}:** {row['reason']}."
+    return f"**{row['status'].capitalize()}:** {markdown(row['reason'])}."
 
 
 def _run_figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -127,7 +129,7 @@ def _run_figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 def configuration(config: RunConfig, varied: Mapping[str, Any] | None = None) -> str:
     """All settings, folded; `varied` are left out."""
     left_out = varied or {}
-    settings = [(f"`{name}`", setting(v)) for name, v in flatten(asdict(config)).items() if name not in left_out]
+    settings = [(code_span(name), setting(v)) for name, v in flatten(asdict(config)).items() if name not in left_out]
     note = " (axes and seeds aside)" if varied else ""
     parts = ["## Configuration", "Complete in [config.json](config.json)."]
     parts += [f"<details>\n<summary>All settings{note}</summary>", table(("setting", "value"), settings, right={1})]
@@ -137,7 +139,7 @@ def configuration(config: RunConfig, varied: Mapping[str, Any] | None = None) ->
 def environment(versions: Mapping[str, Any]) -> str:
     """Versions and machine."""
     known = {name: value for name, value in flatten(versions).items() if value is not None}
-    rows = [(name.removeprefix("packages."), setting(value)) for name, value in known.items()]
+    rows = [(markdown(name.removeprefix("packages.")), setting(value)) for name, value in known.items()]
     return "## Environment\n\n" + table(("", "version or value"), rows)
 
 
@@ -149,18 +151,19 @@ def count(number: float) -> str:
 
 
 def setting(value: Any) -> str:
-    """A value as one would write it in JSON, words bare."""
-    return value if isinstance(value, str) else json.dumps(value)
+    """A value as one would write it in JSON, words bare, as Markdown."""
+    return markdown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] | set[int] = frozenset()) -> str:
-    """A Markdown table; the columns in `right` are flushed right."""
+    """A Markdown table of cells that are Markdown; the columns in `right` are flushed right."""
     lines = [header, ["--:" if i in right else ":--" for i in range(len(header))], *rows]
-    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines)
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def fenced(text: str, language: str = "") -> str:
     """A block of code whatever the text holds: the fence is longer than any inside."""
+    text = terminal(text)
     longest = max(map(len, re.findall("`+", text)), default=0)
     fence = "`" * max(3, longest + 1)
     return f"{fence}{language}\n{text}\n{fence}"

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError
+from ..plain import shown_path
 from ..training.record import SavedRun, read_run, to_row
 from .grid import flatten
 
@@ -43,7 +44,7 @@ def run_row(run: SavedRun) -> dict[str, Any]:
     """One line of `nanochat runs list`; None where there is no number (yet)."""
     record = last_known(run)
     return {
-        "run": run.path.name,
+        "run": shown_path(run.path.name),
         "preset": run.config.preset,
         "mode": run.config.mode,
         "data": run.config.data.source,
@@ -82,9 +83,9 @@ def compare_rows(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:
 
 def run_labels(runs: Sequence[SavedRun]) -> list[str]:
     """The name of each run's folder, or its path where two have the same name."""
-    names = [run.path.name for run in runs]
+    names = [shown_path(run.path.name) for run in runs]
     unique = len(set(names)) == len(names)
-    return names if unique else [run.path.as_posix() for run in runs]
+    return names if unique else [shown_path(run.path.as_posix()) for run in runs]
 
 
 def last_known(run: SavedRun) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ..checkpoints.files import read_json, write_json, write_text, writing
 from ..errors import CheckpointError, ConfigError, GuardError, WriteError
+from ..plain import path_of
 from ..training.record import RunRecord, describe_environment, from_row, to_row
 from ..training.resolve import config_from_dict
 from ..validation import read_dataclass
@@ -228,7 +229,7 @@ def _read_environment(folder: Path) -> dict[str, Any]:
 
 def _text_digest(source: str) -> str | None:
     """Of the file that the cells read; None for a text of the package; a missing file is told by the run."""
-    with suppress(OSError, ValueError), Path(source).open("rb") as file:
+    with suppress(OSError, ValueError), path_of(source).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from ..plain import code_span
 from .report import data_caveats, text_seen
 from .statistics import t_quantile
 from .study import Study
@@ -31,7 +32,7 @@ def caveats(study: Study, summaries: Sequence[VariantSummary]) -> list[str]:
     if any(summary.n_bad for summary in summaries):
         found.append("A run that ended badly is left out of means and pairs, which flatters a variant that has some.")
     found += _unequal(sound)
-    lazy = [f"`{summary.name}`" for summary in sound if not summary.has_learned]
+    lazy = [code_span(summary.name) for summary in sound if not summary.has_learned]
     if lazy:
         found.append(f"Ended no better than their first weights: {', '.join(lazy)}.")
     return found + _of_text(study)

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..plain import figure as inert
+from ..plain import shortened
 from .answer import headline, of_the_sound
 from .figures import (
     COLORS,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MOST_LINES = 10
-_LONG_NAME = 33  # letters, of which two stand beside each other
+_LONG_NAME, _LONGEST_NAME = 33, 70  # letters, of which two stand beside each other; that fit
 _MOST_BANDS = 4
 """More would cover each other: then only the best and the baseline have one."""
 
@@ -114,7 +116,8 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
         style: dict[str, Any] = {"color": color(i)}
         low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
         axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
-        axes.plot([value], [loss.mean], mark, markersize=6, linestyle="none", label=summary.name, alpha=0.85, **style)
+        style |= {"markersize": 6, "linestyle": "none", "label": inert(shortened(summary.name, _LONGEST_NAME))}
+        axes.plot([value], [loss.mean], mark, alpha=0.85, **style)
     losses = [summary.val_loss.mean for summary in summaries]
     if explodes(losses):
         axes.set_ylim(log_limits(losses, most=100))

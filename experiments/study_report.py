@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..checkpoints.files import write_text
+from ..plain import code_span, markdown
 from .answer import answer
 from .comparisons import Comparison, compare
 from .effects import effects
@@ -64,12 +65,12 @@ def study_report(study: Study) -> str:
         "## Result",
         result_table(summaries, comparisons),
         _TABLE_NOTE,
-        f"![{curves_text(study)}](curves.png)",
+        f"![{markdown(curves_text(study))}](curves.png)",
         *_differences(study, comparisons),
         "## Cost",
         cost_table(summaries, study),
         _cost_note(summaries, study),
-        f"![{costs_text(study)}](costs.png)",
+        f"![{markdown(costs_text(study))}](costs.png)",
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
@@ -83,12 +84,12 @@ def study_report(study: Study) -> str:
 
 def _question(study: Study) -> str:
     config, base = study.config, study.config.base
-    axes = ", ".join(f"`{path}` ({', '.join(map(setting, values))})" for path, values in config.axes.items())
+    axes = ", ".join(f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items())
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
     unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
-        f"text of `{base.data.source}` best{_after(study)}? Varied{_design(study)}: {axes}; {seeds} each."
+        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: {axes}; {seeds} each."
     )
 
 
@@ -123,7 +124,7 @@ def _troubles(summaries: Sequence[VariantSummary], study: Study) -> str:
             seeds = f"seed{'s' if len(ended) > 1 else ''} {', '.join(str(record.seed) for record in ended)}"
             reason = ended[0].reason or "its validation loss is not a number"
             first = f"; with seed {ended[0].seed}" if len({record.reason for record in ended}) > 1 else ""
-            lines.append(f"**{word.capitalize()}:** `{summary.name}`, {seeds}{first}: {reason}.")
+            lines.append(f"**{word.capitalize()}:** {code_span(summary.name)}, {seeds}{first}: {markdown(reason)}.")
     if study.missing:
         cells = f"{len(study.missing)} of {len(study.missing) + len(study.results)} cells"
         lines.append(f"**Not finished:** {cells} have no result yet; run the command below again to complete them.")
@@ -131,7 +132,7 @@ def _troubles(summaries: Sequence[VariantSummary], study: Study) -> str:
 
 
 def _left_out(study: Study) -> list[str]:
-    lines = [f"`{name}`: {reason}" for name, reason in study.config.skipped.items()]
+    lines = [f"{code_span(name)}: {markdown(reason)}" for name, reason in study.config.skipped.items()]
     return ["## Left out", bullets(lines)] if lines else []
 
 
@@ -142,9 +143,13 @@ def _differences(study: Study, comparisons: Sequence[Comparison]) -> list[str]:
     narrow = (
         f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)" if n > 1 else ""
     )
-    parts = ["## Differences", f"To the baseline `{study.config.baseline}`:", tests_table("variant", comparisons)]
+    parts = [
+        "## Differences",
+        f"To the baseline {code_span(study.config.baseline)}:",
+        tests_table("variant", comparisons),
+    ]
     how = "exact" if n <= MOST_EXACT else "by 100,000 drawn patterns of signs"
-    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{forest_text(study)}](forest.png)"]
+    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{markdown(forest_text(study))}](forest.png)"]
     averages = effects(study)
     if averages:
         parts += ["What each axis does on average over the other axes, against its first value:"]

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 
+from ..plain import code_span
 from .answer import interval_of, interval_text, p_text, range_of, signed
 from .cells import CellResult
 from .comparisons import Comparison
@@ -26,7 +27,7 @@ def result_table(summaries: Sequence[VariantSummary], comparisons: Sequence[Comp
         verdict = one.verdict if one else "baseline" + (f" ({summary.ending})" if summary.ending else "")
         difference, interval = (signed(one.interval.mean), interval_of(one)) if one else ("-", "-")
         bits = spell(summary.mean_of("bits_per_byte"))
-        rows.append((f"`{summary.name}`", loss, difference, interval, verdict, bits, summary.seeds))
+        rows.append((code_span(summary.name), loss, difference, interval, verdict, bits, summary.seeds))
     return table(header, rows, right={1, 2, 3, 5, 6})
 
 
@@ -38,7 +39,7 @@ def tests_table(first: str, comparisons: Sequence[Comparison]) -> str:
     rows = []
     for one in sorted(comparisons, key=lambda one: one.interval.mean if one.differences else math.inf):
         low, high = one.bootstrap
-        row = [f"`{one.variant}`", signed(one.interval.mean), interval_of(one)]
+        row = [code_span(one.variant), signed(one.interval.mean), interval_of(one)]
         row += [range_of((low, high)) if math.isfinite(low) else "-"]
         row += [p_text(p) for p in (one.p_t, one.p_exact, one.p_holm)] + [one.pairs]
         row += [range_of(one.contexts) if one.contexts else "-"] * with_contexts + [one.verdict]
@@ -50,7 +51,7 @@ def cost_table(summaries: Sequence[VariantSummary], study: Study) -> str:
     """Size and time of each variant; steps, tokens and operations as spent, where these differ or are the budget."""
     budget, measured = study.config.budget, [summary for summary in summaries if summary.ok]
     columns: dict[str, Callable[[VariantSummary], str]] = {
-        "variant": lambda one: f"`{one.name}`",
+        "variant": lambda one: code_span(one.name),
         "parameters": lambda one: f"{one.ok[0].record.parameter_count:,}",
         "operations per token": lambda one: f"{one.ok[0].measured.flops_per_token:,}",
     }

@@ -33,7 +33,7 @@ def show_token(tokenizer: Tokenizer, id_: int) -> str:
     """The text of one id; special tokens by name, bytes that are no whole character and what does not print escaped."""
     if isinstance(tokenizer, BPETokenizer):
         names = dict.fromkeys(tokenizer.unused_ids, "<UNUSED>") | {i: t for t, i in tokenizer.special_tokens.items()}
-        return names.get(id_) or _visible(tokenizer.decode_bytes([id_]).decode("utf-8", "backslashreplace"))
+        return _visible(names.get(id_) or tokenizer.decode_bytes([id_]).decode("utf-8", "backslashreplace"))
     if id_ == tokenizer.bos_id:
         return "<BOS>"
     if id_ == _unk_id(tokenizer):

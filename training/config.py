@@ -11,6 +11,7 @@ from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
+from ..plain import shown_path
 
 if TYPE_CHECKING:
     from ..data.vocabulary import TokenizerChoice
@@ -122,7 +123,10 @@ class DataConfig:
     """What the model reads."""
 
     source: str = "builtin:names"
-    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names."""
+    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names.
+
+    A path with a byte that is no text is file:caf%E9.txt: of this, `tokenizer`, `cache` and a run's `start_from`.
+    """
     layout: Literal["auto", "documents", "stream", "chat"] = "auto"
     """One document a line or row, one stream, or conversations; auto decides by the rows, or by the lines' lengths."""
     text_field: str = ""
@@ -149,6 +153,8 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 0 < self.val_fraction < 1:
             raise ConfigError(f"val_fraction={self.val_fraction} is outside 0 to 1: give e.g. 0.1")
+        for name in ("source", "tokenizer", "cache"):  # paths, whose bytes may be no text
+            object.__setattr__(self, name, shown_path(getattr(self, name)))
         _ = self.choice  # checks its fields
 
     @property
@@ -186,6 +192,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ConfigError(f"seed={self.seed} is negative: give 0 or more")
+        object.__setattr__(self, "start_from", shown_path(self.start_from))
         if (self.model_kind == "bigram") != isinstance(self.model, BigramConfig):
             raise ConfigError(
                 f"model_kind={self.model_kind} does not fit preset {self.preset!r}: choose another --preset"

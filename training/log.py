@@ -16,6 +16,7 @@ from typing import Self
 
 from ..checkpoints.files import writing
 from ..errors import ConfigError, WriteError
+from ..plain import terminal
 
 LOGGER = logging.getLogger("nanochat")
 LOGGER.addHandler(logging.NullHandler())
@@ -39,7 +40,7 @@ class RunLog:
     def __enter__(self) -> Self:
         self.previous = LOGGER.level
         self.handler: logging.Handler = _LogFile(self.path, append=self.append) if self.path else logging.NullHandler()
-        self.handler.setFormatter(logging.Formatter("%(asctime)s level=%(levelname)s %(message)s"))
+        self.handler.setFormatter(_OneLine("%(asctime)s level=%(levelname)s %(message)s"))
         LOGGER.addHandler(self.handler)
         LOGGER.setLevel(self.level)
         return self
@@ -55,6 +56,13 @@ class RunLog:
             LOGGER.setLevel(self.previous)
             with suppress(OSError):  # each line was flushed; what is left is the line that could not be written
                 self.handler.close()
+
+
+class _OneLine(logging.Formatter):
+    """A line a record, whatever a name or a message has put into it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return terminal(super().format(record), keep="")
 
 
 class _LogFile(logging.FileHandler):

@@ -20,7 +20,7 @@ from .. import __version__
 from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.drafts import draft_name
 from ..checkpoints.files import make_directory, read_json, write_bytes, write_json, writing
-from ..errors import CheckpointError
+from ..errors import CheckpointError, ConfigError
 from ..validation import read_dataclass
 from .config import RunConfig
 from .evaluate import Evaluation
@@ -87,6 +87,10 @@ class RunRecord:
     """ok, stopped (early, as asked), interrupted (by a signal), or diverged."""
     reason: str = ""
     """Why it is not ok."""
+
+    def __post_init__(self) -> None:
+        if not self.status.isalpha():  # reports put it among their own words
+            raise ConfigError(f"status={self.status!r} is no word that a run ends with: restore its record from a copy")
 
 
 def record_of(

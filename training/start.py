@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ..checkpoints.weights import Snapshot
@@ -10,6 +9,7 @@ from ..errors import ConfigError
 from ..inference.model_files import read_model
 from ..inference.transfer import Transfer, transfer
 from ..models.presets import PRESETS
+from ..plain import path_of
 from ..tokenizers import Tokenizer, tokenizer_from_dict
 from .config import RunConfig
 
@@ -18,9 +18,9 @@ def read_start(config: RunConfig) -> Snapshot | None:
     """The model that the run begins with, if it names one. Raises ConfigError, CheckpointError."""
     if not config.start_from:
         return None
-    if not Path(config.start_from).exists():
+    if not path_of(config.start_from).exists():
         raise ConfigError(f"--from {config.start_from} does not exist: give a run, a checkpoint or a model file")
-    return read_model(Path(config.start_from))[1]
+    return read_model(path_of(config.start_from))[1]
 
 
 def start_tokenizer(config: RunConfig, source: Snapshot | None) -> Tokenizer | None:
@@ -45,9 +45,9 @@ def begin_with(source: Snapshot, model: Any, config: RunConfig, tokenizer: Token
 
 def model_settings(path: str) -> dict[str, Any]:
     """The settings of a run whose model is that at `path`. Raises ConfigError, CheckpointError."""
-    if not Path(path).exists():
+    if not path_of(path).exists():
         raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
-    source = read_model(Path(path))[1]
+    source = read_model(path_of(path))[1]
     preset = source.origin.get("preset")
     named = {"preset": preset} if preset in PRESETS and PRESETS[preset].model_kind == source.model_kind else {}
     return {

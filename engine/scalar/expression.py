@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import math
 import operator
+import unicodedata
 import warnings
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
@@ -59,6 +60,7 @@ def evaluate(expression: str, /, **names: float) -> tuple[Value, dict[str, Value
     """
     text = _Text(expression)
     tree = text.parse()
+    names = _folded(names)
     leaves = {name: Value(_finite(name, number)) for name, number in names.items()}
     result = _Reader(text, leaves).value(tree)
     used = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
@@ -176,6 +178,17 @@ class _Reader:
 
 
 _EXAMPLE = {**{name: f"{name}(a)" for name in _FUNCTIONS}, "max": "max(a, b)"}
+
+
+def _folded(names: Mapping[str, float]) -> dict[str, float]:
+    """The names as Python's parser spells them: U+00B5, the micro sign, is U+03BC, the Greek letter, to it."""
+    folded: dict[str, float] = {}
+    for name, number in names.items():
+        same = unicodedata.normalize("NFKC", name)
+        if same in folded:
+            raise ExpressionError(f"{same}={folded[same]} is given again as {name}={number}: give it one number")
+        folded[same] = number
+    return folded
 
 
 def _finite(what: str, number: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+import unicodedata
 
 import pytest
 from hypothesis import given
@@ -151,3 +152,16 @@ def test_any_text_gives_a_value_or_an_expression_error(text: str) -> None:
         return
     assert isinstance(y, Value)
     assert isinstance(y.data, float)
+
+
+@pytest.mark.parametrize("name", ["\u00b5", "\ufb01", "\u2113", "\uff58", "\U0001d465"])
+def test_a_name_is_found_by_any_spelling_that_the_parser_takes_for_it(name: str) -> None:
+    y, leaves = evaluate(f"2 * {name}", **{name: 3})
+    assert y.data == 6.0
+    assert list(leaves) == [unicodedata.normalize("NFKC", name)]
+
+
+def test_two_spellings_of_one_name_take_one_number() -> None:
+    names = {"\u00b5": 1, "\u03bc": 2}
+    with pytest.raises(ExpressionError, match=r"is given again as .*=2: give it one number"):
+        evaluate("\u00b5", **names)

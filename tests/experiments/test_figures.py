@@ -20,6 +20,7 @@ from nanochat.experiments.comparisons import compare
 from nanochat.experiments.figures import compare_curves, folded, loss_curve, save_figure, spread
 from nanochat.experiments.forest import forest, forest_text
 from nanochat.experiments.study_figures import costs, costs_text, curves_text, study_curves
+from nanochat.plain import shown_path
 from nanochat.training.record import read_run
 from nanochat.training.run import run_training
 
@@ -213,3 +214,16 @@ def test_labels_that_do_not_touch_stay_where_they_are():
 def test_matplotlib_is_loaded_when_a_figure_is_drawn_and_not_before():
     code = "import sys, nanochat.experiments.report; sys.exit('matplotlib' in sys.modules)"
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["a$x^{$b", "$lr$", "p$\\frac{$", "日本", "שלום", "W" * 250, "x \x1b]0;y\x07 \u202e", "a\udcff"]
+)
+def test_any_name_is_drawn_as_it_is_written_and_leaves_room_for_the_curves(run, tmp_path, name):
+    figure = compare_curves([replace(run, path=tmp_path / name), run])
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    drawn = [text._preprocess_math(text.get_text()) for text in texts]
+    assert not [text for text, is_mathematics in drawn if is_mathematics and "mathdefault" not in text]
+    assert any(shown_path(name)[:20] in text for text, _ in drawn)
+    save_figure(figure, tmp_path / "figure.png")  # a warning is an error here
+    assert figure.axes[0].get_position().width > 0.05

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import shutil
 
 import pytest
 from hypothesis import given
@@ -19,7 +20,8 @@ VALUES = {
     "bool": st.booleans(),
     "float": st.floats(allow_infinity=False),
 }
-RECORDS = st.builds(RunRecord, **{f.name: VALUES[f.type] for f in dataclasses.fields(RunRecord)})
+FIELDS = {f.name: VALUES[f.type] for f in dataclasses.fields(RunRecord)}
+RECORDS = st.builds(RunRecord, **FIELDS | {"status": st.sampled_from(["ok", "stopped", "interrupted", "diverged"])})
 
 
 @pytest.fixture(scope="module")
@@ -99,3 +101,12 @@ def test_numbers_that_json_cannot_hold_become_null():
     record = RunRecord(**{field.name: example[field.type] for field in dataclasses.fields(RunRecord)})
     row = to_row(dataclasses.replace(record, val_loss=math.inf, final_loss=math.nan))
     assert (row["val_loss"], row["final_loss"], row["initial_loss"]) == (None, None, 1.5)
+
+
+@pytest.mark.parametrize("status", ["<b>", "", "ok ", "a|b", "\x1b[31m"])
+def test_a_status_that_is_no_word_is_refused(run, tmp_path, status):
+    shutil.copytree(run, tmp_path / "run")
+    row = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    (tmp_path / "run" / "record.json").write_text(json.dumps(row | {"status": status}), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="no word that a run ends with"):
+        read_run(tmp_path / "run")
