@@ -13,7 +13,7 @@ from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, C
 from nanochat.experiments.cells import TIMES
 from nanochat.experiments.grid import canonical, variant_name
 from nanochat.experiments.study import cell_path, read_study
-from nanochat.training.guards import resident_bytes
+from nanochat.machine import resident_bytes
 from nanochat.training.trainer import StepMetrics
 
 COLUMNS = (

@@ -16,7 +16,6 @@ from nanochat.training.guards import (
     check_gradient,
     check_loss,
     check_weights,
-    resident_bytes,
     weight_norm,
 )
 
