@@ -82,17 +82,19 @@ def available_bytes(root: Path = Path("/")) -> int | None:
 def one_blas_thread() -> Iterator[None]:
     """Inside, matrix products run in the thread that asks for them, so that their bits do not depend on how many there
     are. The setting is the process's: it is taken back when the last of several threads leaves."""
+    libraries = _blas().lib_controllers
     with _LIMIT.lock:
         if not _LIMIT.n_inside:
-            _LIMIT.taken = _blas().limit(limits=1)
+            _LIMIT.before = [library.num_threads for library in libraries]
         _LIMIT.n_inside += 1
+        _set_blas_threads([1] * len(libraries))  # by every thread: on OpenMP each has a number of its own
     try:
         yield
     finally:
         with _LIMIT.lock:
             _LIMIT.n_inside -= 1
             if not _LIMIT.n_inside:
-                _LIMIT.taken.restore_original_limits()
+                _set_blas_threads(_LIMIT.before)
 
 
 def blas() -> str:
@@ -140,11 +142,11 @@ def describe() -> dict[str, Any]:
 
 
 class _Limit:
-    """How many are inside one_blas_thread, and what the first of them took."""
+    """How many are inside one_blas_thread, and the threads of each library before the first of them."""
 
     def __init__(self) -> None:
         self.lock, self.n_inside = threading.Lock(), 0
-        self.taken: Any = None
+        self.before: list[int] = []
 
 
 _LIMIT = _Limit()  # of the process, as the number of threads itself is
@@ -157,6 +159,15 @@ def _blas() -> Any:
     from threadpoolctl import ThreadpoolController
 
     return ThreadpoolController().select(user_api="blas")
+
+
+def _set_blas_threads(numbers: list[int]) -> None:
+    for library, n in zip(_blas().lib_controllers, numbers, strict=True):
+        if library.num_threads != n:
+            library.set_num_threads(n)
+            if library.num_threads != n and hasattr(library, "clear_controlling_thread"):
+                library.clear_controlling_thread(force=True)  # OpenBLAS listens to the thread that set it last
+                library.set_num_threads(n)
 
 
 def _version(name: str) -> str:

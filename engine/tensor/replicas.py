@@ -43,15 +43,13 @@ class Accumulator:
         if not batches:
             raise ValueError("no micro-batches: a step needs at least one")
         if len(batches) == 1:  # alone it needs no weight
-            with one_blas_thread():
-                return self._run_wave([(batches[0], 1.0, self._draw_seeds())], first=True)[0]
+            return self._run_wave([(batches[0], 1.0, self._draw_seeds())], first=True)[0]
         counts = [int(np.count_nonzero(np.asarray(batch[1]) != -1)) for batch in batches]
         n = max(sum(counts), 1)
         jobs = [(batch, count / n, self._draw_seeds()) for batch, count in zip(batches, counts, strict=True)]
         losses: list[float] = []
-        with one_blas_thread():
-            while len(losses) < len(jobs):
-                losses += self._run_wave(jobs[len(losses) : len(losses) + self.n_threads], first=not losses)
+        while len(losses) < len(jobs):
+            losses += self._run_wave(jobs[len(losses) : len(losses) + self.n_threads], first=not losses)
         return sum([job[1] * loss for job, loss in zip(jobs, losses, strict=True)])
 
     def close(self) -> None:
@@ -99,7 +97,10 @@ class Replica:
             leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
         for stream, seed in zip(self.streams.values(), seeds, strict=True):
             stream.bit_generator.state = type(stream.bit_generator)(seed).state
-        with np.errstate(all="ignore"):  # a run that diverges is stopped by name, not by warnings of each thread
+        with (
+            one_blas_thread(),
+            np.errstate(all="ignore"),
+        ):  # a run that diverges is stopped by name, not by warnings of each thread
             loss = self.model.loss(*batch)
             (loss if weight == 1 else loss * weight).backward()
         return float(loss)
