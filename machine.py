@@ -105,6 +105,11 @@ def blas() -> str:
     return "unknown"
 
 
+def blas_threads() -> int:
+    """How many a matrix product may use; training takes one, whatever this says."""
+    return max((library.num_threads for library in _blas().lib_controllers), default=1)
+
+
 @cache
 def arithmetic() -> dict[str, str]:
     """What decides the last bits of a run, besides its settings, the texts and the BLAS: names and versions.
@@ -137,7 +142,7 @@ def describe() -> dict[str, Any]:
         "cores": cores(),
         "packages": {name: facts[name] for name in _PACKAGES} | {"nanochat": __version__},
         "blas": blas(),
-        "blas_threads": max((library.num_threads for library in _blas().lib_controllers), default=1),
+        "blas_threads": blas_threads(),
     }
 
 

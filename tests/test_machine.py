@@ -130,12 +130,8 @@ def test_threads_are_no_more_than_cores_and_than_blas_was_given(monkeypatch):
     assert machine.threads() == 1
 
 
-def blas_threads() -> int:
-    return machine.describe()["blas_threads"]
-
-
 def test_one_thread_of_blas_lasts_until_the_last_of_several_leaves():
-    before, entered, leave = blas_threads(), threading.Event(), threading.Event()
+    before, entered, leave = machine.blas_threads(), threading.Event(), threading.Event()
 
     def stay() -> None:
         with machine.one_blas_thread():
@@ -146,10 +142,10 @@ def test_one_thread_of_blas_lasts_until_the_last_of_several_leaves():
     with machine.one_blas_thread():
         other.start()
         entered.wait()
-    assert blas_threads() == 1
+    assert machine.blas_threads() == 1
     leave.set()
     other.join()
-    assert blas_threads() == before
+    assert machine.blas_threads() == before
 
 
 def test_importing_it_loads_nothing_heavy():
