@@ -250,7 +250,7 @@ def _warn_of_versions(checkpoint: Path) -> None:
     differing = [
         f"{name} {before[name]} (here {now[name]})"
         for name in (*arithmetic(), "BLAS")
-        if name in before and before[name] != now.get(name)  # earlier versions noted fewer
+        if name in before and name in now and before[name] != now[name]  # earlier versions noted fewer
     ]
     if differing:
         warnings.warn(
