@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
 import re
 import stat
 from collections.abc import Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from .. import __version__
 from ..errors import CheckpointError, WriteError
+from ..machine import arithmetic, blas
 from .files import Written, read_json, write_json
 from .source import file_sha256
 
@@ -123,21 +120,6 @@ def _sha256(manifest: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-@cache
 def surroundings() -> dict[str, Any]:
     """What else decides the last bits: who resumes elsewhere may want to know."""
-    from importlib.metadata import version
-
-    versions = {"python": platform.python_version(), "numpy": np.__version__, "nanochat": __version__}
-    return {"versions": versions | {"safetensors": version("safetensors")}, "blas": _blas()}
-
-
-def _blas() -> str:
-    """Library, version and kernels, e.g. openblas 0.3.31 SkylakeX: what multiplies matrices in this process."""
-    from threadpoolctl import threadpool_info
-
-    for library in threadpool_info():
-        if library["user_api"] == "blas":
-            words = (library["internal_api"], library["version"], library.get("architecture"))
-            return " ".join(word for word in words if word)
-    return "unknown"
+    return {"versions": arithmetic() | {"nanochat": __version__}, "blas": blas()}

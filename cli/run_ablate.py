@@ -15,13 +15,13 @@ from ..experiments.ablate import AblationConfig, run_ablation
 from ..experiments.answer import answer
 from ..experiments.axes import read
 from ..experiments.budget import share_budget
-from ..experiments.cells import cores
 from ..experiments.cluster import count_threads
 from ..experiments.lock import folder_locked
 from ..experiments.significance import least_seeds
 from ..experiments.study import Study, read_config
 from ..experiments.study_report import FIGURES, write_study_report
 from ..experiments.summary import VariantSummary, summarise
+from ..machine import cores
 from ..plain import shown_path
 from ..training.prepare import prepare
 from ..training.resolve import resolve

@@ -11,9 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import __version__
-from ..training.guards import resident_bytes
-from ..training.record import describe_environment
+from .. import __version__, machine
 from .commands import DoctorCommand
 from .console import print_json, print_table
 
@@ -29,8 +27,8 @@ def execute(command: DoctorCommand) -> None:
 
 def examine() -> dict[str, Any]:
     """Every finding as a plain value."""
-    environment = describe_environment()
-    resident = resident_bytes()
+    environment = machine.describe()
+    resident = machine.resident_bytes()
     return {
         "nanochat": __version__,
         "python": f"{environment['python']} ({environment['implementation']})",

@@ -18,12 +18,13 @@ from ..experiments.lock import folder_locked
 from ..experiments.report import write_run_report
 from ..inference.language_model import load
 from ..inference.model_files import find_model_file
+from ..machine import available_bytes
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..plain import path_of, shown_path
 from ..training.config import RunConfig
 from ..training.forecast import forecast
-from ..training.memory import available_bytes, predict_peak_bytes
+from ..training.memory import predict_peak_bytes
 from ..training.prepare import prepare
 from ..training.record import RunRecord
 from ..training.resolve import WORDS_PRESET, resolve

@@ -89,7 +89,7 @@ def _split_stream(text: str, val_fraction: float) -> Split:
 
 
 def _split_documents(corpus: Corpus, val_fraction: float) -> Split:
-    part = Fraction(val_fraction).limit_denominator(1000)  # in whole numbers: 0.1 is exactly one in ten
+    part = Fraction(val_fraction).limit_denominator(10**9)  # in whole numbers: 0.1 is exactly one in ten
     p, q = part.numerator, part.denominator
     is_val = [(i + 1) * p // q > i * p // q for i in range(len(corpus.documents))]
     if not any(is_val):

@@ -6,15 +6,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..machine import cores
 from ..training.prepare import read_data
 from ..training.run import Event
-from .cells import CellResult, cores, run_cell
+from .cells import CellResult, run_cell
 from .cluster import run_on_cluster
 from .grid import HEAD_AND_NORM, AblationConfig, Cell
 from .lock import folder_locked
 from .study import (
     CellDamaged,
     Study,
+    check_inputs,
     check_places,
     find_result,
     read_config,
@@ -102,6 +104,7 @@ def run_ablation(
             if isinstance(progress, Started):
                 observe(CellStarted(progress.cell, numbers[progress.cell.key], len(cells)))
             elif progress.record.status != "interrupted":
+                check_inputs(progress, out)
                 write_result(progress, out)
                 observe(CellDone(progress, numbers[progress.cell.key], len(cells), False))
         study = read_study(out)

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from ..machine import describe
 from ..models.flops import flops_per_token
-from ..training.record import describe_environment
 from .contenders import SHAPES, TRAINING, Shape, Step, draw_batch, first_weights, our_decoder, our_step
 from .opponent import load_opponent, torch_decoder, torch_step
 
@@ -78,7 +78,7 @@ def run_bench(*, rounds: int = 7, observe: Callable[[str], None] = lambda line: 
     if opponent is None:
         observe("torch or benchmarks/torch_gpt.py is missing: only our own figures follow")
     rate = sgemm_rate()
-    figures: dict[str, Any] = {"environment": describe_environment(), "sgemm_gflops": rate / 1e9, "training": []}
+    figures: dict[str, Any] = {"environment": describe(), "sgemm_gflops": rate / 1e9, "training": []}
     for shape in SHAPES:
         figures["training"].append(_bench_training(shape, opponent, rate, rounds))
         observe(f"measured {shape.name}")

@@ -3,26 +3,21 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 import time
 import warnings
-from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import GuardError, NanochatError, NanochatWarning
+from ..machine import forget_peak, peak_bytes
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..training.config import RunConfig
-from ..training.record import RunRecord
+from ..training.record import RunRecord, describe_environment
 from ..training.run import Evaluated, Event, Prepared, run_training
 from ..training.trainer import StepMetrics
 from .grid import Cell
-
-_CLEAR_PEAK = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True)
@@ -69,6 +64,8 @@ class CellResult:
     """Training loss of every step, nats a token."""
     validations: tuple[Validation, ...]
     measured: Measured = Measured()
+    environment: Mapping[str, Any] = field(default_factory=dict)
+    """Machine, versions and digests of what it read, where it was computed; empty in files of an earlier version."""
 
     @property
     def is_ok(self) -> bool:
@@ -109,6 +106,7 @@ def run_cell(
             validations.append(Validation(event.step, event.evaluation.loss))
         observe(event)
 
+    environment = describe_environment(config)
     forget_peak()
     wall, cpu = time.perf_counter(), time.process_time()
     try:
@@ -120,7 +118,7 @@ def run_cell(
     except NanochatError as error:
         record = no_record(cell, "failed", str(error))
     measured = _measure(config, steps, wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
-    return CellResult(cell, record, tuple(step.loss for step in steps), tuple(validations), measured)
+    return CellResult(cell, record, tuple(step.loss for step in steps), tuple(validations), measured, environment)
 
 
 def failed_cell(cell: Cell, reason: str) -> CellResult:
@@ -159,32 +157,6 @@ def no_record(cell: Cell, status: str, reason: str) -> RunRecord:
         status=status,
         reason=reason,
     )
-
-
-def forget_peak() -> None:
-    """Let the peak of this process's memory count from now on, where the system can."""
-    with suppress(OSError):
-        _CLEAR_PEAK.write_text("5", encoding="ascii")
-
-
-def peak_bytes() -> int:
-    """Most resident memory of this process, in bytes, since the last forget_peak; 0 where the system does not say."""
-    with suppress(OSError, ValueError, IndexError):
-        line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
-    try:
-        import resource
-    except ImportError:  # Windows
-        return 0
-    unit = 1 if sys.platform == "darwin" else 1024
-    return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _measure(config: RunConfig, steps: list[StepMetrics], *, wall_s: float, cpu_s: float) -> Measured:

@@ -11,7 +11,7 @@ from typing import Any
 from .. import __version__
 from ..checkpoints.files import write_json, write_text
 from ..errors import NanochatError
-from ..training.record import describe_environment
+from ..machine import describe
 
 ENGINES_TOLERANCE = 1e-10
 """Loss and gradients, scalar against tensor."""
@@ -126,7 +126,7 @@ def to_document(certificate: Certificate) -> dict[str, Any]:
         "measure": MEASURE,
         "directions": N_DIRECTIONS,
         "tolerances": {"scalar_tensor": ENGINES_TOLERANCE, "finite_differences": SLOPE_TOLERANCE},
-        "environment": {"nanochat": __version__} | describe_environment(),
+        "environment": {"nanochat": __version__} | describe(),
         "failures": certificate.failures,
         "not_compared": dict(certificate.not_compared),
         "findings": [{"passed": finding.passed} | _plain(asdict(finding)) for finding in certificate.findings],

@@ -12,7 +12,8 @@ from importlib import import_module
 from typing import Any
 
 from .. import __version__
-from ..errors import ConfigError, NanochatWarning, SweepError
+from ..errors import ConfigError, NanochatWarning, SweepError, missing_extra
+from ..machine import one_blas_thread
 from .cells import CellResult, run_cell
 from .grid import Cell
 from .workers import Started, run_on_slots
@@ -92,8 +93,6 @@ class _Threads:
 
 def _run_alone(cell: Cell) -> CellResult:
     """On a worker: one thread of the BLAS for each cell, which ends when the scheduler has forgotten it."""
-    from threadpoolctl import threadpool_limits
-
     worker = import_module("distributed").get_worker()
     key = worker.get_current_task()
 
@@ -101,7 +100,7 @@ def _run_alone(cell: Cell) -> CellResult:
         task = worker.state.tasks.get(key)
         return task is None or task.state == "cancelled"
 
-    with threadpool_limits(limits=1):
+    with one_blas_thread():
         return run_cell(cell, should_stop=is_forgotten)
 
 
@@ -111,7 +110,7 @@ def _connected(address: str) -> Iterator[Any]:
     try:
         distributed = import_module("distributed")
     except ImportError as error:
-        raise ConfigError("--cluster needs Dask: pip install 'nanochat[cluster]'") from error
+        raise missing_extra("cluster") from error
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # that a scheduler has gone, we say ourselves
     try:
         distributed.comm.resolve_address(address)  # a client that cannot read it hangs for a minute when it is deleted
@@ -138,7 +137,7 @@ def _check_workers(client: Any, address: str) -> None:
     for worker, found in client.run(_version, on_error="return").items():
         if found != __version__:
             what = f"nanochat {found}" if isinstance(found, str) else "no nanochat that it can import"
-            raise ConfigError(f"the worker at {worker} has {what}: install nanochat {__version__} on its machine")
+            raise ConfigError(f"the worker at {worker} has {what}: copy this checkout, {__version__}, to its machine")
 
 
 def _version() -> str:

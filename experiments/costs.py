@@ -11,7 +11,7 @@ import numpy as np
 from ..inference.generate import draw_steps
 from ..inference.language_model import LanguageModel
 from ..inference.samplers import Sampling
-from .cells import peak_bytes
+from ..machine import peak_bytes
 
 _MOST_TOKENS = 256
 

@@ -19,6 +19,7 @@ from ..inference.language_model import LanguageModel, load
 from ..inference.samplers import Sampling
 from ..plain import path_of, shown_path
 from ..training.config import RunConfig
+from ..training.inputs import changed_input
 from ..training.prepare import prepare
 from ..training.record import RunRecord, read_run
 from ..training.resolve import merge, resolve
@@ -115,7 +116,8 @@ def run_phases(
     """Train every phase in a folder of its own under `out`; started again, it goes on where it was.
 
     Ends with the first phase that does not end well, whose record is the last one. `samples.json` holds what the
-    prompts gave before and after each. Raises GuardError where `out` holds another recipe, and what run_training does.
+    prompts gave before and after each. Raises GuardError where `out` holds another recipe,
+    or phases of texts that have changed, and what run_training does.
     """
     configs = configs_of(recipe.phases)
     is_new = not out.exists()
@@ -125,13 +127,13 @@ def run_phases(
     records: list[RunRecord] = []
     for number, (phase, config) in enumerate(zip(recipe.phases, configs, strict=True), start=1):
         folder = folder_of(out, recipe, number)
-        record = _record_of(folder)
+        if number > 1:
+            config = replace(config, start_from=str(folder_of(out, recipe, number - 1)))
+        record = _record_of(folder, config)
         observe(PhaseStarted(phase, number, len(recipe.phases), folder, record is not None))
         if record is None:
             if not is_new:
                 _check_texts(configs[number:])
-            if number > 1:
-                config = replace(config, start_from=str(folder_of(out, recipe, number - 1)))
             record = _train(config, folder, out, recipe, observe, should_stop)
         records.append(record)
         if record.status != "ok":
@@ -225,12 +227,19 @@ def _claim(out: Path, recipe: PhasedRecipe) -> None:
     write_json(path, content)
 
 
-def _record_of(folder: Path) -> RunRecord | None:
-    """Of a phase that is done."""
+def _record_of(folder: Path, config: RunConfig) -> RunRecord | None:
+    """Of a phase that is done. Raises GuardError where what it read is no longer what it would read."""
     if not (folder / "record.json").is_file():
         return None
-    record = read_run(folder).record
-    return record if record is not None and record.status == "ok" else None
+    run = read_run(folder)
+    if run.record is None or run.record.status != "ok":
+        return None
+    changed = changed_input(config, run.inputs)
+    if changed:
+        raise GuardError(
+            f"{changed} has changed since {folder} was trained: choose another --out, or pass --force to begin anew"
+        )
+    return run.record
 
 
 def _train(

@@ -69,7 +69,7 @@ def phases_report(
         *_costs(runs, costs),
         "## Reproduce",
         fenced(command, "sh"),
-        environment(runs[-1].environment),
+        environment(runs[-1].environment, [run.environment for run in runs]),
         "## Caveats",
         bullets(_caveats(report, recipe)),
     ]

@@ -47,7 +47,7 @@ def run_report(run: SavedRun, samples: Sequence[str] = ()) -> str:
         fenced(command_line(run.config), "sh"),
         "Every number: [metrics.jsonl](metrics.jsonl). Checkpoints are in `checkpoints/`.",
         configuration(run.config),
-        environment(run.environment),
+        environment(run.environment, [run.environment]),
         "## Caveats",
         bullets(_run_caveats(run.config, row)),
     ]
@@ -136,11 +136,30 @@ def configuration(config: RunConfig, varied: Mapping[str, Any] | None = None) ->
     return "\n\n".join([*parts, "</details>"])
 
 
-def environment(versions: Mapping[str, Any]) -> str:
-    """Versions and machine."""
-    known = {name: value for name, value in flatten(versions).items() if value is not None}
+def environment(versions: Mapping[str, Any], all_of_them: Sequence[Mapping[str, Any]] = ()) -> str:
+    """Versions and machine, and where several took part, in what they differ."""
+    known = {name: value for name, value in flatten(_machine(versions)).items() if value is not None}
     rows = [(markdown(name.removeprefix("packages.")), setting(value)) for name, value in known.items()]
-    return "## Environment\n\n" + table(("", "version or value"), rows)
+    differing = _differences([flatten(_machine(each)) for each in (*all_of_them, *versions.get("earlier", ()))])
+    parts = ["## Environment", table(("", "version or value"), rows)]
+    if differing:
+        parts.append("**Computed in several environments**, whose last bits and times may differ: " + differing + ".")
+    return "\n\n".join(parts)
+
+
+def _machine(versions: Mapping[str, Any]) -> dict[str, Any]:
+    """Without what was read there, which is none of the machine."""
+    return {name: value for name, value in versions.items() if name not in ("earlier", "inputs", "text_sha256")}
+
+
+def _differences(environments: Sequence[Mapping[str, Any]]) -> str:
+    """`blas` (openblas 0.3.31 Zen; openblas 0.3.31 SkylakeX), ..."""
+    names = dict.fromkeys(name for each in environments for name in each)
+    values = {name: list(dict.fromkeys(setting(each.get(name)) for each in environments)) for name in names}
+    words = [
+        f"`{name.removeprefix('packages.')}` ({'; '.join(many)})" for name, many in values.items() if len(many) > 1
+    ]
+    return ", ".join(words)
 
 
 def count(number: float) -> str:

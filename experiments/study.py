@@ -11,15 +11,15 @@ import io
 import json
 import math
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from .. import machine
 from ..checkpoints.files import read_json, write_json, write_text, writing
 from ..errors import CheckpointError, ConfigError, GuardError, WriteError
-from ..plain import path_of
-from ..training.record import RunRecord, describe_environment, from_row, to_row
+from ..training.inputs import content_sha256, paths_of
+from ..training.record import RunRecord, from_row, to_row
 from ..training.resolve import config_from_dict
 from ..validation import read_dataclass
 from .axes import read
@@ -58,18 +58,28 @@ class CellDamaged:
 def start_study(config: AblationConfig, folder: Path) -> None:
     """Write what is known before the first cell.
 
-    Raises WriteError, and GuardError where cells lie there that read another text from the same path.
+    Where there are cells, env.json stays that of the first start, and learns what else is read now; each cell's file
+    has its own. Raises WriteError, and GuardError where cells lie there that read something else from the same path.
     """
-    text = _text_digest(config.base.data.source)
+    inputs = {path: content_sha256(path) for cell in config.cells() for path in paths_of(cell.config).values()}
+    environment = machine.describe()
     if any((folder / "cells").glob("*.json")) and (folder / "env.json").is_file():
-        former = _read_environment(folder).get("text_sha256", text)
-        if former != text:
-            raise GuardError(
-                f"{config.base.data.source} has changed since the cells in {folder} were run: choose another --out, "
-                "or pass --force to run them all again"
-            )
+        environment = _read_environment(folder)
+        known = _known_inputs(environment, config)
+        for path, digest in inputs.items():
+            if known.get(path) not in (None, digest):
+                raise _changed(path, folder)
+        inputs = known | inputs
     write_json(folder / "config.json", ablation_to_dict(config))
-    write_json(folder / "env.json", {**describe_environment(), "text_sha256": text})
+    write_json(folder / "env.json", environment | {"inputs": inputs})
+
+
+def check_inputs(result: CellResult, folder: Path) -> None:
+    """Raises GuardError where a cell read something else than the study began with: changed meanwhile, or elsewhere."""
+    known, found = _read_environment(folder)["inputs"], result.environment.get("inputs", {})
+    for setting, path in paths_of(result.cell.config).items():
+        if found.get(setting) not in (None, known.get(path)):
+            raise _changed(path, folder)
 
 
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
@@ -127,6 +137,7 @@ def write_result(result: CellResult, folder: Path) -> None:
         "losses": [_finite(loss) for loss in result.losses],
         "validations": [[point.step, _finite(point.loss)] for point in result.validations],
         "measured": {name: _finite(value) for name, value in asdict(result.measured).items()},
+        "environment": dict(result.environment),
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
@@ -205,6 +216,7 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
             measured=read_dataclass(
                 Measured, {k: math.nan if v is None else v for k, v in content["measured"].items()}, "measured"
             ),
+            environment=dict(content.get("environment", {})),
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError("does not say what a cell says") from error
@@ -227,11 +239,17 @@ def _read_environment(folder: Path) -> dict[str, Any]:
     return content
 
 
-def _text_digest(source: str) -> str | None:
-    """Of the file that the cells read; None for a text of the package; a missing file is told by the run."""
-    with suppress(OSError, ValueError), path_of(source).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-    return None
+def _known_inputs(environment: dict[str, Any], config: AblationConfig) -> dict[str, Any]:
+    """Digests by path; an earlier version noted that of the text alone, and none of a text of the package."""
+    known = environment.get("inputs", {config.base.data.source: environment.get("text_sha256")})
+    return known if isinstance(known, dict) else {}
+
+
+def _changed(path: str, folder: Path) -> GuardError:
+    return GuardError(
+        f"{path} has changed since the cells in {folder} were run: choose another --out, or pass --force to run them "
+        "all again"
+    )
 
 
 def _digest(content: dict[str, Any]) -> str:

@@ -75,7 +75,7 @@ def study_report(study: Study) -> str:
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
         configuration(study.config.base, varied=study.config.axes),
-        environment(study.environment),
+        environment(study.environment, [result.environment or study.environment for result in study.results]),
         "## Caveats",
         bullets(caveats(study, summaries)),
     ]

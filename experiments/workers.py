@@ -17,7 +17,8 @@ from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from .cells import CellResult, cores, failed_cell, run_cell
+from ..machine import cores
+from .cells import CellResult, failed_cell, run_cell
 from .grid import Cell
 
 _LOOK_S = 0.2

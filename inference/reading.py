@@ -12,8 +12,8 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from ..machine import one_blas_thread
 from ..models.build import ModelConfig, logits_array
 from ..models.parameters import count_parameters
 
@@ -28,16 +28,10 @@ def read_logits(model: Any, ids: Sequence[Sequence[int]] | np.ndarray, memory: A
         return logits_array(model, ids, memory)
     if sum(map(len, ids)) * _n_weights(config) > SMALL:
         return logits_array(model, ids, memory)
-    with _blas().limit(limits=1):
+    with one_blas_thread():
         return logits_array(model, ids, memory)
 
 
 @cache
 def _n_weights(config: ModelConfig) -> int:
     return count_parameters(config.parameters())
-
-
-@cache
-def _blas() -> ThreadpoolController:
-    """Finding the libraries takes 5 ms, a limit on those found 15 us."""
-    return ThreadpoolController().select(user_api="blas")

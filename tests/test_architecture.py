@@ -26,7 +26,7 @@ FOLDERS = [name for floor in FLOORS for name in floor]
 # Modules at the root: the package itself and the ground under the floors at the bottom, the door on top.
 LEVEL = {
     name: level
-    for level, names in enumerate([[""], ["errors", "plain"], ["validation"], *FLOORS, ["__main__"]])
+    for level, names in enumerate([[""], ["errors", "plain"], ["machine"], ["validation"], *FLOORS, ["__main__"]])
     for name in names
 }
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "imp"}

@@ -16,6 +16,9 @@ from ..plain import shown_path
 if TYPE_CHECKING:
     from ..data.vocabulary import TokenizerChoice
 
+_SMALLEST = {"float32": 1.2e-38, "float64": 2.3e-308}
+"""Normal numbers, rounded up; what is smaller loses digits, then all of them."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
@@ -199,8 +202,17 @@ class RunConfig:
             )
         if self.partial and not self.start_from:
             raise ConfigError(f"partial={self.partial} needs a model to take weights from: give --from RUN")
+        self._refuse_what_rounds_to_zero()
         if self.mode == "scalar":
             self._refuse_tensor_settings()
+
+    def _refuse_what_rounds_to_zero(self) -> None:
+        """What is added to a denominator must be there after rounding, or 0/0 follows."""
+        precision = "float64" if self.mode == "scalar" else self.dtype
+        least = _SMALLEST[precision]
+        for name, value in (("eps", self.training.eps), ("norm_eps", getattr(self.model, "norm_eps", 1.0))):
+            if 0 < value < least:
+                raise ConfigError(f"{name}={value:g} is no normal number of {precision}: give {least:g} or more")
 
     def _refuse_tensor_settings(self) -> None:
         settings = self.training

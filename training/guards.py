@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 from collections import deque
 from collections.abc import Callable, Iterable
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -135,12 +133,3 @@ class MemoryDriftGuard:
                     "make the batch or model smaller, or raise --set training.max_memory_growth"
                 )
         self.recent.append(n_bytes)
-
-
-def resident_bytes() -> int | None:
-    """Memory that this process holds now, in bytes; None where the system does not say."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-    except (OSError, ValueError, IndexError):
-        return None
-    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -5,13 +5,11 @@ The constants are measured: the peak of a `nanochat train` process, on Linux wit
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 from ..errors import GuardError
+from ..machine import available_bytes
 from ..models.bigram.config import BigramConfig
 from ..models.build import ModelConfig
 from ..models.flops import flops_per_token
@@ -30,8 +28,6 @@ No format needs more: benchmarks/checkpoints.py --memory."""
 _EVALUATED_ROWS = 32
 """Rows of a validation batch of arrays (prepare.py)."""
 _SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2}
-_SHARE = 0.9
-"""Of the free memory, what a run may take."""
 
 # Scalar mode, CPython on 64 bits.
 _LEAF, _LEAF_SLOT = 170, 32
@@ -144,42 +140,3 @@ def _at_depth(model: ModelConfig, count: Callable[[ModelConfig], int]) -> int:
         return count(model)
     one, two = (count(replace(model, n_layer=n)) for n in (1, 2))
     return one + (model.n_layer - 1) * (two - one)
-
-
-def available_bytes(root: Path = Path("/")) -> int | None:
-    """What a run may take: the least of the machine's free memory, the control group's and the limit of the address
-    space, times 0.9. None where the system does not say (macOS, Windows). `root` is where /proc and /sys are.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    limits = [*_free_memory(root), *_free_in_groups(root), *_address_space()]
-    return int(min(limits) * _SHARE) if limits else None
-
-
-def _free_memory(root: Path) -> Iterator[int]:
-    with suppress(OSError, ValueError, IndexError):
-        for line in (root / "proc/meminfo").read_text(encoding="ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                yield int(line.split()[1]) << 10
-
-
-def _free_in_groups(root: Path) -> Iterator[int]:
-    """Of the process's control group (version 2) and of each above it: memory.max - memory.current."""
-    mount, group = root / "sys/fs/cgroup", ""
-    with suppress(OSError):
-        lines = (root / "proc/self/cgroup").read_text(encoding="utf-8").splitlines()
-        group = next((line[4:] for line in lines if line.startswith("0::/")), "")
-    folder = mount / group
-    for place in (folder, *folder.parents):
-        with suppress(OSError, ValueError):  # `max` is no number: no limit here
-            yield max(0, int((place / "memory.max").read_text()) - int((place / "memory.current").read_text()))
-        if place == mount:
-            return
-
-
-def _address_space() -> Iterator[int]:
-    import resource  # Unix only
-
-    soft, _ = resource.getrlimit(resource.RLIMIT_AS)
-    if soft != resource.RLIM_INFINITY:
-        yield soft

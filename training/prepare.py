@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -15,6 +14,7 @@ from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
 from ..inference.transfer import Transfer
+from ..machine import cores, threads
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
@@ -149,14 +149,18 @@ def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:
 
 
 def resolve_replicas(config: RunConfig) -> int:
-    """The threads that a batch is split over; 0 becomes one a core where each gets enough work to be worth a thread."""
+    """The parts that a batch is split into; 0 becomes one a core where each is enough work to be worth a thread.
+
+    They decide the bits, and so does not how many threads there are for them (build_accumulate): the cells of a sweep
+    share the cores, and a run may go on with fewer.
+    """
     wanted = config.training.replicas
     if wanted or config.mode == "scalar":
         return wanted or 1
-    rows, cores = config.training.batch_size, os.cpu_count() or 1
+    rows = config.training.batch_size
     if rows * config.model.block_size < _TOKENS_WORTH_A_THREAD:
         return 1
-    return max(k for k in range(1, min(rows, cores) + 1) if rows % k == 0)
+    return max(k for k in range(1, min(rows, cores()) + 1) if rows % k == 0)
 
 
 def build_accumulate(model: Any, config: RunConfig) -> Accumulate:
@@ -167,7 +171,7 @@ def build_accumulate(model: Any, config: RunConfig) -> Accumulate:
     from ..engine.tensor.replicas import Accumulator
 
     keep_freed_pages()
-    return Accumulator(model, config.training.replicas).backward
+    return Accumulator(model, min(config.training.replicas, threads())).backward
 
 
 def build_optimizer(model: Any, config: RunConfig) -> Optimizer:

@@ -5,18 +5,14 @@ from __future__ import annotations
 import json
 import math
 import os
-import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from .. import __version__
+from .. import machine
 from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.drafts import draft_name
 from ..checkpoints.files import make_directory, read_json, write_bytes, write_json, writing
@@ -24,6 +20,7 @@ from ..errors import CheckpointError, ConfigError
 from ..validation import read_dataclass
 from .config import RunConfig
 from .evaluate import Evaluation
+from .inputs import digests_of
 from .metrics import MetricsFile, finite, metrics_until, read_metrics
 from .prepare import Workshop
 from .resolve import config_from_dict
@@ -145,18 +142,9 @@ def from_row(row: dict[str, Any]) -> RunRecord:
     return read_dataclass(RunRecord, values, "record")
 
 
-def describe_environment() -> dict[str, Any]:
-    """Versions and machine: what else decides a figure."""
-    packages = ("numpy",)
-    return {
-        "python": platform.python_version(),
-        "implementation": platform.python_implementation(),
-        "platform": platform.system(),  # not platform.platform(): a kernel's build name is nobody's business
-        "machine": platform.machine(),
-        "cores": os.cpu_count(),
-        "packages": {name: version(name) for name in packages} | {"nanochat": __version__},
-        "blas": _blas(),
-    }
+def describe_environment(config: RunConfig) -> dict[str, Any]:
+    """Machine, versions, and the digests of what the run reads: what else decides a figure."""
+    return machine.describe() | {"inputs": digests_of(config)}
 
 
 class RunFolder:
@@ -178,7 +166,7 @@ class RunFolder:
         make_directory(self.path)
         self._clear()
         write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", describe_environment())
+        write_json(self.path / "env.json", describe_environment(config))
         write_json(self.path / "tokenizer.json", tokenizer)
         if metrics:
             write_bytes(self.path / "metrics.jsonl", metrics)
@@ -200,7 +188,7 @@ class RunFolder:
                 (self.path / name).unlink(missing_ok=True)
         if not self._holds(config):
             write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", describe_environment())
+        write_json(self.path / "env.json", self._environment(config))
         write_json(self.path / "tokenizer.json", tokenizer)
 
     @contextmanager
@@ -218,6 +206,18 @@ class RunFolder:
     def finish(self, record: RunRecord) -> None:
         """Write record.json. Raises WriteError."""
         write_json(self.path / "record.json", to_row(record))
+
+    def _environment(self, config: RunConfig) -> dict[str, Any]:
+        """That of now, and under `earlier` every other one in which steps of the run were computed."""
+        now = describe_environment(config)
+        with suppress(CheckpointError):
+            former = read_json(self.path / "env.json")
+            if isinstance(former, dict):
+                earlier = former.pop("earlier", [])
+                others = [*(earlier if isinstance(earlier, list) else []), former]
+                others = [known for i, known in enumerate(others) if known != now and known not in others[:i]]
+                return now | ({"earlier": others} if others else {})
+        return now
 
     def _holds(self, config: RunConfig) -> bool:
         """config.json says the same already: its time, by which runs are listed, is when the run began."""
@@ -245,6 +245,12 @@ class SavedRun:
     record: RunRecord | None
     """None while the run goes on, or where it was killed."""
 
+    @property
+    def inputs(self) -> dict[str, Any]:
+        """Digests of what it read, by setting; none of a run of an earlier version."""
+        found = self.environment.get("inputs", {})
+        return found if isinstance(found, dict) else {}
+
 
 def read_run(path: Path) -> SavedRun:
     """Raises CheckpointError where the folder holds no run or a damaged one."""
@@ -259,9 +265,3 @@ def read_run(path: Path) -> SavedRun:
     if not isinstance(environment, dict):
         raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")
     return SavedRun(path, config, environment, read_metrics(path / "metrics.jsonl"), record)
-
-
-def _blas() -> str:
-    """The library that multiplies matrices, as far as this build of NumPy knows."""
-    dependencies = np.show_config(mode="dicts").get("Build Dependencies", {})
-    return str(dependencies.get("blas", {}).get("name", "unknown"))

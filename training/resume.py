@@ -15,6 +15,7 @@ from ..checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoin
 from ..checkpoints.files import read_json
 from ..checkpoints.manifest import NewerVersionError, surroundings
 from ..errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
+from ..machine import arithmetic
 from ..tokenizers import Tokenizer, tokenizer_from_dict
 from .config import RunConfig
 from .metrics import metrics_until
@@ -244,11 +245,13 @@ def _tokenizer(checkpoint: Path) -> Tokenizer:
 def _warn_of_versions(checkpoint: Path) -> None:
     """The same bits are promised for the same arithmetic only."""
     manifest, here = read_manifest(checkpoint), surroundings()
-    found = [
-        ("numpy", manifest["versions"].get("numpy"), here["versions"]["numpy"]),
-        ("BLAS", manifest["blas"], here["blas"]),
+    before = {"numpy": None} | manifest["versions"] | {"BLAS": manifest["blas"]}
+    now = here["versions"] | {"BLAS": here["blas"]}
+    differing = [
+        f"{name} {before[name]} (here {now[name]})"
+        for name in (*arithmetic(), "BLAS")
+        if name in before and name in now and before[name] != now[name]  # earlier versions noted fewer
     ]
-    differing = [f"{name} {then} (here {now})" for name, then, now in found if then != now]
     if differing:
         warnings.warn(
             f"{checkpoint} was written with {' and '.join(differing)}: the last bits of what follows may differ",

@@ -14,12 +14,13 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
+from ..machine import one_blas_thread, resident_bytes
 from ..models.bigram.config import BigramConfig
 from .archive import Archive
 from .config import RunConfig
 from .evaluate import evaluate
 from .events import Evaluated, Event, Prepared, Sampled, Saved
-from .guards import MemoryDriftGuard, check_loss, check_weights, resident_bytes
+from .guards import MemoryDriftGuard, check_loss, check_weights
 from .log import LOGGER, RunLog, log_span, span
 from .prepare import Workshop, prepare
 from .record import RunRecord, record_of
@@ -76,7 +77,7 @@ def run_training(
     data_s = time.perf_counter() - start  # logged below: until here there may be no folder for a log
     archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
     steps = workshop.config.training.steps
-    with log, archive.opened(), np.errstate(all="ignore"):
+    with log, archive.opened(), np.errstate(all="ignore"), one_blas_thread():
         log_span("data", data_s, source=config.data.source)
         record = _Run(
             workshop, archive, progress, observe, should_stop, steps if stop_at is None else min(stop_at, steps)

@@ -2,20 +2,19 @@
 
 Each micro-batch fills a gradient buffer of its own, and the buffers are added in the order of the micro-batches, in
 plain gradient accumulation too. So K threads give, bit for bit, what one thread gives that accumulates the same
-micro-batches, as long as BLAS works alike (with several threads of its own it may add in another order for some
-shapes). NumPy lets other threads run while it computes; BLAS gets one thread, since the replicas fill the cores.
+micro-batches. NumPy lets other threads run while it computes; BLAS gets one thread, also where there is one replica:
+with several of its own it adds in another order for some shapes.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import numpy as np
-from threadpoolctl import ThreadpoolController
 
+from ...machine import one_blas_thread
 from ..module import Module
 from .tensor import Tensor
 
@@ -34,7 +33,6 @@ class Accumulator:
         self._masters: list[Tensor] = [parameter for _, parameter in model.named_parameters()]
         self._replicas: list[Replica] = []  # made when first needed
         self._pool = ThreadPoolExecutor(n_threads - 1, "replica") if n_threads > 1 else None
-        self._blas = ThreadpoolController().select(user_api="blas") if n_threads > 1 else None
 
     def backward(self, batches: Sequence[tuple[Any, ...]]) -> float:
         """Set the model's gradients to sum_i w_i grad_i, w_i = n_i / sum_j n_j; return sum_i w_i loss_i.
@@ -49,11 +47,9 @@ class Accumulator:
         counts = [int(np.count_nonzero(np.asarray(batch[1]) != -1)) for batch in batches]
         n = max(sum(counts), 1)
         jobs = [(batch, count / n, self._draw_seeds()) for batch, count in zip(batches, counts, strict=True)]
-        limit: AbstractContextManager[Any] = self._blas.limit(limits=1) if self._blas else nullcontext()
         losses: list[float] = []
-        with limit:
-            while len(losses) < len(jobs):
-                losses += self._run_wave(jobs[len(losses) : len(losses) + self.n_threads], first=not losses)
+        while len(losses) < len(jobs):
+            losses += self._run_wave(jobs[len(losses) : len(losses) + self.n_threads], first=not losses)
         return sum([job[1] * loss for job, loss in zip(jobs, losses, strict=True)])
 
     def close(self) -> None:
@@ -101,7 +97,10 @@ class Replica:
             leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
         for stream, seed in zip(self.streams.values(), seeds, strict=True):
             stream.bit_generator.state = type(stream.bit_generator)(seed).state
-        with np.errstate(all="ignore"):  # a run that diverges is stopped by name, not by warnings of each thread
+        with (
+            one_blas_thread(),
+            np.errstate(all="ignore"),
+        ):  # a run that diverges is stopped by name, not by warnings of each thread
             loss = self.model.loss(*batch)
             (loss if weight == 1 else loss * weight).backward()
         return float(loss)

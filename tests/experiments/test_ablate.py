@@ -5,15 +5,22 @@ import itertools
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from nanochat import machine
 from nanochat.errors import CheckpointError, ConfigError, GuardError, WriteError
+from nanochat.experiments import study as study_module
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
 from nanochat.experiments.cells import TIMES
 from nanochat.experiments.grid import canonical, variant_name
 from nanochat.experiments.study import cell_path, read_study
-from nanochat.training.guards import resident_bytes
+from nanochat.experiments.study_report import study_report
+from nanochat.machine import resident_bytes
+from nanochat.tokenizers import CharTokenizer
+from nanochat.tokenizers.files import save_tokenizer
+from nanochat.training.run import run_training
 from nanochat.training.trainer import StepMetrics
 
 COLUMNS = (
@@ -288,3 +295,80 @@ def test_a_study_does_not_mix_cells_of_two_texts(tiny_study, tmp_path):
     text.write_text("abcba" * 40, encoding="utf-8")
     with pytest.raises(GuardError, match=r"text\.txt has changed since the cells"):
         run_ablation(study, tmp_path / "study")
+
+
+@pytest.fixture
+def with_files(tiny_study, tmp_path):
+    """A study that reads a tokenizer's file and begins with a model, both of which `change` puts others in place of."""
+    text = Path(tiny_study.base.data.source).read_text(encoding="utf-8")
+
+    def change(name: str, extra: str) -> None:
+        if name == "tokenizer.json":
+            save_tokenizer(CharTokenizer.train([text + extra]), tmp_path / name)
+        else:
+            run_training(replace(tiny_study.base, seed=len(extra)), out=tmp_path / name)
+
+    def study(name: str, seeds: int) -> AblationConfig:
+        base = tiny_study.base
+        if name == "tokenizer.json":
+            base = replace(base, data=replace(base.data, tokenizer=str(tmp_path / name)))
+        else:
+            base = replace(base, start_from=str(tmp_path / name))
+        return replace(tiny_study, base=base, seeds=seeds, axes={"training.lr": (0.1, 0.2)})
+
+    return change, study
+
+
+@pytest.mark.parametrize("name", ["tokenizer.json", "model"])
+def test_a_study_does_not_mix_cells_of_two_tokenizers_or_two_models(with_files, tmp_path, name):
+    change, study = with_files
+    change(name, "x")
+    run_ablation(study(name, 1), tmp_path / "study")
+    run_ablation(study(name, 2), tmp_path / "study")  # the same content: it grows
+    change(name, "xyz")
+    with pytest.raises(GuardError, match=f"{name} has changed since the cells"):
+        run_ablation(study(name, 3), tmp_path / "study")
+
+
+def test_what_changes_while_a_study_runs_ends_it(with_files, tmp_path):
+    change, study = with_files
+    change("tokenizer.json", "x")
+    with pytest.raises(GuardError, match=r"tokenizer\.json has changed since the cells"):
+        run_ablation(
+            study("tokenizer.json", 1),
+            tmp_path / "study",
+            observe=lambda event: change("tokenizer.json", "xyz") if isinstance(event, CellDone) else None,
+        )
+    assert len(list((tmp_path / "study" / "cells").iterdir())) == 1
+
+
+def test_cells_keep_the_environment_that_they_were_computed_in(tiny_study, tmp_path, monkeypatch):
+    run_ablation(replace(tiny_study, seeds=1), tmp_path)
+    first = json.loads((tmp_path / "env.json").read_text(encoding="utf-8"))
+    assert "Computed in several environments" not in study_report(read_study(tmp_path))
+    monkeypatch.setattr(machine, "blas", lambda: "abacus 1")
+    run_ablation(tiny_study, tmp_path)
+    assert json.loads((tmp_path / "env.json").read_text(encoding="utf-8")) == first
+    study = read_study(tmp_path)
+    assert [result.environment["blas"] for result in study.results] == [first["blas"], "abacus 1"] * 4
+    assert f"`blas` ({first['blas']}; abacus 1)" in study_report(study)
+
+
+def test_cells_of_an_earlier_version_are_read_without_an_environment(tiny_study, tmp_path):
+    run_ablation(replace(tiny_study, seeds=1), tmp_path)
+    for path in (tmp_path / "cells").iterdir():
+        content = json.loads(path.read_text(encoding="utf-8"))
+        del content["environment"]
+        body = {name: value for name, value in content.items() if name not in ("format", "version", "sha256")}
+        path.write_text(json.dumps(content | {"sha256": study_module._digest(body)}), encoding="utf-8")
+    known = json.loads((tmp_path / "env.json").read_text(encoding="utf-8"))
+    source = tiny_study.base.data.source
+    known["text_sha256"] = known.pop("inputs")[source]
+    (tmp_path / "env.json").write_text(json.dumps(known), encoding="utf-8")
+    study = run_ablation(tiny_study, tmp_path)
+    assert [bool(result.environment) for result in study.results] == [False, True] * 4
+    known["text_sha256"] = "0" * 64
+    del known["packages"]
+    (tmp_path / "env.json").write_text(json.dumps(known), encoding="utf-8")
+    with pytest.raises(GuardError, match="has changed since the cells"):
+        run_ablation(tiny_study, tmp_path)

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from itertools import product
 
 import pytest
 
@@ -9,6 +10,7 @@ from nanochat.errors import ConfigError, DataError, GuardError
 from nanochat.experiments.phases import PhaseStarted, configs_of, folder_of, read_phases, run_phases
 from nanochat.experiments.phases_report import write_phases_report
 from nanochat.training.record import read_run
+from nanochat.training.run import run_training
 
 RECIPE = """
 title = "Two phases"
@@ -149,3 +151,25 @@ def test_a_later_phase_has_the_tokenizer_of_the_first_in_its_settings(recipe):
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml does not exist"):
         read_phases(tmp_path / "nowhere.toml")
+
+
+def test_phases_of_a_text_that_changed_are_not_mixed(tmp_path):
+    text = tmp_path / "told.txt"
+    text.write_text("\n".join(f"{a} comes after {b}." for a, b in product("abcdef", repeat=2)), encoding="utf-8")
+    path = tmp_path / "two.toml"
+    path.write_text(RECIPE.replace("builtin:world-small", str(text)), encoding="utf-8")
+    recipe = read_phases(path)
+    run_phases(recipe, tmp_path / "out")
+    text.write_text(text.read_text(encoding="utf-8").replace("after", "before"), encoding="utf-8")
+    with pytest.raises(GuardError, match=r"told\.txt has changed since .*1-reading was trained"):
+        run_phases(recipe, tmp_path / "out")
+
+
+def test_a_phase_that_was_trained_anew_is_not_the_one_that_the_next_began_with(recipe, tmp_path):
+    out = tmp_path / "out"
+    run_phases(recipe, out)
+    reading = folder_of(out, recipe, 1)
+    config = read_run(reading).config
+    run_training(replace(config, seed=config.seed + 1), out=reading)
+    with pytest.raises(GuardError, match=r"1-reading has changed since .*2-answering was trained"):
+        run_phases(recipe, out)

@@ -17,8 +17,7 @@ from typing import NamedTuple
 from tally import Hang, Tally, limited
 
 from nanochat.errors import NanochatError
-from nanochat.experiments.cells import forget_peak, peak_bytes
-from nanochat.training.guards import resident_bytes
+from nanochat.machine import forget_peak, peak_bytes, resident_bytes
 
 LONGEST_S = 0.1
 MOST_BYTES = 32 << 20

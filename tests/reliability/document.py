@@ -19,9 +19,9 @@ first of them would be listed under the table. `make reliability` runs everythin
 their own (a checksum that says yes to everything, a save that writes in place) to see that they are caught."""
 
 _NOT_PROMISED = """\
-- **The same bits elsewhere.** Resuming gives the same bits on the same machine with the same BLAS, NumPy and number of
-  threads. Matrix products round differently from one BLAS to the next; a checkpoint's manifest keeps the name of the
-  one that was used, and resuming with another warns.
+- **The same bits elsewhere.** Resuming gives the same bits on the same machine with the same BLAS, its kernels, NumPy
+  and C library; the number of threads changes none. Matrix products round differently from one BLAS, and from one
+  processor, to the next; a checkpoint's manifest keeps what was used, and resuming with another warns.
 - **The same bits with and without the KV cache.** A product of one row is computed in another order than the same row
   among many. The texts agree except where rounding tips a balance.
 - **Power cuts.** Processes are killed here, machines are not. Files and folders are synced before they are renamed,

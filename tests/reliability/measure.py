@@ -111,14 +111,14 @@ def say(name: str, tally: Tally) -> None:
 
 def describe(lines: dict[str, list[Tally]], *, seconds: float, is_quick: bool) -> dict[str, Any]:
     """What the document is made of."""
-    from nanochat.training.record import describe_environment
+    from nanochat import machine
 
     return {
         "format": FORMAT,
         "version": VERSION,
         "command": _COMMAND + (" --quick" if is_quick else ""),
         "date": date.today().isoformat(),
-        "machine": describe_environment(),
+        "machine": machine.describe(),
         "seconds": round(seconds),
         "sections": [
             {

@@ -79,3 +79,19 @@ def test_dropout_is_for_arrays():
 def test_the_kind_and_the_architecture_agree():
     with pytest.raises(ConfigError, match="model_kind=gpt does not fit"):
         RunConfig(model_kind="gpt", model=BigramConfig())
+
+
+@pytest.mark.parametrize(("dtype", "least"), [("float32", 1e-37), ("float64", 1e-307)])
+@pytest.mark.parametrize("name", ["eps", "norm_eps"])
+def test_what_rounds_to_zero_in_a_denominator_is_refused(dtype, least, name):
+    def config(value: float) -> RunConfig:
+        training, model = TrainingConfig(), GPTConfig()
+        if name == "eps":
+            training = TrainingConfig(eps=value)
+        else:
+            model = GPTConfig(norm_eps=value)
+        return RunConfig(mode="tensor", dtype=dtype, training=training, model=model)
+
+    config(least)
+    with pytest.raises(ConfigError, match=f"^{name}=.* is no normal number of {dtype}: give .* or more"):
+        config(least / 1000)

@@ -11,7 +11,7 @@ import pytest
 from nanochat.errors import GuardError
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.training import memory
-from nanochat.training.memory import available_bytes, check_memory, predict_peak_bytes
+from nanochat.training.memory import check_memory, predict_peak_bytes
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import resolve
 
@@ -124,51 +124,3 @@ def test_what_does_not_fit_is_one_sentence_with_both_figures_and_a_way_out(monke
         check_memory(config_of(), 1000)
     monkeypatch.setattr(memory, "available_bytes", lambda: None)
     check_memory(config_of(model={"n_embd": 1 << 20}), 1000)
-
-
-@pytest.fixture
-def linux(tmp_path, monkeypatch) -> Path:
-    """A root with 1000 MiB of free memory and no control group."""
-    monkeypatch.setattr(memory.sys, "platform", "linux")
-    monkeypatch.setattr(memory, "_address_space", lambda: iter(()))
-    (tmp_path / "proc" / "self").mkdir(parents=True)
-    meminfo = f"MemTotal: {9000 * 1024} kB\nMemFree: 12 kB\nMemAvailable:   {1000 * 1024} kB\n"
-    (tmp_path / "proc" / "meminfo").write_text(meminfo, encoding="ascii")
-    return tmp_path
-
-
-def limit(root: Path, group: str, most: str, used: int) -> None:
-    folder = root / "sys" / "fs" / "cgroup" / group
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "memory.max").write_text(most, encoding="ascii")
-    (folder / "memory.current").write_text(str(used), encoding="ascii")
-
-
-def test_nine_tenths_of_the_free_memory_are_available(linux):
-    assert available_bytes(linux) == int(0.9 * 1000 * MIB)
-
-
-def test_the_least_limit_of_a_control_group_and_those_above_counts(linux):
-    (linux / "proc" / "self" / "cgroup").write_text("1:cpu:/x\n0::/a/b\n", encoding="utf-8")
-    limit(linux, "a/b", "max", 0)
-    limit(linux, "a", str(500 * MIB), 100 * MIB)
-    assert available_bytes(linux) == int(0.9 * 400 * MIB)
-    limit(linux, "", str(300 * MIB), 290 * MIB)
-    assert available_bytes(linux) == int(0.9 * 10 * MIB)
-
-
-def test_a_limit_of_the_address_space_counts(linux, monkeypatch):
-    monkeypatch.setattr(memory, "_address_space", lambda: iter([200 * MIB]))
-    assert available_bytes(linux) == int(0.9 * 200 * MIB)
-
-
-def test_where_the_system_does_not_say_nobody_knows(linux, monkeypatch):
-    (linux / "proc" / "meminfo").write_text("nonsense", encoding="ascii")
-    assert available_bytes(linux) is None
-    monkeypatch.setattr(memory.sys, "platform", "darwin")
-    assert available_bytes() is None
-
-
-@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
-def test_this_machine_has_memory():
-    assert available_bytes() > MIB

@@ -56,7 +56,7 @@ def test_a_run_is_read_back_as_it_was(run):
     saved = read_run(run)
     assert saved.config.training.steps == saved.record.steps == 3
     assert saved.config.model.vocab_size == 3
-    assert saved.environment == describe_environment()
+    assert saved.environment == describe_environment(saved.config)
     assert [row["step"] for row in saved.metrics] == [0, 1, 2, 3, 3]
 
 

@@ -5,14 +5,18 @@ import re
 import shutil
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from resume_cases import SIZES, STEPS, check, configurations, differences
+from threadpoolctl import threadpool_limits
 
+from nanochat import machine
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
 from nanochat.errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
+from nanochat.experiments.report import run_report
 from nanochat.training import resume
 from nanochat.training.config import RunConfig
 from nanochat.training.events import Evaluated, Prepared
@@ -350,3 +354,38 @@ def test_the_last_checkpoint_that_is_the_best_leaves_one_fewer(abab, tmp_path):
     losses = {row["step"]: row["val_loss"] for row in read_metrics(tmp_path / "one/metrics.jsonl") if "val_loss" in row}
     assert min(losses, key=lambda step: losses[step]) == STEPS, "the loss of this run falls all the way"
     assert [folder.name for folder in list_checkpoints(tmp_path / "one/checkpoints")] == [f"step-{STEPS:08d}"]
+
+
+def test_a_checkpoint_that_noted_fewer_facts_is_compared_in_those(run, monkeypatch):
+    real = resume.surroundings()
+    monkeypatch.setattr(resume, "surroundings", lambda: real | {"versions": real["versions"] | {"libc": "other"}})
+    with pytest.warns(NanochatWarning, match="was written with libc .* \\(here other\\): the last bits"):
+        plan_resume(run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        monkeypatch.setattr(resume, "surroundings", lambda: real)
+        plan_resume(run)
+
+
+def test_the_environments_of_a_run_are_all_kept(run, monkeypatch):
+    first = read_run(run).environment
+    monkeypatch.setattr(machine, "blas_threads", lambda: 7)
+    run_training(resume=run, stop_at=4)
+    run_training(resume=run, stop_at=5)
+    found = read_run(run).environment
+    assert (found["blas_threads"], found["earlier"]) == (7, [first])
+    assert "`blas_threads` (" in run_report(read_run(run))
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "muon"])
+def test_bits_do_not_depend_on_the_threads_of_blas(abab, tmp_path, optimizer):
+    model = {"n_layer": 1, "n_embd": 256, "n_head": 4, "block_size": 64}  # products that are worth two threads
+    training = {"steps": 2, "batch_size": 8, "replicas": 1, "optimizer": optimizer, "eval_tokens": 512}
+    settings = {"preset": "nanogpt-cpu", "model": model, "data": {"source": str(abab)}, "training": training}
+    weights = set()
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads, "blas"):
+            run_training(resolve(settings), out=tmp_path / str(n_threads))
+        newest = newest_checkpoint(tmp_path / str(n_threads) / "checkpoints")
+        weights.add(((newest / "model.safetensors").read_bytes(), (newest.parents[1] / "metrics.jsonl").read_bytes()))
+    assert len(weights) == 1
