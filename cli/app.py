@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import typer
@@ -100,6 +101,8 @@ def _exit_code(argv: Sequence[str]) -> int:
         return 0
     except OSError as error:  # files have their own sentences: this is stdout, on a full disk, or something unforeseen
         _discard_results()
+        if not _is_here():
+            return _complain("the folder that this was started in is gone: go to another one with cd", WriteError)
         return _complain(f"cannot write {error.filename or 'the results to stdout'}: {error.strerror}", WriteError)
     return code
 
@@ -152,6 +155,15 @@ def _refuse(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     words = context.command_path if context else "nanochat"
     return _complain(f"{message[0].lower()}{message[1:]}: see `{words} --help`", UsageError)
+
+
+def _is_here() -> bool:
+    """The current folder has not been removed meanwhile."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _discard_results() -> None:

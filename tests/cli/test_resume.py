@@ -10,8 +10,8 @@ import time
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.cli.app import parse
-from nanochat.experiments.lock import folder_locked
 from nanochat.training.record import read_metrics, read_run
 
 TINY = "train --preset bigram --eval-every 0 --set eval_tokens=32 --batch-size 2 --steps 6".split()

@@ -288,3 +288,9 @@ def test_a_study_does_not_mix_cells_of_two_texts(tiny_study, tmp_path):
     text.write_text("abcba" * 40, encoding="utf-8")
     with pytest.raises(GuardError, match=r"text\.txt has changed since the cells"):
         run_ablation(study, tmp_path / "study")
+
+
+def test_a_second_sweep_on_the_same_folder_is_refused(tiny_study, tmp_path):
+    with folder_locked(tmp_path), pytest.raises(GuardError, match=rf"process {os.getpid()}\) is at work in"):
+        run_ablation(tiny_study, tmp_path)
+    assert len(run_ablation(tiny_study, tmp_path).results) == 8

@@ -5,23 +5,16 @@ import sys
 
 import pytest
 
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.errors import GuardError
-from nanochat.experiments.ablate import run_ablation
-from nanochat.experiments.lock import folder_locked
 
 HOLD = """
 import pathlib, sys, time
-from nanochat.experiments.lock import folder_locked
+from nanochat.checkpoints.lock import folder_locked
 with folder_locked(pathlib.Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)
 """
-
-
-def test_a_second_sweep_on_the_same_folder_is_refused(tiny_study, tmp_path):
-    with folder_locked(tmp_path), pytest.raises(GuardError, match=rf"process {os.getpid()}\) is at work in"):
-        run_ablation(tiny_study, tmp_path)
-    assert len(run_ablation(tiny_study, tmp_path).results) == 8
 
 
 def test_nothing_is_left_of_a_lock(tmp_path):
