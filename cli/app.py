@@ -101,8 +101,6 @@ def _exit_code(argv: Sequence[str]) -> int:
         return 0
     except OSError as error:  # files have their own sentences: this is stdout, on a full disk, or something unforeseen
         _discard_results()
-        if not _is_here():
-            return _complain("the folder that this was started in is gone: go to another one with cd", WriteError)
         return _complain(f"cannot write {error.filename or 'the results to stdout'}: {error.strerror}", WriteError)
     return code
 
@@ -142,6 +140,8 @@ def _run(argv: Sequence[str]) -> int:
 
 def _complain(sentence: str, kind: type[NanochatError]) -> int:
     """One line on stderr, whatever a file or a flag has put into it; the exit code."""
+    if kind is WriteError and not _is_here():
+        sentence = "the folder that this was started in is gone, so nothing can be written: go to another one with cd"
     sys.stderr.write(f"nanochat: {' '.join(sentence.split())}\n")
     return kind.exit_code
 

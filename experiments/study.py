@@ -81,7 +81,8 @@ def start_study(config: AblationConfig, folder: Path) -> None:
 
 def check_files(folder: Path) -> None:
     """Raises GuardError, naming it, for what a study would replace in `folder` and did not write."""
-    check_folder(folder, _FILES, proven=_is_proven(folder), inside="cells")
+    check_folder(folder, ("cells",), proven=True)  # no link, that is: others' files in it are in nobody's way
+    check_folder(folder, _FILES, proven=_is_proven(folder))
 
 
 def clear_study(folder: Path) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.errors import CheckpointError, ConfigError, GuardError, WriteError
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
 from nanochat.experiments.cells import TIMES

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.errors import ConfigError, DataError, GuardError
 from nanochat.experiments.phases import PhaseStarted, configs_of, folder_of, read_phases, run_phases
 from nanochat.experiments.phases_report import write_phases_report
@@ -149,3 +150,20 @@ def test_a_later_phase_has_the_tokenizer_of_the_first_in_its_settings(recipe):
 def test_a_recipe_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ConfigError, match=r"nowhere\.toml does not exist"):
         read_phases(tmp_path / "nowhere.toml")
+
+
+def test_one_process_at_a_time_is_at_work_in_a_recipe_and_in_its_phases(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out", should_stop=lambda: True)
+    for folder, who in ((tmp_path / "out", "recipe"), (folder_of(tmp_path / "out", recipe, 1), "run")):
+        for force in (False, True):
+            with folder_locked(folder, who), pytest.raises(GuardError, match=f"another {who}"):
+                run_phases(recipe, tmp_path / "out", force=force)
+
+
+def test_a_recipe_replaces_nothing_that_others_wrote(recipe, tmp_path):
+    for name in ("report.md", "1-reading"):
+        out = tmp_path / name
+        (out / name).mkdir(parents=True)
+        with pytest.raises(GuardError, match=f"{name} is in the way"):
+            run_phases(recipe, out, force=True)
+        assert (out / name).is_dir()
