@@ -18,12 +18,14 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import CheckpointError, NanochatWarning
-from .drafts import draft_name, recover, remove, sweep
-from .files import Written, make_directory, sync_directory, writing
+from ..storage.drafts import draft_name, recover, remove, sweep
+from .files import Written, linked, make_directory, sync_directory, writing
+from .lock import held, removable
 from .manifest import MANIFEST, NewerVersionError, describe, read_manifest, verify, write_manifest
 
 __all__ = [  # with what belongs to it from manifest.py
     "MANIFEST",
+    "discard",
     "list_checkpoints",
     "newest_checkpoint",
     "newest_that",
@@ -43,6 +45,8 @@ def save_directory(parent: Path, step: int, write_files: Callable[[Path], Mappin
     `write_files` may return what the writers of large files returned, by file name: those are not read again for the
     manifest. One writer at a time in a folder.
     """
+    if parent.is_symlink():
+        raise linked(parent)
     is_new = not parent.exists()
     make_directory(parent)
     if is_new:
@@ -89,43 +93,62 @@ def newest_checkpoint(parent: Path) -> Path:
     return newest_that(parent, verified)
 
 
-def newest_that(parent: Path, read: Callable[[Path], T], folders: Iterable[Path] | None = None) -> T:
-    """What `read` makes of the newest step-N under `parent`, or of the first of `folders`, that it does not refuse.
+def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path], Iterable[Path]] | None = None) -> T:
+    """What `read` makes of the newest step-N under `parent`, or of the first that `choose` gives, not refused by it.
 
-    Warns (NanochatWarning) of each one that raised a CheckpointError; raises CheckpointError if all did.
+    The one that is read is not removed meanwhile by a training that goes on; one that was removed just before is no
+    damaged one, and the newest is looked for again. Warns (NanochatWarning) of each one that raised a CheckpointError;
+    raises CheckpointError if all did.
     """
-    if folders is None:
-        with suppress(OSError):  # where nothing may be written, nothing is put right
-            recover(parent)
-        folders = reversed(list_checkpoints(parent))
-    damaged = []
-    for folder in folders:
-        try:
-            content = read(folder)
-        except CheckpointError as error:
-            damaged.append(str(error))
-        else:
-            for sentence in damaged:
-                warnings.warn(f"{sentence}; went back to {folder.name}", NanochatWarning, stacklevel=3)
-            return content
-    detail = ": " + "; ".join(damaged) if damaged else ", the run was stopped before its first one"
+    damaged: dict[Path, str] = {}
+    while (folder := _next_to_read(parent, choose or _newest_first, damaged)) is not None:
+        with held(folder) as is_there:
+            try:
+                content = read(folder)
+            except CheckpointError as error:
+                if is_there():
+                    damaged[folder] = str(error)
+                continue
+        for sentence in damaged.values():
+            warnings.warn(f"{sentence}; went back to {folder.name}", NanochatWarning, stacklevel=3)
+        return content
+    detail = ": " + "; ".join(damaged.values()) if damaged else ", the run was stopped before its first one"
     raise CheckpointError(f"{parent} holds no whole checkpoint{detail}")
+
+
+def _next_to_read(parent: Path, choose: Callable[[Path], Iterable[Path]], damaged: Collection[Path]) -> Path | None:
+    """The first that is there now and was not found damaged."""
+    return next((folder for folder in choose(parent) if folder not in damaged), None)
+
+
+def _newest_first(parent: Path) -> Iterable[Path]:
+    with suppress(OSError):  # where nothing may be written, nothing is put right
+        recover(parent)
+    return reversed(list_checkpoints(parent))
 
 
 def prune(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[Path]:
     """Remove all but the newest `keep_last` whole checkpoints and those of the steps in `keep`; returns the removed.
 
     Damaged ones are removed, too, but for those of a newer version, which this program cannot judge; as long as none
-    is whole, nothing is removed. keep_last=0 keeps all. Each loses its name at once and its files afterwards.
-    Raises WriteError.
+    is whole, nothing is removed. keep_last=0 keeps all. Each loses its name at once and its files afterwards. One that
+    somebody reads stays until the next time; one that is gone already has reached the goal. Raises WriteError.
     """
-    goners = superfluous(parent, keep_last=keep_last, keep=keep)
-    for folder in goners:
-        gone = draft_name(folder, "gone")
-        with writing(folder):
+    return [folder for folder in superfluous(parent, keep_last=keep_last, keep=keep) if discard(folder)]
+
+
+def discard(folder: Path, *, if_read: bool = False) -> bool:
+    """Remove a checkpoint, unless somebody reads it and not `if_read`; whether it was done. Raises WriteError."""
+    gone = draft_name(folder, "gone")
+    with removable(folder) as is_free, writing(folder):
+        if not (is_free or if_read):
+            return False
+        try:
             os.replace(folder, gone)
-        remove(gone)
-    return goners
+        except FileNotFoundError:  # another one was faster
+            return False
+    remove(gone)
+    return True
 
 
 def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[Path]:

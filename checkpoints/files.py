@@ -6,14 +6,15 @@ import codecs
 import errno
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import IO, Any, TypedDict
 
-from ..errors import CheckpointError, WriteError
+from ..errors import CheckpointError, GuardError, WriteError
+from ..storage.drafts import draft_name, remove_stale
 from .digest import Sha256
-from .drafts import draft_name, remove_stale
 from .json_text import check_writable, strict_json
 from .source import reading
 
@@ -73,11 +74,11 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
         if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
             raise WriteError(f"cannot write {path}: it is no regular file; choose another --out")
         draft = draft_name(path, "tmp")  # not tempfile's: its files are for the owner alone
-        remove_stale(path)
+        remove_stale(path.parent, re.escape(path.name))
         n_bytes = 0
         try:
             with Sha256() as digest:
-                with draft.open("wb") as file:
+                with draft.open("xb") as file:
                     for chunk in chunks:
                         digest.update(chunk)
                         file.write(chunk)
@@ -90,6 +91,23 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
             with suppress(OSError):
                 draft.unlink()
             raise
+
+
+def open_text(path: Path, mode: str) -> IO[str]:
+    """Open a file of ours to write lines to, never through a link. Raises OSError, and GuardError naming the link."""
+    return open(path, mode, encoding="utf-8", newline="\n", opener=unless_link)
+
+
+def unless_link(path: str | Path, flags: int) -> int:
+    """A descriptor. In a folder from elsewhere a link may lie where a file of ours belongs: what it leads to stays."""
+    if Path(path).is_symlink():
+        raise linked(Path(path))
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def linked(path: Path) -> GuardError:
+    """The refusal to write to a link."""
+    return GuardError(f"{path} is a link, and nothing is written through one: remove it, or choose another --out")
 
 
 def write_json(path: Path, content: Any) -> Written:

@@ -17,9 +17,10 @@ from ..errors import CheckpointError, TokenizerError
 from ..plain import shown_path
 from ..tokenizers import tokenizer_from_dict
 from .arrays import FORMATS, read_arrays
-from .directory import list_checkpoints, newest_checkpoint
+from .directory import list_checkpoints, newest_that
 from .files import read_json
 from .gpt2 import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
+from .lock import held
 from .manifest import MANIFEST, read_manifest, verify
 from .weights import FORMAT, Snapshot, load_snapshot
 
@@ -90,7 +91,10 @@ def examine(path: Path) -> Iterator[Finding]:
     if not folders:
         raise CheckpointError(f"{path} holds no checkpoint, the run was stopped before its first one")
     for folder in folders:
-        yield _examine_one(folder, "checkpoint")
+        with held(folder) as is_there:
+            finding = _examine_one(folder, "checkpoint")
+            if not finding.damage or is_there():  # else a training that goes on has removed it meanwhile
+                yield finding
 
 
 def describe(path: Path) -> Description:
@@ -99,19 +103,25 @@ def describe(path: Path) -> Description:
     facts: dict[str, Any] = {"kind": kind, "path": shown_path(path)}
     if kind == "run":
         facts["checkpoints"] = [folder.name for folder in list_checkpoints(path / "checkpoints")]
-        path = newest_checkpoint(path / "checkpoints")
-        facts["described"] = path.name
-    if kind == "gpt2":
+        facts["described"], of_folder, model, weights = newest_that(path / "checkpoints", _describe_checkpoint)
+        facts |= of_folder
+    elif kind == "checkpoint":
+        with held(path):
+            _, of_folder, model, weights = _describe_checkpoint(path)
+        facts |= of_folder
+    elif kind == "gpt2":
         model, weights = _describe_gpt2(path)
-    elif kind == "file":
-        model, weights = _describe_file(path)
     else:
-        facts |= _describe_folder(path)
-        model, weights = _describe_file(_named(path, "model"))
+        model, weights = _describe_file(path)
     tensors = tuple(_describe_tensor(name, array) for name, array in weights.items())
     facts |= {"model": model} if model else {}
     facts |= {"parameters": sum(array.size for array in weights.values()), "bytes": sum(t.n_bytes for t in tensors)}
     return Description(facts, tensors)
+
+
+def _describe_checkpoint(path: Path) -> tuple[str, dict[str, Any], dict[str, Any], Mapping[str, np.ndarray]]:
+    """Its name, what it holds beside the model, and what `_describe_file` says of that."""
+    return path.name, _describe_folder(path), *_describe_file(_named(path, "model"))
 
 
 def _describe_folder(path: Path) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import cast
 
 import typer
@@ -139,7 +140,9 @@ def _run(argv: Sequence[str]) -> int:
 
 
 def _complain(sentence: str, kind: type[NanochatError]) -> int:
-    """One line on stderr; the exit code."""
+    """One line on stderr, whatever a file or a flag has put into it; the exit code."""
+    if kind is WriteError and not _is_here():
+        sentence = "the folder that this was started in is gone, so nothing can be written: go to another one with cd"
     _tell(sentence)
     return kind.exit_code
 
@@ -158,6 +161,15 @@ def _refuse(error: typer.TyperException) -> int:
     context = getattr(error, "ctx", None)
     words = context.command_path if context else "nanochat"
     return _complain(f"{message[0].lower()}{message[1:]}: see `{words} --help`", UsageError)
+
+
+def _is_here() -> bool:
+    """The current folder has not been removed meanwhile."""
+    try:
+        Path.cwd()
+    except OSError:
+        return False
+    return True
 
 
 def _discard_results() -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from . import commands as c
-from .options import JsonFlag, check_count
+from .options import JsonFlag, ReplaceFlag, check_count
 from .root import app
 
 
@@ -32,6 +32,7 @@ def _eval(
     out: Annotated[
         Path | None, typer.Option(help="Folder of evaluation.json and .md; by default the run's.", metavar="DIR")
     ] = None,
+    force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> c.Command:
     """Measure a trained model: loss, perplexity, bits per byte; replies and answers where it was trained on chat."""
@@ -45,5 +46,6 @@ def _eval(
         batch_size=batch_size,
         unknown=unknown,
         out=out,
+        force=force,
         json=json,
     )

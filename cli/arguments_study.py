@@ -18,6 +18,7 @@ from .options import (
     ForceFlag,
     JsonFlag,
     OutFlag,
+    ReplaceFlag,
     check_count,
     count_or_auto,
     given_settings,
@@ -141,6 +142,7 @@ def _certify(
     out: Annotated[Path, typer.Option(help="Folder of certificate.json and certificate.md.", metavar="DIR")] = Path(
         "results/certificates"
     ),
+    force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> c.Command:
     """Prove that both engines compute the same losses and gradients, and that these are the slopes.
@@ -150,7 +152,7 @@ def _certify(
     unknown = [name for name in preset or () if name not in PRESETS]
     if unknown:
         raise UsageError(f"--preset {unknown[0]!r} is unknown: {nearest(unknown[0], PRESETS)}")
-    return c.CertifyCommand(presets=tuple(preset or PRESETS), seed=seed, out=out, json=json)
+    return c.CertifyCommand(presets=tuple(preset or PRESETS), seed=seed, out=out, force=force, json=json)
 
 
 @app.command("bench", epilog="Example: nanochat bench --profile --preset nanogpt-cpu")
@@ -159,6 +161,7 @@ def _bench(
     preset: Annotated[str, typer.Option(help="Whose step.", metavar="NAME")] = "nanogpt-cpu",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = 7,
     out: OutFlag = None,
+    force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> c.Command:
     """Measure training steps and decoding, side by side with PyTorch where it is installed.
@@ -167,4 +170,4 @@ def _bench(
     """
     if preset not in PRESETS:
         raise UsageError(f"--preset {preset!r} is unknown: {nearest(preset, PRESETS)}")
-    return c.BenchCommand(profile=preset if profile else "", rounds=rounds, out=out, json=json)
+    return c.BenchCommand(profile=preset if profile else "", rounds=rounds, out=out, force=force, json=json)

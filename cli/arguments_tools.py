@@ -10,7 +10,7 @@ import typer
 from ..errors import UsageError
 from ..plain import typed
 from . import commands as c
-from .options import JsonFlag, check_count
+from .options import JsonFlag, ReplaceFlag, check_count
 from .root import app
 
 
@@ -24,6 +24,7 @@ def _graph(
     ] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
     out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE")] = None,
+    force: ReplaceFlag = False,
 ) -> c.Command:
     """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
     check_count("--max-nodes", max_nodes, 1)
@@ -40,6 +41,7 @@ def _graph(
         format=chosen,
         max_nodes=max_nodes,
         out=out,
+        force=force,
     )
 
 

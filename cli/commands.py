@@ -97,6 +97,7 @@ class EvalCommand:
     batch_size: int
     unknown: Literal["error", "skip", "unk"] | None
     out: Path | None
+    force: bool
     json: bool
 
 
@@ -157,6 +158,7 @@ class CertifyCommand:
     presets: tuple[str, ...]
     seed: int
     out: Path
+    force: bool
     json: bool
 
 
@@ -170,6 +172,7 @@ class GraphCommand:
     format: Literal["mermaid", "dot", "svg"]
     max_nodes: int
     out: Path | None
+    force: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,6 +183,7 @@ class BenchCommand:
     """A preset whose training step is taken apart; "" for the comparison with torch."""
     rounds: int
     out: Path | None
+    force: bool
     json: bool
 
 

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from ..checkpoints.directory import list_checkpoints
-from ..checkpoints.files import read_json, writing
+from ..checkpoints.files import writing
+from ..checkpoints.lock import folder_locked
+from ..checkpoints.ownership import RUN, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import find_runs, latest_run
 from ..plain import path_of
@@ -39,12 +44,27 @@ def find_results(name: str) -> Path:
     return max(newest, key=lambda folder: (folder / "config.json").stat().st_mtime_ns)
 
 
-def next_folder(root: Path, name: str) -> Path:
-    """root/name-0001, or the first number after those that are taken."""
+@contextmanager
+def claimed(out: Path | None, root: Path, name: str, who: str) -> Iterator[Path]:
+    """`out`, or the next numbered folder of `root`: made, and locked, before anything is read or written there.
+
+    Raises GuardError where another process is at work in `out`; one that took the same number leaves the next to us.
+    """
+    with ExitStack() as lock:
+        for path in next_folders(root, name) if out is None else [out]:
+            with suppress(FileExistsError):
+                lock.enter_context(folder_locked(path, who, new=out is None))
+                break
+        yield path
+
+
+def next_folders(root: Path, name: str) -> Iterator[Path]:
+    """root/name-0001, or the first number after those that are taken, and so on."""
     name = str(path_of(name[:_LONGEST_NAME]))
     pattern = re.compile(re.escape(name) + r"-(\d{4,})")
     found = [pattern.fullmatch(path.name) for path in root.iterdir()] if root.is_dir() else []
-    return root / f"{name}-{max((int(match[1]) for match in found if match), default=0) + 1:04d}"
+    first = max((int(match[1]) for match in found if match), default=0) + 1
+    return (root / f"{name}-{number:04d}" for number in count(first))
 
 
 def find_unfinished(out: Path | None) -> Path | None:
@@ -64,17 +84,14 @@ def is_beginning(out: Path) -> bool:
     ended = any((out / name).exists() for name in ("record.json", "cells"))
     if ended or list_checkpoints(out / "checkpoints"):
         return False
-    try:
-        config = read_json(out / "config.json")
-    except CheckpointError:
-        return False
-    return isinstance(config, dict) and {"preset", "model_kind", "training"} <= config.keys()
+    return is_ours(out / "config.json", RUN)
 
 
 def holds_results(out: Path) -> bool:
-    """A run or a study lies there. Raises WriteError for a path that no file can have."""
+    """A run, a study or a recipe lies there. Raises WriteError for a path that no file can have."""
     with writing(out):
-        return (out / "config.json").exists()
+        is_named = any((out / name).exists() for name in ("config.json", "recipe.json"))
+    return is_named or bool(list_checkpoints(out / "checkpoints"))
 
 
 def check_free(out: Path) -> None:

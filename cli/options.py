@@ -240,6 +240,7 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Write into a folder that holds results already.")]
+ReplaceFlag = Annotated[bool, typer.Option("--force", help="Replace files that are there, whoever wrote them.")]
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR")]
 LongPrompt = Literal["error", "truncate-left"]

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import math
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from ..checkpoints.files import writing
 from ..errors import CheckpointError, ConfigError, GuardError, SweepError
 from ..experiments.ablate import AblationConfig, run_ablation
 from ..experiments.answer import answer
 from ..experiments.axes import read
 from ..experiments.budget import share_budget
 from ..experiments.cluster import count_threads
-from ..experiments.lock import folder_locked
 from ..experiments.significance import least_seeds
-from ..experiments.study import Study, read_config
-from ..experiments.study_report import FIGURES, write_study_report
+from ..experiments.study import Study, clear_study, read_config
+from ..experiments.study_report import write_study_report
 from ..experiments.summary import VariantSummary, summarise
 from ..machine import cores
 from ..plain import shown_path
@@ -27,7 +24,7 @@ from ..training.prepare import prepare
 from ..training.resolve import resolve
 from .commands import ABLATIONS, AblateCommand
 from .console import StopSignals, print_json, print_result, print_table, say
-from .folders import holds_results, next_folder
+from .folders import claimed
 from .sweep_display import SweepDisplay, plural
 from .sweep_plan import print_plan
 
@@ -36,8 +33,6 @@ _NAMED = 8
 
 _UNEVEN = 0.01
 """A variant that misses its budget by a larger share is told of."""
-
-_OURS = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
 
 
 def execute(command: AblateCommand) -> None:
@@ -55,12 +50,14 @@ def execute(command: AblateCommand) -> None:
     if command.dry_run:
         print_plan(config, slots, cluster=bool(command.cluster), as_json=command.json)
         return
-    out = command.out or next_folder(ABLATIONS, f"{command.name}-{base.preset}-{_corpus(base.data.source)}")
-    _claim(out, config, force=command.force)
-    with StopSignals().watched() as stop, SweepDisplay(config) as display:
-        study = run_ablation(config, out, jobs=command.jobs, cluster=command.cluster, observe=display, should_stop=stop)
-    if study.results:
-        write_study_report(out)
+    name = f"{command.name}-{base.preset}-{_corpus(base.data.source)}"
+    with claimed(command.out, ABLATIONS, name, "sweep") as out:
+        _claim(out, config, force=command.force)
+        options: dict[str, Any] = {"jobs": command.jobs, "cluster": command.cluster, "locked": True}
+        with StopSignals().watched() as stop, SweepDisplay(config) as display:
+            study = run_ablation(config, out, observe=display, should_stop=stop, **options)
+        if study.results:
+            write_study_report(out)
     _print(study, out, as_json=command.json)
     if study.results:
         say(answer(study).replace("**", "").replace("`", ""))
@@ -81,13 +78,10 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
 
     The same study may have fewer seeds there: what it has is a part of this one.
     """
-    if not holds_results(out):
+    if not (out / "config.json").exists():
         return
     if force:
-        with folder_locked(out), writing(out):  # not from under a sweep that is at work there
-            for name in _OURS:
-                (out / name).unlink(missing_ok=True)
-            shutil.rmtree(out / "cells", ignore_errors=True)
+        clear_study(out)
         return
     try:
         former = read_config(out / "config.json")

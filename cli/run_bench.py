@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 from ..checkpoints.files import write_json, write_text
+from ..checkpoints.ownership import check_pair
 from ..errors import ConfigError
 from ..experiments.bench import run_bench
 from ..experiments.bench_report import bench_report
@@ -22,6 +23,8 @@ def execute(command: BenchCommand) -> None:
     """The comparison, or one step op by op; with --out also bench.md and bench.json there."""
     if command.profile:
         return _profile(command)
+    if command.out and not command.force:
+        check_pair(command.out, "bench", {"environment", "training"})
     figures = run_bench(rounds=command.rounds, observe=say)
     report = bench_report(figures)
     if command.out:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..experiments.certificate import Finding, to_document, write_certificate
+from ..experiments.certificate import Finding, check_place, to_document, write_certificate
 from ..experiments.certify import cases, certify
 from ..plain import shown_path
 from .commands import CertifyCommand
@@ -13,6 +13,8 @@ from .console import Remarks, print_json, print_result
 
 def execute(command: CertifyCommand) -> None:
     """Write both files, print one line. Raises CertificateError where something failed."""
+    if not command.force:
+        check_place(command.out)
     with CertifyDisplay(len(cases(command.presets))) as display:
         certificate = certify(command.presets, seed=command.seed, observe=display)
     write_certificate(certificate, command.out)

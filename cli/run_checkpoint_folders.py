@@ -8,6 +8,7 @@ from typing import Any
 
 from ..checkpoints.directory import list_checkpoints, prune, superfluous
 from ..checkpoints.inspection import examine
+from ..checkpoints.lock import folder_locked
 from ..errors import CheckpointError
 from ..inference.model_files import find_model_file
 from ..plain import shown_path
@@ -54,7 +55,11 @@ def _prune(command: CheckpointPruneCommand) -> None:
         raise CheckpointError(f"{run} holds no checkpoints: give the folder of a run (see `nanochat runs list`)")
     best = _best(run, before.keys())
     options: dict[str, Any] = {"keep_last": command.keep_last, "keep": () if best is None else (best,)}
-    removed = superfluous(parent, **options) if command.dry_run else prune(parent, **options)
+    if command.dry_run:
+        removed = superfluous(parent, **options)
+    else:
+        with folder_locked(run, "run"):  # a training prunes by itself, and needs what it has kept
+            removed = prune(parent, **options)
     words = {True: "would be removed" if command.dry_run else "removed", False: "kept"}
     rows = []
     for step, folder in before.items():

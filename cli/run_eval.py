@@ -8,7 +8,15 @@ from pathlib import Path
 from ..data.world import Question, build_world
 from ..errors import ConfigError
 from ..experiments.evaluation import Report, evaluate_model
-from ..experiments.evaluation_report import LOSS_NAMES, bleu_text, caveats, share_text, to_dict, write_evaluation
+from ..experiments.evaluation_report import (
+    LOSS_NAMES,
+    bleu_text,
+    caveats,
+    check_evaluation,
+    share_text,
+    to_dict,
+    write_evaluation,
+)
 from ..experiments.quiz import by_group
 from ..inference.language_model import load
 from ..plain import shown_path
@@ -23,6 +31,9 @@ from .run_sample import with_policy
 def execute(command: EvalCommand) -> None:
     """Measure, print, and write both files."""
     path = find_folder(command.run)
+    out = command.out or (path if path.is_dir() else path.parent)
+    if not command.force:
+        check_evaluation(out)
     language_model = with_policy(load(path, which="best" if command.best else "last"), command.unknown)
     data, is_own = _data(command, path)
     report = evaluate_model(
@@ -32,7 +43,6 @@ def execute(command: EvalCommand) -> None:
         questions=_questions(command.questions),
         batch_size=command.batch_size,
     )
-    out = command.out or (path if path.is_dir() else path.parent)
     write_evaluation(report, out, path.name, {})
     if command.json:
         print_json(to_dict(report))

@@ -14,11 +14,13 @@ from ..training.prepare import prepare
 from ..training.record import read_run
 from .commands import GraphCommand
 from .console import print_result, say
-from .folders import find_folder
+from .folders import check_free_file, find_folder
 
 
 def execute(command: GraphCommand) -> None:
     """Draw to --out or to stdout."""
+    if command.out is not None and not command.force:
+        check_free_file(command.out)
     if command.expression:
         root, labels = _expression(command)
     else:

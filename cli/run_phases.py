@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from pathlib import Path
 
-from ..checkpoints.files import writing
 from ..errors import DivergedError
 from ..experiments.evaluation_report import share_text, to_dict
 from ..experiments.phases import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
@@ -17,19 +15,19 @@ from ..plain import shown_path
 from .commands import RUNS, PhasesCommand
 from .console import StopSignals, print_json, print_table, say
 from .display import TrainingDisplay
-from .folders import next_folder
+from .folders import claimed
 
 
 def execute(command: PhasesCommand) -> None:
     """Train what is missing, evaluate, report. Raises DivergedError, or SystemExit after Ctrl-C, all being on disk."""
-    recipe, out = command.recipe, command.out or next_folder(RUNS, command.recipe.name)
-    if command.force and out.is_dir():
-        with writing(out):
-            for number in range(1, len(recipe.phases) + 1):
-                shutil.rmtree(folder_of(out, recipe, number), ignore_errors=True)
-            (out / "recipe.json").unlink(missing_ok=True)
+    with claimed(command.out, RUNS, command.recipe.name, "recipe") as out:
+        _run(command, out)
+
+
+def _run(command: PhasesCommand, out: Path) -> None:
+    recipe = command.recipe
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
-        records = run_phases(recipe, out, observe=display, should_stop=stop)
+        records = run_phases(recipe, out, observe=display, should_stop=stop, force=command.force, locked=True)
     for number in range(1, len(records) + 1):
         write_run_report(folder_of(out, recipe, number))
     if records[-1].status == "diverged":

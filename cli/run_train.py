@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ import numpy as np
 
 from ..errors import DivergedError
 from ..experiments.grid import flatten
-from ..experiments.lock import folder_locked
 from ..experiments.report import write_run_report
 from ..inference.language_model import load
 from ..inference.model_files import find_model_file
@@ -29,11 +26,11 @@ from ..training.prepare import prepare
 from ..training.record import RunRecord
 from ..training.resolve import WORDS_PRESET, resolve
 from ..training.resume import ResumePlan, plan_resume
-from ..training.run import Event, Prepared, run_training
+from ..training.run import run_training
 from .commands import RUNS, TrainCommand
 from .console import StopSignals, print_json, print_result, say
 from .display import TrainingDisplay
-from .folders import check_free, find_unfinished, is_beginning, next_folder
+from .folders import check_free, claimed, find_unfinished, is_beginning
 
 _N_SAMPLES, _SAMPLE_TOKENS = 5, 80
 
@@ -47,30 +44,27 @@ def execute(command: TrainCommand) -> None:
     if command.dry_run:
         _dry_run(config, plan, as_json=command.json)
         return
-    out = plan.out if plan else command.out or next_folder(RUNS, f"{config.preset}-{_corpus(config)}")
     if plan and plan.finished:
         say(
-            f"{out} is finished after {plan.finished.steps} steps: its figures again; --override --steps N adds to them"
+            f"{plan.out} is finished after {plan.finished.steps} steps: its figures again; "
+            "--override --steps N adds to them"
         )
-        _show(plan.finished, out, as_json=command.json)
+        _show(plan.finished, plan.out, as_json=command.json)
         return
-    if not plan and not command.force and not (command.resume and is_beginning(out)):
-        check_free(out)
-    with _claimed(out) as claim, StopSignals().watched() as stop, TrainingDisplay(config.training.steps) as display:
-
-        def observe(event: Event) -> None:
-            claim(event)
-            display(event)
-
-        record = run_training(
-            config if plan is None else None,
-            out=out,
-            observe=observe,
-            should_stop=stop,
-            resume=plan,
-            stop_at=command.stop_at,
-        )
-    write_run_report(out, samples=_samples(out, config.seed) if record.status == "ok" else ())
+    with claimed(plan.out if plan else command.out, RUNS, f"{config.preset}-{_corpus(config)}", "run") as out:
+        if not plan and not command.force and not (command.resume and is_beginning(out)):
+            check_free(out)
+        with StopSignals().watched() as stop, TrainingDisplay(config.training.steps) as display:
+            record = run_training(
+                config if plan is None else None,
+                out=out,
+                observe=display,
+                should_stop=stop,
+                resume=plan,
+                stop_at=command.stop_at,
+                locked=True,
+            )
+        write_run_report(out, samples=_samples(out, config.seed) if record.status == "ok" else ())
     _show(record, out, as_json=command.json)
     has_model = any((out / "checkpoints").glob("step-*"))
     draw = f", or draw with `nanochat sample --run {shown_path(out)}`" if has_model else ""
@@ -105,24 +99,6 @@ def _find_plan(command: TrainCommand) -> ResumePlan | None:
     if not plan.finished:
         say(f"going on from {plan.checkpoint}")
     return plan
-
-
-@contextmanager
-def _claimed(out: Path) -> Iterator[Callable[[Event], None]]:
-    """One process at a time trains in a folder: taken at once where it is there, else when it has been made.
-
-    Raises GuardError where another process holds it.
-    """
-    with ExitStack() as held:
-        is_there = out.is_dir()
-        if is_there:
-            held.enter_context(folder_locked(out, "run"))
-
-        def claim(event: Event) -> None:
-            if isinstance(event, Prepared) and not is_there:
-                held.enter_context(folder_locked(out, "run"))
-
-        yield claim
 
 
 def _show(record: RunRecord, out: Path, *, as_json: bool) -> None:

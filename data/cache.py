@@ -12,7 +12,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -21,11 +20,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import NanochatWarning, WriteError
+from ..storage.drafts import draft_name, remove, remove_stale
 from .stream import TokenStream
 
 _INDEX = "index.json"
 _VERSION = 1
 _READ_BYTES = 1 << 20
+_DIGITS = 20
+_NAME = f"[0-9a-f]{{{_DIGITS}}}"
+"""Of a folder of tokens, as a pattern."""
 
 
 class Parts(NamedTuple):
@@ -43,13 +46,14 @@ def cached_stream(folder: Path, key: Mapping[str, str], make: Callable[[], Parts
     Every byte is compared with its checksum before it is used: about a second a GB. Warns if the files are damaged,
     and writes them anew. Raises WriteError if that is impossible.
     """
-    where = folder / digest(json.dumps(dict(key), sort_keys=True).encode())[:20]
+    where = folder / digest(json.dumps(dict(key), sort_keys=True).encode())[:_DIGITS]
     if where.exists():
         try:
             return _read(where, key)
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
             reason = str(failure) or type(failure).__name__
             warnings.warn(f"{where} is damaged ({reason}): it is made anew", NanochatWarning, stacklevel=2)
+            remove(where)
     try:
         _write(where, key, make())
         return _read(where, key)
@@ -66,10 +70,14 @@ def digest(data: bytes) -> str:
 
 
 def _write(where: Path, key: Mapping[str, str], parts: Parts) -> None:
-    """All files under a temporary name, then one rename: another process sees them whole or not at all."""
-    temporary = where.with_name(f".{where.name}.{os.getpid()}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir(parents=True)
+    """All files under a temporary name, then one rename: another process sees them whole or not at all.
+
+    What killed processes left of any text goes first. Where another process was faster, its tokens stay.
+    """
+    where.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(where.parent, _NAME)
+    temporary = draft_name(where, "tmp")
+    temporary.mkdir()
     try:
         arrays = {
             "ids": _write_array(temporary / "ids.bin", parts.ids, parts.dtype),
@@ -80,10 +88,13 @@ def _write(where: Path, key: Mapping[str, str], parts: Parts) -> None:
         index = {"format": "nanochat-tokens", "version": _VERSION, "key": dict(key), "arrays": arrays}
         index["sha256"] = _digest_of(index)
         (temporary / _INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8", newline="\n")
-        shutil.rmtree(where, ignore_errors=True)
-        os.replace(temporary, where)
+        try:
+            os.replace(temporary, where)
+        except OSError:
+            if not where.is_dir():
+                raise
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        remove(temporary)
 
 
 def _digest_of(index: Mapping[str, Any]) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checkpoints.lock import folder_locked
 from ..machine import cores
 from ..training.prepare import read_data
 from ..training.run import Event
 from .cells import CellResult, run_cell
 from .cluster import run_on_cluster
 from .grid import HEAD_AND_NORM, AblationConfig, Cell
-from .lock import folder_locked
 from .study import (
     CellDamaged,
     Study,
+    check_files,
     check_inputs,
     check_places,
     find_result,
@@ -71,6 +73,7 @@ def run_ablation(
     cluster: str = "",
     observe: Callable[[AblationEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    locked: bool = False,
 ) -> Study:
     """The study in `out`, complete unless `should_stop` ended it; started again, it goes on where it was.
 
@@ -78,10 +81,12 @@ def run_ablation(
     and the events of their steps are observed, too; otherwise in `jobs` processes, 0 for one a core, or on the Dask
     cluster whose scheduler has the address `cluster`. A cell that diverges, fails or is refused is a result like the
     others (`record.status`); what failed or was refused is tried again at the next start.
-    Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out`, WriteError, and what
-    run_on_cluster raises; finished cells stay.
+    `locked` says that the caller holds the lock of `out` (checkpoints/lock.py).
+    Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out` or something lies there
+    that is not known to be a study's, WriteError, and what run_on_cluster raises; finished cells stay.
     """
-    with folder_locked(out):
+    with nullcontext() if locked else folder_locked(out):
+        check_files(out)
         check_places(config.cells(), out)
         start_study(config, out)
         cells = sorted(config.cells(), key=lambda cell: cell.config.seed)

@@ -10,6 +10,7 @@ from typing import Any
 
 from .. import __version__
 from ..checkpoints.files import write_json, write_text
+from ..checkpoints.ownership import check_pair
 from ..errors import NanochatError
 from ..machine import describe
 
@@ -108,6 +109,11 @@ def worst(errors: Iterable[float]) -> float:
 
 
 # **** files
+
+
+def check_place(folder: Path) -> None:
+    """Raises GuardError where a certificate would replace what is none."""
+    check_pair(folder, "certificate", {"passed", "tolerances"})
 
 
 def write_certificate(certificate: Certificate, folder: Path) -> None:

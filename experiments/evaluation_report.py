@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.files import write_json, write_text
+from ..checkpoints.ownership import check_pair
 from ..inference.matching import Share
 from ..plain import code_span, markdown, shown_path
 from ..training.evaluate import Evaluation
@@ -24,6 +25,11 @@ _LEGEND = (
     "alone; at turn 2, 3 and 4 the same ones stand after others, and after the model's own answers to those."
 )
 LOSS_NAMES = {"val": "validation loss", "train": "training loss", "all": "loss, both sides"}
+
+
+def check_evaluation(folder: Path) -> None:
+    """Raises GuardError where an evaluation would replace what is none."""
+    check_pair(folder, "evaluation", {"source", "perplexity"})
 
 
 def write_evaluation(report: Report, folder: Path, name: str, baselines: Mapping[str, Sequence[Answered]]) -> None:

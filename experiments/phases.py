@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 from ..checkpoints.directory import list_checkpoints
-from ..checkpoints.files import read_json, write_json
+from ..checkpoints.files import read_json, write_json, writing
+from ..checkpoints.lock import folder_locked
+from ..checkpoints.ownership import RECIPE, check_folder, is_ours
 from ..data.chat import Message
 from ..data.corpus import load_corpus
 from ..data.large import is_large
@@ -21,7 +24,7 @@ from ..plain import path_of, shown_path
 from ..training.config import RunConfig
 from ..training.inputs import changed_input
 from ..training.prepare import prepare
-from ..training.record import RunRecord, read_run
+from ..training.record import RunFolder, RunRecord, read_run
 from ..training.resolve import merge, resolve
 from ..training.resume import plan_resume
 from ..training.run import Event, run_training
@@ -30,6 +33,8 @@ from ..validation import nearest, read_dataclass, read_toml_table
 Questions = Literal["none", "world-small", "world", "world-large"]
 _SAMPLE_TOKENS = 40
 _OF_A_VOCABULARY = ("tokenizer", "vocab_size", "unknown")
+_FILES = ("recipe.json", "samples.json", "evaluation.json", "report.md")
+"""Of a recipe's folder, beside those of the phases."""
 _OF_A_RUN = ("preset", "model_kind", "mode", "dtype", "seed", "model", "data", "training")
 
 
@@ -112,17 +117,39 @@ def run_phases(
     *,
     observe: Callable[[PhaseEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
+    force: bool = False,
+    locked: bool = False,
 ) -> tuple[RunRecord, ...]:
     """Train every phase in a folder of its own under `out`; started again, it goes on where it was.
 
     Ends with the first phase that does not end well, whose record is the last one. `samples.json` holds what the
-    prompts gave before and after each. Raises GuardError where `out` holds another recipe,
-    or phases of texts that have changed, and what run_training does.
+    prompts gave before and after each.
+
+    force     What the same or another recipe left in `out` is removed first.
+    locked    The caller holds the lock of `out` (checkpoints/lock.py).
+
+    Raises GuardError where `out` holds another recipe, phases of texts that have changed, or something that is not
+    known to be ours, or where another process is at work in it or in the folder of a phase, and what run_training does.
     """
+    with nullcontext() if locked else folder_locked(out, "recipe"):
+        return _run_all(recipe, out, observe, should_stop, force=force)
+
+
+def _run_all(
+    recipe: PhasedRecipe,
+    out: Path,
+    observe: Callable[[PhaseEvent], None],
+    should_stop: Callable[[], bool],
+    *,
+    force: bool,
+) -> tuple[RunRecord, ...]:
     configs = configs_of(recipe.phases)
-    is_new = not out.exists()
+    check_files(out, recipe)
+    is_new = force or not (out / "recipe.json").exists()
     if is_new:
-        _check_texts(configs)  # before there is a folder; a recipe that goes on has read what it did
+        _check_texts(configs)  # before anything is written or cleared; a recipe that goes on has read what it did
+    if force:
+        _clear(out, recipe)
     _claim(out, recipe)
     records: list[RunRecord] = []
     for number, (phase, config) in enumerate(zip(recipe.phases, configs, strict=True), start=1):
@@ -145,6 +172,12 @@ def run_phases(
 def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
     """`out/2-tuning`: that of a phase, counted from 1."""
     return out / path_of(f"{number}-{recipe.phases[number - 1].name}")
+
+
+def check_files(out: Path, recipe: PhasedRecipe) -> None:
+    """Raises GuardError, naming it, for what a recipe would replace in `out` and did not write."""
+    phases = [folder_of(out, recipe, number).name for number in range(1, len(recipe.phases) + 1)]
+    check_folder(out, [*_FILES, *phases], proven=is_ours(out / "recipe.json", RECIPE))
 
 
 def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:
@@ -227,6 +260,17 @@ def _claim(out: Path, recipe: PhasedRecipe) -> None:
     write_json(path, content)
 
 
+def _clear(out: Path, recipe: PhasedRecipe) -> None:
+    """Remove what the phases wrote, and recipe.json, which proves that they did, last."""
+    for folder in (folder_of(out, recipe, number) for number in range(1, len(recipe.phases) + 1)):
+        if folder.is_dir():
+            with folder_locked(folder, "run"):
+                RunFolder(folder).clear()
+    with writing(out):
+        for name in reversed(_FILES):
+            (out / name).unlink(missing_ok=True)
+
+
 def _record_of(folder: Path, config: RunConfig) -> RunRecord | None:
     """Of a phase that is done. Raises GuardError where what it read is no longer what it would read."""
     if not (folder / "record.json").is_file():
@@ -250,11 +294,13 @@ def _train(
     observe: Callable[[PhaseEvent], None],
     should_stop: Callable[[], bool],
 ) -> RunRecord:
-    if list_checkpoints(folder / "checkpoints"):
-        return run_training(resume=plan_resume(folder), observe=observe, should_stop=should_stop)
-    if recipe.prompts and not config.start_from:
-        _note_samples(out, "untrained", recipe.prompts, prepare(config).language_model)
-    return run_training(config, out=folder, observe=observe, should_stop=should_stop)
+    with folder_locked(folder, "run"):  # before it is read: somebody may be resuming this phase by itself
+        if list_checkpoints(folder / "checkpoints"):
+            plan = plan_resume(folder)
+            return run_training(resume=plan, observe=observe, should_stop=should_stop, locked=True)
+        if recipe.prompts and not config.start_from:
+            _note_samples(out, "untrained", recipe.prompts, prepare(config).language_model)
+        return run_training(config, out=folder, observe=observe, should_stop=should_stop, locked=True)
 
 
 def _note_samples(out: Path, name: str, prompts: tuple[str, ...], language_model: LanguageModel) -> None:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import math
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from .. import machine
 from ..checkpoints.files import read_json, write_json, write_text, writing
+from ..checkpoints.ownership import RUN, STUDY, check_folder, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError, WriteError
 from ..training.inputs import content_sha256, paths_of
 from ..training.record import RunRecord, from_row, to_row
@@ -27,6 +29,12 @@ from .cells import CellResult, Measured, Validation
 from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
 
 FORMAT, VERSION = "nanochat-cell", 2
+FIGURES = ("curves.png", "forest.png", "costs.png")
+"""Of the report."""
+
+_FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
+"""Of a study's folder, beside its cells."""
+_CELL = re.compile(r"[0-9a-f]+\.json")
 
 _SPENT = {"tokens": "tokens", "flops": "train_flops"}
 """Where a result has what it spent of its budget."""
@@ -80,6 +88,30 @@ def check_inputs(result: CellResult, folder: Path) -> None:
     for setting, path in paths_of(result.cell.config).items():
         if found.get(setting) not in (None, known.get(path)):
             raise _changed(path, folder)
+
+
+def check_files(folder: Path) -> None:
+    """Raises GuardError, naming it, for what a study would replace in `folder` and did not write."""
+    check_folder(folder, ("cells",), proven=True)  # no link, that is: others' files in it are in nobody's way
+    check_folder(folder, _FILES, proven=_is_proven(folder))
+
+
+def clear_study(folder: Path) -> None:
+    """Remove what a study wrote in `folder`, config.json, the proof, last. Raises GuardError, WriteError."""
+    check_files(folder)
+    with writing(folder):
+        for path in (folder / "cells").glob("*.json"):
+            if _CELL.fullmatch(path.name) and not path.is_dir():
+                path.unlink()
+        for name in reversed(_FILES):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _is_proven(folder: Path) -> bool:
+    """Its config.json says so, or, where that is damaged, a cell."""
+    return is_ours(folder / "config.json", RUN, STUDY) or any(
+        is_ours(path, {"format", "version", "sha256", "config", "record"}) for path in (folder / "cells").glob("*.json")
+    )
 
 
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:

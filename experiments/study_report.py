@@ -15,13 +15,11 @@ from .forest import forest, forest_text
 from .report import bullets, configuration, document, environment, fenced, setting
 from .reproduce import ablation_command_line
 from .significance import MOST_EXACT, bootstrap_narrowness
-from .study import Study, read_study
+from .study import FIGURES, Study, read_study
 from .study_caveats import caveats
 from .study_figures import costs, costs_text, curves_text, study_curves
 from .study_tables import cost_table, mean_of, operations, result_table, tests_table, tokens
 from .summary import VariantSummary, ending, summarise
-
-FIGURES = ("curves.png", "forest.png", "costs.png")
 
 _TABLE_NOTE = """\
 Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds ± half of its \

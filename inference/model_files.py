@@ -10,6 +10,7 @@ from typing import Literal
 from ..checkpoints.arrays import FORMATS
 from ..checkpoints.directory import list_checkpoints, newest_that
 from ..checkpoints.gpt2 import is_huggingface, load_gpt2
+from ..checkpoints.lock import held
 from ..checkpoints.manifest import MANIFEST, inventory
 from ..checkpoints.source import reading
 from ..checkpoints.weights import Snapshot, load_snapshot
@@ -39,11 +40,12 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
         raise CheckpointError(f"{str(path)[:80]!r} is no path ({error}): name a run, a checkpoint or a file") from error
     if is_run:
-        return newest_that(checkpoints, _in_checkpoint, _best_first(path) if which == "best" else None)
+        return newest_that(checkpoints, _in_checkpoint, _best_first if which == "best" else None)
     if which == "best":
         raise CheckpointError(f"{path} is no folder of a run, so it has no best checkpoint: leave out which='best'")
     if (path / MANIFEST).is_file():
-        return _in_checkpoint(path)
+        with held(path):
+            return _in_checkpoint(path)
     if is_huggingface(path):
         return path, load_gpt2(path)
     if path.is_dir():
@@ -66,10 +68,11 @@ def _in_checkpoint(folder: Path) -> tuple[Path, Snapshot]:
     raise CheckpointError(f"{folder} holds no model: use another checkpoint")
 
 
-def _best_first(run: Path) -> list[Path]:
-    """The run's checkpoints that were validated, the least loss first. Raises CheckpointError."""
+def _best_first(checkpoints: Path) -> list[Path]:
+    """Those of a run that were validated, the least loss first. Raises CheckpointError."""
+    run = checkpoints.parent
     losses = _validation_losses(run / _METRICS)
-    folders = {int(folder.name.removeprefix("step-")): folder for folder in list_checkpoints(run / "checkpoints")}
+    folders = {int(folder.name.removeprefix("step-")): folder for folder in list_checkpoints(checkpoints)}
     if not losses.keys() & folders.keys():
         raise CheckpointError(f"{run} has no checkpoint of a step that {_METRICS} has a val_loss for: load the last")
     return [folders[step] for step in sorted(losses.keys() & folders.keys(), key=lambda step: (losses[step], step))]

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import stat
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import TokenizerError, WriteError
+from ..storage.drafts import draft_name, remove_stale
 from ..validation import STRICT_JSON
 from .added_tokens import BESIDE, Beside, read_beside
 from .base import Tokenizer
@@ -76,21 +78,23 @@ def save_tokenizer(
     else:
         raise TokenizerError(f"form={form!r} is unknown: choose nanochat or huggingface")
     path = Path(path)
-    temporary = path.parent / f".{path.name}.{os.getpid()}.tmp"
     try:
         if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
             raise WriteError(f"{str(path)!r} cannot be written (it is no regular file): choose another place")
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps(content, ensure_ascii=False) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
+        remove_stale(path.parent, re.escape(path.name))
+        draft = draft_name(path, "tmp")
+        try:
+            with draft.open("x", encoding="utf-8", newline="\n") as file:  # x follows no link
+                file.write(json.dumps(content, ensure_ascii=False) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(draft, path)
+        finally:
+            with suppress(OSError, ValueError):
+                draft.unlink()
     except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
         reason = getattr(failure, "strerror", None) or failure
         raise WriteError(f"{str(path)!r} cannot be written ({reason}): choose another place or free the disk") from None
-    finally:
-        with suppress(OSError, ValueError):
-            temporary.unlink()
 
 
 def _beside(path: Path) -> Beside:

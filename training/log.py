@@ -10,11 +10,12 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
-from ..checkpoints.files import writing
+from ..checkpoints.files import open_text, writing
 from ..errors import ConfigError, WriteError
 from ..plain import terminal
 
@@ -71,6 +72,9 @@ class _LogFile(logging.FileHandler):
     def __init__(self, path: Path, *, append: bool) -> None:
         super().__init__(path, mode="a" if append else "w", encoding="utf-8", delay=True)
         self.path = path
+
+    def _open(self) -> TextIOWrapper:
+        return cast("TextIOWrapper", open_text(self.path, self.mode))
 
     def emit(self, record: logging.LogRecord) -> None:
         with writing(self.path):

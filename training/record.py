@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
@@ -13,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from .. import machine
-from ..checkpoints.directory import list_checkpoints
-from ..checkpoints.drafts import draft_name
-from ..checkpoints.files import make_directory, read_json, write_bytes, write_json, writing
+from ..checkpoints.files import make_directory, open_text, read_json, write_bytes, write_json, writing
+from ..checkpoints.ownership import RUN, STUDY, check_folder, is_ours, remove_steps
 from ..errors import CheckpointError, ConfigError
 from ..validation import read_dataclass
 from .config import RunConfig
@@ -24,7 +21,6 @@ from .inputs import digests_of
 from .metrics import MetricsFile, finite, metrics_until, read_metrics
 from .prepare import Workshop
 from .resolve import config_from_dict
-from .saving import step_of
 from .state import Progress
 
 __all__ = [
@@ -158,30 +154,42 @@ class RunFolder:
         """The folder of step-N folders."""
         return self.path / "checkpoints"
 
-    def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
-        """Write what is known before the first step; results of an earlier run in the folder go. Raises WriteError.
+    def check(self, *, goes_on: bool = False) -> None:
+        """Raises GuardError, naming it, for what a run would replace here and did not write, and for a link.
 
-        `metrics` are the lines of a run that goes on here.
+        goes_on: it is the run of this folder, which wrote what is there.
+        """
+        proven = goes_on or is_ours(self.path / "config.json", RUN, STUDY)
+        check_folder(self.path, _FILES, proven=proven, inside=self.checkpoints.name)
+
+    def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
+        """Write what is known before the first step; results of an earlier run in the folder go.
+
+        `metrics` are the lines of a run that goes on here. Raises GuardError where others' would go, WriteError.
         """
         make_directory(self.path)
-        self._clear()
+        self.clear()
         write_json(self.path / "config.json", asdict(config))
         write_json(self.path / "env.json", describe_environment(config))
         write_json(self.path / "tokenizer.json", tokenizer)
         if metrics:
             write_bytes(self.path / "metrics.jsonl", metrics)
 
+    def clear(self) -> None:
+        """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
+        self.check()
+        remove_steps(self.checkpoints)
+        with writing(self.path):
+            for name in reversed(_FILES):
+                (self.path / name).unlink(missing_ok=True)
+
     def go_on(self, config: RunConfig, tokenizer: dict[str, Any], step: int) -> None:
         """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with.
 
         Raises WriteError.
         """
-        with writing(self.path):
-            for later in reversed(list_checkpoints(self.checkpoints)):
-                if step_of(later) > step:
-                    gone = draft_name(later, "gone")
-                    os.replace(later, gone)
-                    shutil.rmtree(gone)
+        self.check(goes_on=True)
+        remove_steps(self.checkpoints, after=step)
         write_bytes(self.path / "metrics.jsonl", metrics_until(self.path / "metrics.jsonl", step))
         with writing(self.path):
             for name in _RESULTS:
@@ -196,7 +204,7 @@ class RunFolder:
         """metrics.jsonl, open for writing: empty, or after the lines that are there. Raises WriteError."""
         path = self.path / "metrics.jsonl"
         with writing(path):
-            file = path.open("a" if append else "w", encoding="utf-8", newline="\n")
+            file = open_text(path, "a" if append else "w")
         try:
             yield MetricsFile(file, path)
         finally:
@@ -224,14 +232,6 @@ class RunFolder:
         with suppress(CheckpointError):
             return bool(read_json(self.path / "config.json") == json.loads(json.dumps(asdict(config))))
         return False
-
-    def _clear(self) -> None:
-        """Only what a run writes: the folder may be somebody's, and hold more than we know."""
-        with writing(self.path):
-            for name in _FILES:
-                (self.path / name).unlink(missing_ok=True)
-            if self.checkpoints.is_dir():
-                shutil.rmtree(self.checkpoints)
 
 
 @dataclass(frozen=True)

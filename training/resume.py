@@ -42,6 +42,8 @@ class ResumePlan:
     state: State
     override: bool
     """Changed data are welcome."""
+    force: bool
+    """Later checkpoints, or results in another folder, are to go."""
     finished: RunRecord | None
     """The record of a run that has nothing left to do."""
 
@@ -53,6 +55,15 @@ class ResumePlan:
     def metrics(self) -> bytes:
         """The lines of metrics.jsonl until the checkpoint."""
         return metrics_until(self.source / "metrics.jsonl", self.state.step) if self.source else b""
+
+    def check_place(self) -> None:
+        """Raises GuardError where going on would cost what is there: asked again by whoever holds the folder's lock."""
+        if self.in_place:
+            _check_later(self)
+        elif (self.out / "config.json").exists() and not self.force:
+            raise GuardError(f"{self.out} holds results already: choose another --out, or pass --force to replace them")
+        if not self.checkpoint.is_dir():
+            raise GuardError(f"{self.checkpoint} was removed by the run that it is of, which goes on: try again")
 
     def check_steps(self, config: RunConfig) -> None:
         """Raises ConfigError where the config, whose epochs may be steps by now, ends before the checkpoint."""
@@ -107,14 +118,13 @@ def plan_resume(
         tokenizer=_tokenizer(checkpoint),
         state=state,
         override=override,
+        force=force,
         finished=None,
     )
     plan.check_steps(wanted)
+    plan.check_place()
     if plan.in_place:
-        _check_later(plan, force=force)
         plan = replace(plan, finished=None if changes else _finished(plan))
-    elif (folder / "config.json").exists() and not force:
-        raise GuardError(f"{folder} holds results already: choose another --out, or pass --force to replace them")
     _warn_of_versions(checkpoint)
     return plan
 
@@ -213,10 +223,10 @@ def _finished(plan: ResumePlan) -> RunRecord | None:
     return record if record.status == "ok" and record.steps == plan.state.step else None
 
 
-def _check_later(plan: ResumePlan, *, force: bool) -> None:
+def _check_later(plan: ResumePlan) -> None:
     """Raises GuardError where going on from here would write over later checkpoints that are whole."""
     later = [folder for folder in list_checkpoints(plan.checkpoint.parent) if step_of(folder) > plan.state.step]
-    if force or not any(map(_is_whole, later)):
+    if plan.force or not any(map(_is_whole, later)):
         return
     raise GuardError(
         f"{plan.source} holds checkpoints later than {plan.checkpoint.name}, up to {later[-1].name}: pass --out OTHER "

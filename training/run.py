@@ -7,11 +7,12 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints.lock import folder_locked, held
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
 from ..machine import one_blas_thread, resident_bytes
@@ -23,7 +24,7 @@ from .events import Evaluated, Event, Prepared, Sampled, Saved
 from .guards import MemoryDriftGuard, check_loss, check_weights
 from .log import LOGGER, RunLog, log_span, span
 from .prepare import Workshop, prepare
-from .record import RunRecord, record_of
+from .record import RunFolder, RunRecord, record_of
 from .resume import ResumePlan, plan_resume
 from .saving import restore
 from .state import Progress, fingerprint
@@ -44,11 +45,13 @@ def run_training(
     should_stop: Callable[[], bool] = lambda: False,
     resume: Path | ResumePlan | None = None,
     stop_at: int | None = None,
+    locked: bool = False,
 ) -> RunRecord:
     """Train and return the record; write everything under `out` if it is given.
 
     A run that diverges or that `should_stop` ends between two steps is returned, too: `status` says so, and its files
-    are written. Results of an earlier run in `out` are replaced, once the data turn out to be good.
+    are written. Results of an earlier run in `out` are replaced, once the data turn out to be good; what lies there and
+    is not known to be a run's is never touched, but refused. One run at a time is at work in a folder.
 
     resume    A run's folder, or one of its checkpoints: go on from there, in that folder or on a branch in `out`, with
               the run's own config (a `config` that differs is refused). What follows is, bit for bit on the same
@@ -56,6 +59,7 @@ def run_training(
               metrics.jsonl. A finished run gives its record at once. For changed settings or data, and to drop later
               checkpoints, pass what `plan_resume` returns.
     stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
+    locked    The caller holds the lock of the folder (checkpoints/lock.py).
 
         run_training(config, out=Path("results/runs/a"), stop_at=200)
         record = run_training(resume=Path("results/runs/a"))
@@ -71,17 +75,37 @@ def run_training(
         raise ConfigError("there is no config to train with: give one, or a run to resume")
     if stop_at is not None and stop_at < (plan.state.step if plan else 0):
         raise ConfigError(f"stop_at={stop_at} lies before step {plan.state.step if plan else 0}, where the run begins")
+    with nullcontext() if locked or out is None else folder_locked(out, "run"):
+        return _train_in(out, config, plan, observe, should_stop, stop_at)
+
+
+def _train_in(
+    out: Path | None,
+    config: RunConfig,
+    plan: ResumePlan | None,
+    observe: Callable[[Event], None],
+    should_stop: Callable[[], bool],
+    stop_at: int | None,
+) -> RunRecord:
+    """The run, in a folder that is ours until it ends."""
     log = RunLog(out / "log.txt" if out else None, append=plan is not None and plan.in_place)
     start = time.perf_counter()
-    workshop = _prepare(config, plan)
-    data_s = time.perf_counter() - start  # logged below: until here there may be no folder for a log
-    archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
-    steps = workshop.config.training.steps
-    with log, archive.opened(), np.errstate(all="ignore"), one_blas_thread():
-        log_span("data", data_s, source=config.data.source)
-        record = _Run(
-            workshop, archive, progress, observe, should_stop, steps if stop_at is None else min(stop_at, steps)
-        ).train()
+    with ExitStack() as until_it_is_read:
+        if plan is not None:
+            until_it_is_read.enter_context(held(plan.checkpoint))
+            plan.check_place()
+        if out is not None:
+            RunFolder(out).check(goes_on=plan is not None and plan.in_place)
+        workshop = _prepare(config, plan)
+        data_s = time.perf_counter() - start  # logged below: until it is known to be ours, nothing is written there
+        archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
+        steps = workshop.config.training.steps
+        with archive.opened(), log, np.errstate(all="ignore"), one_blas_thread():
+            until_it_is_read.close()
+            log_span("data", data_s, source=config.data.source)
+            record = _Run(
+                workshop, archive, progress, observe, should_stop, steps if stop_at is None else min(stop_at, steps)
+            ).train()
     archive.finish(record)
     return record
 

@@ -21,6 +21,7 @@ from nanochat.checkpoints.directory import (
     verify,
 )
 from nanochat.checkpoints.files import write_text
+from nanochat.checkpoints.lock import held
 from nanochat.errors import CheckpointError, NanochatWarning, WriteError
 
 
@@ -342,3 +343,35 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_not_taken_for_damaged(tmp_
     monkeypatch.undo()
     verify(tmp_path / unread)
     assert newest_checkpoint(tmp_path).name == "step-00000003"
+
+
+def test_pruning_passes_over_what_is_gone_already(tmp_path, monkeypatch):
+    for step in (1, 2, 3):
+        save_directory(tmp_path, step, write_two)
+    found = superfluous(tmp_path, keep_last=1)
+    shutil.rmtree(tmp_path / "step-00000001")
+    monkeypatch.setattr(directory, "superfluous", lambda *_, **__: found)
+    assert [folder.name for folder in prune(tmp_path, keep_last=1)] == ["step-00000002"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="nothing that is read can be removed there")
+def test_pruning_leaves_what_somebody_reads(tmp_path):
+    for step in (1, 2):
+        save_directory(tmp_path, step, write_two)
+    with held(tmp_path / "step-00000001"):
+        assert prune(tmp_path, keep_last=1) == []
+    assert [folder.name for folder in prune(tmp_path, keep_last=1)] == ["step-00000001"]
+
+
+def test_a_reader_that_comes_too_late_for_one_takes_the_newest_without_a_warning(tmp_path, recwarn):
+    save_directory(tmp_path, 1, write_two)
+
+    def read(folder):
+        if folder.name == "step-00000001":
+            save_directory(tmp_path, 2, write_two)
+            shutil.rmtree(folder)
+        verify(folder)
+        return folder.name
+
+    assert newest_that(tmp_path, read) == "step-00000002"
+    assert len(recwarn) == 0

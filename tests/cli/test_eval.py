@@ -94,3 +94,12 @@ def test_a_run_goes_on_with_another_text(nanochat, run, tmp_path):
     assert done.code == 0
     assert "begins with" in done.err
     assert "wte.weight by token" in done.err
+
+
+@pytest.mark.parametrize("name", ["evaluation.md", "evaluation.json"])
+def test_an_evaluation_replaces_only_one_of_its_kind(nanochat, run, tmp_path, name):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / name).write_text("{}", encoding="utf-8")
+    nanochat("eval", "--run", run, "--out", "out").assert_refused(5, f"{name} is in the way")
+    assert (tmp_path / "out" / name).read_text(encoding="utf-8") == "{}"
+    assert [nanochat("eval", "--run", run, "--out", "out", *force).code for force in (["--force"], [])] == [0, 0]

@@ -10,9 +10,12 @@ import time
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.cli.app import parse
-from nanochat.experiments.lock import folder_locked
+from nanochat.errors import GuardError
 from nanochat.training.record import read_metrics, read_run
+from nanochat.training.resume import plan_resume
+from nanochat.training.run import run_training
 
 TINY = "train --preset bigram --eval-every 0 --set eval_tokens=32 --batch-size 2 --steps 6".split()
 PATIENCE_S = 60
@@ -232,3 +235,59 @@ def test_a_run_that_is_killed_at_any_time_ends_as_if_it_had_not_been(start, nano
     last = [newest_checkpoint(tmp_path / name / "checkpoints") for name in ("killed", "whole")]
     for path in last[0].iterdir():
         assert path.read_bytes() == (last[1] / path.name).read_bytes()
+
+
+@posix
+@pytest.mark.parametrize("name", [".lock", "log.txt", "checkpoints"])
+def test_a_run_that_holds_a_link_is_refused_by_its_name(nanochat, stopped, tmp_path, name):
+    elsewhere = tmp_path / "elsewhere"
+    if name == "checkpoints":
+        (stopped / name).rename(elsewhere)
+    else:
+        (stopped / name).unlink(missing_ok=True)
+        elsewhere.write_text("mine", encoding="utf-8")
+    (stopped / name).symlink_to(elsewhere)
+    before = [path.read_bytes() for path in sorted(elsewhere.rglob("*")) if path.is_file()]
+    done = nanochat("train", "--resume", "run")
+    assert (done.code, f"{name} is a link" in done.complaints[-1]) == (5, True)
+    assert [path.read_bytes() for path in sorted(elsewhere.rglob("*")) if path.is_file()] == before
+    assert name == "checkpoints" or elsewhere.read_text(encoding="utf-8") == "mine"
+
+
+def test_a_run_at_work_is_not_pruned_by_others(nanochat, stopped):
+    with folder_locked(stopped, "run"):
+        nanochat("checkpoint", "prune", "run").assert_refused(5, "another run")
+    assert nanochat("checkpoint", "prune", "run").code == 0
+
+
+def test_a_plan_that_another_start_has_overtaken_is_refused(stopped):
+    plan = plan_resume(stopped)
+    assert run_training(resume=stopped).status == "ok"
+    with pytest.raises(GuardError, match="later than step-00000003"):
+        run_training(resume=plan)
+
+
+@posix
+def test_starts_at_once_take_a_number_each_and_lose_nothing(start, abab, tmp_path):
+    words = "train --preset bigram --steps 40 --eval-every 0 --batch-size 1 --set eval_tokens=16".split()
+    processes = [start(*words, "--data", abab) for _ in range(3)]
+    assert [process.communicate(timeout=PATIENCE_S) and process.returncode for process in processes] == [0, 0, 0]
+    runs = sorted((tmp_path / "results" / "runs").iterdir())
+    assert [run.name for run in runs] == [f"bigram-abab-{number:04d}" for number in (1, 2, 3)]
+    assert [steps_of(run) for run in runs] == [list(range(1, 41))] * 3
+
+
+@posix
+def test_whoever_comes_second_changes_nothing_of_the_first(start, abab, tmp_path):
+    words = "train --preset bigram --eval-every 0 --batch-size 1 --steps 1000000 --set eval_tokens=16".split()
+    (tmp_path / "other.txt").write_text("abc" * 100, encoding="utf-8")
+    first = start(*words, "--data", abab, "--out", "run")
+    wait_for((tmp_path / "run" / ".lock").exists)
+    second = start(*words, "--data", "other.txt", "--out", "run", "--force")
+    _, err = second.communicate(timeout=PATIENCE_S)
+    assert (second.returncode, "another run" in err) == (5, True), err
+    wait_for((tmp_path / "run" / "metrics.jsonl").exists)
+    first.send_signal(signal.SIGTERM)
+    first.communicate(timeout=PATIENCE_S)
+    assert read_run(tmp_path / "run").config.data.source == str(abab)
+    assert steps_of(tmp_path / "run") == list(range(1, read_run(tmp_path / "run").record.steps + 1))

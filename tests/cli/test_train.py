@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.directory import newest_checkpoint
+from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
 from nanochat.inference.language_model import load
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
@@ -143,10 +143,43 @@ def test_results_are_replaced_by_force_only(nanochat, abab, run):
 
 def test_force_removes_results_and_nothing_else(nanochat, abab, tmp_path):
     (tmp_path / "mine").mkdir()
-    (tmp_path / "mine" / "config.json").write_text("{}", encoding="utf-8")
+    assert nanochat(*TINY, "--data", abab, "--steps", 1, "--out", "mine").code == 0
     (tmp_path / "mine" / "thesis.txt").write_text("years", encoding="utf-8")
-    assert nanochat(*TINY, "--data", abab, "--steps", 1, "--out", "mine", "--force").code == 0
+    (tmp_path / "mine" / "checkpoints" / "best.pt").write_text("days", encoding="utf-8")
+    assert nanochat(*TINY, "--data", abab, "--steps", 2, "--out", "mine", "--force").code == 0
     assert (tmp_path / "mine" / "thesis.txt").read_text(encoding="utf-8") == "years"
+    assert (tmp_path / "mine" / "checkpoints" / "best.pt").read_text(encoding="utf-8") == "days"
+    assert [path.name for path in list_checkpoints(tmp_path / "mine" / "checkpoints")] == ["step-00000002"]
+
+
+@pytest.mark.parametrize("force", [[], ["--force"]])
+@pytest.mark.parametrize("name", ["config.json", "report.md", "checkpoints/best.pt"])
+def test_what_others_wrote_is_refused_and_stays(nanochat, abab, tmp_path, name, force):
+    theirs = tmp_path / "mine" / name
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("{}", encoding="utf-8")
+    words = [*TINY, "--data", abab, "--steps", 1, "--out", "mine", *force]
+    nanochat(*words).assert_refused(5, "holds results already" if name == "config.json" and not force else name)
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [theirs]
+    assert theirs.read_text(encoding="utf-8") == "{}"
+
+
+@pytest.mark.parametrize("out", ["", "."])
+def test_an_empty_path_does_not_fill_the_current_folder(nanochat, abab, tmp_path, out):
+    nanochat(*TINY, "--data", abab, "--steps", 1, "--out", out).assert_refused(5, "abab.txt is in the way")
+    assert list(tmp_path.iterdir()) == [abab]
+
+
+def test_a_run_that_is_refused_makes_no_folder(nanochat, tmp_path):
+    nanochat("train", "--data", "missing.txt").assert_refused(3, "missing.txt")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_picture_is_replaced_only_by_force(nanochat, tmp_path):
+    (tmp_path / "a.dot").write_text("mine", encoding="utf-8")
+    nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot").assert_refused(5, "a.dot exists already")
+    assert nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot", "--force").code == 0
+    assert "digraph" in (tmp_path / "a.dot").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("mode", ["scalar", "tensor"])

@@ -1,6 +1,9 @@
 """Tokens kept on disk: the same as fresh ones, and never those of another text."""
 
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -145,3 +148,23 @@ def test_another_text_tokenizer_or_loss_is_tokenised_anew(tmp_path):
     dataset = build_dataset(str(path), choice=WORDS, cache=cache)
     assert len(list(cache.iterdir())) > 6
     assert equal(dataset.train, build_dataset(str(path), choice=WORDS).train)
+
+
+def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    for name in (f".{'0' * 20}.{process.pid}.tmp", f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "ids.bin").write_bytes(b"half")
+    cached_stream(tmp_path, {}, parts)
+    left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
+    assert left == [f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"]
+
+
+def test_of_two_builds_of_one_text_the_first_stays(tmp_path):
+    def make():
+        cached_stream(tmp_path, {}, parts)
+        return parts()
+
+    assert cached_stream(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
+    assert len(list(tmp_path.iterdir())) == 1

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nanochat import machine
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.errors import CheckpointError, ConfigError, GuardError, WriteError
 from nanochat.experiments import study as study_module
 from nanochat.experiments.ablate import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
@@ -372,3 +373,9 @@ def test_cells_of_an_earlier_version_are_read_without_an_environment(tiny_study,
     (tmp_path / "env.json").write_text(json.dumps(known), encoding="utf-8")
     with pytest.raises(GuardError, match="has changed since the cells"):
         run_ablation(tiny_study, tmp_path)
+
+
+def test_a_second_sweep_on_the_same_folder_is_refused(tiny_study, tmp_path):
+    with folder_locked(tmp_path), pytest.raises(GuardError, match=rf"process {os.getpid()}\) is at work in"):
+        run_ablation(tiny_study, tmp_path)
+    assert len(run_ablation(tiny_study, tmp_path).results) == 8

@@ -6,6 +6,7 @@ from itertools import product
 
 import pytest
 
+from nanochat.checkpoints.lock import folder_locked
 from nanochat.errors import ConfigError, DataError, GuardError
 from nanochat.experiments.phases import PhaseStarted, configs_of, folder_of, read_phases, run_phases
 from nanochat.experiments.phases_report import write_phases_report
@@ -173,3 +174,20 @@ def test_a_phase_that_was_trained_anew_is_not_the_one_that_the_next_began_with(r
     run_training(replace(config, seed=config.seed + 1), out=reading)
     with pytest.raises(GuardError, match=r"1-reading has changed since .*2-answering was trained"):
         run_phases(recipe, out)
+
+
+def test_one_process_at_a_time_is_at_work_in_a_recipe_and_in_its_phases(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out", should_stop=lambda: True)
+    for folder, who in ((tmp_path / "out", "recipe"), (folder_of(tmp_path / "out", recipe, 1), "run")):
+        for force in (False, True):
+            with folder_locked(folder, who), pytest.raises(GuardError, match=f"another {who}"):
+                run_phases(recipe, tmp_path / "out", force=force)
+
+
+def test_a_recipe_replaces_nothing_that_others_wrote(recipe, tmp_path):
+    for name in ("report.md", "1-reading"):
+        out = tmp_path / name
+        (out / name).mkdir(parents=True)
+        with pytest.raises(GuardError, match=f"{name} is in the way"):
+            run_phases(recipe, out, force=True)
+        assert (out / name).is_dir()

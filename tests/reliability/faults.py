@@ -107,9 +107,10 @@ class Faults:
     def _open(self, file: Any, mode: str = "r", buffering: int = -1, *args: Any, **options: Any) -> Any:
         if not self._is_ours(file):
             return self._real[io, "open"](file, mode, buffering, *args, **options)
-        if not isinstance(file, int):
+        opener = options.pop("opener", None)  # which opens by os.open, and that counts
+        if not isinstance(file, int) and opener is None:
             self.step("look" if mode.strip("bt") == "r" else "open", str(file))
-        raw = _Raw(self, file, "".join(ch for ch in mode if ch not in "bt"), options.pop("closefd", True))
+        raw = _Raw(self, file, "".join(ch for ch in mode if ch not in "bt"), options.pop("closefd", True), opener)
         if buffering == 0:
             return raw
         binary = io.BufferedRandom if "+" in mode else io.BufferedReader if "r" in mode else io.BufferedWriter
@@ -171,9 +172,9 @@ class Faults:
 class _Raw(io.FileIO):
     """A file whose opening, reading, writing and closing count."""
 
-    def __init__(self, faults: Faults, file: Any, mode: str, closefd: bool) -> None:
+    def __init__(self, faults: Faults, file: Any, mode: str, closefd: bool, opener: Any) -> None:
         self.faults = faults
-        super().__init__(file, mode, closefd)
+        super().__init__(file, mode, closefd, opener)
         if not isinstance(file, int):
             faults._names[self.fileno()] = os.fsdecode(file)
 

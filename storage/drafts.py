@@ -1,5 +1,6 @@
-"""Names of unfinished work beside checkpoints, and putting right what a process that was killed left there.
+"""Names of unfinished work beside its goal, and putting right what a process that was killed left there.
 
+.tokenizer.json.<pid>.tmp   a file, or a folder, being written
 .step-00000500.<pid>.new    being written
 .step-00000500.<pid>.old    moved aside, for the new one of the same step is about to take its name
 .step-00000500.<pid>.gone   being removed
@@ -23,14 +24,16 @@ def draft_name(goal: Path, word: Literal["tmp", "new", "old", "gone"]) -> Path:
     return goal.with_name(f".{goal.name}.{os.getpid()}.{word}")
 
 
-def remove_stale(path: Path) -> None:
-    """Remove what dead processes left of a file `path` that they were writing, if it can be removed."""
-    before, after = f".{path.name}.", ".tmp"
+def remove_stale(parent: Path, goals: str) -> None:
+    """Remove what dead processes left in `parent` of files or folders whose names match `goals`, as far as it goes."""
+    name = re.compile(rf"\.(?:{goals})\.(\d{{1,10}})\.tmp")
     with suppress(OSError):
-        for leftover in path.parent.iterdir():
-            pid = leftover.name.removeprefix(before).removesuffix(after)
-            if leftover.name == f"{before}{pid}{after}" and pid.isdecimal() and not _is_alive(int(pid)):
-                leftover.unlink()
+        for path in parent.iterdir():
+            if (match := name.fullmatch(path.name)) and not _is_alive(int(match[1])):
+                if path.is_dir() and not path.is_symlink():
+                    remove(path)
+                else:
+                    path.unlink()
 
 
 def recover(parent: Path) -> None:

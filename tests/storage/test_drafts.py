@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
-from nanochat.checkpoints.drafts import draft_name, recover, sweep
 from nanochat.checkpoints.files import write_text
 from nanochat.errors import CheckpointError
+from nanochat.storage.drafts import draft_name, recover, sweep
 
 
 def write_one(folder):
