@@ -1,4 +1,4 @@
-"""The table of edges (experiments/certify_edges.py) through PyTorch: nan, infinities, wrong targets as it takes them."""
+"""The table of edges (experiments/certify_edges.py) through PyTorch: nan, infinities and wrong targets."""
 
 from __future__ import annotations
 
