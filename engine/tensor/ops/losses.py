@@ -46,10 +46,11 @@ def cross_entropy(
     np.subtract(np.log(total), losses, losses)
     if largest is not None:
         losses += largest
-    loss = losses.dot(filled(n_rows, share, losses.dtype) if counted is None else counted * share)
-    stray = counted == 0 if counted is not None and not math.isfinite(loss) else None  # 0 times nan is not 0
-    if stray is not None:
-        loss = np.where(stray, 0.0, losses).dot(counted * share)
+    shares = filled(n_rows, share, losses.dtype) if counted is None else counted * share
+    loss, stray = losses.dot(shares), None
+    if counted is not None and not math.isfinite(loss):  # 0 times nan is not 0
+        stray = counted == 0
+        loss = np.where(stray, 0.0, losses).dot(shares)
 
     def vjp(g: Array) -> tuple[Array]:
         weight = float(g) * share
