@@ -175,7 +175,8 @@ def test_attention_gradient_without_the_root_of_d_is_caught(monkeypatch: pytest.
 
     for module in ("attention", "self_attention"):
         monkeypatch.setattr(import_module(f"nanochat.engine.tensor.ops.{module}"), "attend", wrong)
-    attentions = [name for name in CASES if "ttention" in name]
+    flat = {"op attention (saturated)", "op attention (one key)"}  # any factor of 0 is right
+    attentions = [name for name in CASES if "ttention" in name and name not in flat]
     others = ["op linear", "op softmax", "op layer_norm", "layer MLP (relu)", "layer LayerNorm gain bias", "bigram"]
     models = ["microgpt"]
     assert len(attentions) == 8
