@@ -34,7 +34,7 @@ class Finding:
     """One row of the certificate; errors by name of parameter."""
 
     kind: str
-    """op, layer or model."""
+    """op, layer, model or edge."""
     name: str
     remark: str
     """Sizes, and what was reduced."""
@@ -48,7 +48,8 @@ class Finding:
     slope_errors: Mapping[str, float]
     """The tensor path's gradients against finite differences of its loss."""
     scalar_slope_errors: Mapping[str, float]
-    """The same on the scalar path; empty for whole models, whose scalar gradients equal those above."""
+    """The same on the scalar path; empty for whole models, whose scalar gradients equal those above. Both are empty for
+    edges, where nothing has a slope."""
 
     @property
     def engines_error(self) -> float:
@@ -153,13 +154,14 @@ def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str
         f"An error is {MEASURE}.",
         f"Between the engines it is the worst of the loss and all gradients, allowed {ENGINES_TOLERANCE:g}; against",
         f"differences the worst of {N_DIRECTIONS} random directions a parameter, allowed {SLOPE_TOLERANCE:g}.",
-        "Ops and layers are differenced on both paths, models on the tensor path.",
+        "Ops and layers are differenced on both paths, models on the tensor path. Edges (nan, infinities, nothing at",
+        "all, targets that are no class) are compared between the engines: results, gradients, refusals; nan as nan.",
         "",
         f"Seed {certificate.seed}; nanochat {environment['nanochat']}, Python {environment['python']}, {packages},",
         f"BLAS {environment['blas']}, {environment['platform']}.",
         "",
     ]
-    for kind, title in (("op", "Ops"), ("layer", "Layers"), ("model", "Whole models")):
+    for kind, title in (("op", "Ops"), ("layer", "Layers"), ("model", "Whole models"), ("edge", "Edges")):
         rows = [finding for finding in certificate.findings if finding.kind == kind]
         if rows:
             lines += [

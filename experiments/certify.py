@@ -1,6 +1,7 @@
-"""Compares scalar path, tensor path and finite differences, op by op, layer by layer, preset by preset.
+"""Compares scalar path, tensor path and finite differences, op by op, layer by layer, preset by preset, edge by edge.
 
-What is compared stands in certify_ops.py and certify_models.py, what is said about it in certificate.py.
+What is compared stands in certify_ops.py, certify_models.py and certify_edges.py, what is said about it in
+certificate.py.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ..engine.module import shape_of
 from ..models.presets import PRESETS, get_preset
 from .certificate import N_DIRECTIONS, SLOPE_TOLERANCE, Certificate, Finding
 from .certify_case import Case, Side, gradient_of
+from .certify_edges import Edge, edge_cases
 from .certify_models import layer_cases, model_case
 from .certify_ops import NOT_COMPARED, op_cases
 
@@ -28,17 +30,18 @@ _STEPS = (1e-5, 1e-7)
 def certify(
     presets: Sequence[str] = tuple(PRESETS), *, seed: int = 1337, observe: Callable[[Finding], None] = lambda _: None
 ) -> Certificate:
-    """Compare every op, every layer, and the models of these presets. Raises ConfigError for an unknown preset."""
+    """Compare every op, layer and edge, and the models of these presets. Raises ConfigError for an unknown preset."""
     findings = []
     for case in cases(presets):
-        findings.append(examine(case, seed))
+        findings.append(case.examine() if isinstance(case, Edge) else examine(case, seed))
         observe(findings[-1])
     return Certificate(seed=seed, findings=tuple(findings), not_compared=NOT_COMPARED)
 
 
-def cases(presets: Sequence[str]) -> list[Case]:
+def cases(presets: Sequence[str]) -> list[Case | Edge]:
     """All that will be compared."""
-    return [*op_cases(), *layer_cases(), *(model_case(name, get_preset(name).model) for name in presets)]
+    models = [model_case(name, get_preset(name).model) for name in presets]
+    return [*op_cases(), *layer_cases(), *models, *edge_cases()]
 
 
 def examine(case: Case, seed: int) -> Finding:

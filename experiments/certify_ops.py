@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,11 +29,14 @@ _IDS = np.array([[1, 1, 4], [0, 1, 2]])
 _POSITIONS = np.array([0, 1, 2, 3, 7])
 _LENGTHS = np.array([3, 5])
 _N_HEAD, _N_KV_HEAD = 4, 2
+_SATURATED = {"q": 1e7, "k": 1e7, "v": 10.0}
+"""Factors: one key has all the weight, and a rounding of the others' gradient would outweigh all there is."""
 
 
 def op_cases() -> list[Case]:
     """At least one case for each op, more where an option is other code."""
     qkv: Shapes = {"q": (2, _N_HEAD, 5, 4), "k": (2, _N_KV_HEAD, 5, 4), "v": (2, _N_KV_HEAD, 5, 4)}
+    wide: Shapes = {"q": (1, 2, 5, 24), "k": (1, 2, 5, 24), "v": (1, 2, 5, 24)}
     packed: Shapes = {"qkv": (2, 5, (_N_HEAD + 2 * _N_KV_HEAD) * 4)}
     heads: dict[str, Any] = {"n_head": _N_HEAD, "n_kv_head": _N_KV_HEAD}
     x: Shapes = {"x": (3, 5)}
@@ -82,6 +85,8 @@ def op_cases() -> list[Case]:
             "rows of 3 and 5 keys",
             lengths=_LENGTHS,
         ),
+        _case("attention (saturated)", wide, _attention, "one key has all the weight", sizes=_SATURATED),
+        _case("attention (one key)", wide, lambda *x: _attention(*x, window=1), "window 1", sizes=_SATURATED, window=1),
         _case("self_attention", packed, lambda x: _self_attention(x, placed=False), **heads),
         _case(
             "self_attention (rope, QK norm)",
@@ -111,16 +116,26 @@ _UNARY: dict[str, Callable[[Value], Value]] = {
 }
 
 
-def _case(name: str, shapes: Shapes, scalar: Callable[..., Numbers], remark: str = "", **static: Any) -> Case:
+def _case(
+    name: str,
+    shapes: Shapes,
+    scalar: Callable[..., Numbers],
+    remark: str = "",
+    sizes: Mapping[str, float] | None = None,
+    **static: Any,
+) -> Case:
     """F.<name up to a bracket>(*arrays, **static) beside scalar(*nested lists)."""
 
     def build(rng: np.random.Generator) -> tuple[Side, Side]:
         op = getattr(F, name.partition(" (")[0])  # looked up now, so that a test can put a wrong one there
-        arrays = {key: _draw(shape, rng, positive=name in ("log", "sqrt")) for key, shape in shapes.items()}
+        arrays = {
+            key: _draw(shape, rng, positive=name in ("log", "sqrt")) * (sizes or {}).get(key, 1.0)
+            for key, shape in shapes.items()
+        }
         return both_sides(arrays, scalar, lambda *tensors: op(*tensors, **static), rng)
 
-    sizes = ", ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
-    return Case(kind="op", name=name, remark=f"{sizes}; {remark}" if remark else sizes, build=build)
+    what = ", ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
+    return Case(kind="op", name=name, remark=f"{what}; {remark}" if remark else what, build=build)
 
 
 def _draw(shape: tuple[int, ...], rng: np.random.Generator, *, positive: bool) -> np.ndarray:

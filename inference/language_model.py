@@ -154,7 +154,14 @@ class LanguageModel:
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
 
     def logits(self, ids: list[int]) -> np.ndarray:
-        """Logits after each of the ids.       (T,) -> (T, V)"""
+        """Logits after each of the ids.       (T,) -> (T, V)
+
+        Raises UsageError where there are none, or one is not in the vocabulary.
+        """
+        wrong = [i for i in ids if not 0 <= i < self.config.vocab_size]
+        if wrong or not len(ids):
+            what = f"{wrong[0]} among the ids is no token" if wrong else "ids=[] holds no token"
+            raise UsageError(f"{what}: give one or more of 0 to {self.config.vocab_size - 1}")
         return read_logits(self.model, [ids])[0]
 
     @property

@@ -25,6 +25,8 @@ def sum(xs: Sequence[Value]) -> Value:
 def mean(xs: Sequence[Value]) -> Value:
     """(x_1 + ... + x_n) / n as one node.  (n,) -> ()"""
     n = len(xs)
+    if not n:
+        raise ValueError("mean of no number: give one at least")
     return Value(add_floats(map(_data, xs)) / n, tuple(xs), (1.0 / n,) * n, "mean")
 
 
@@ -40,11 +42,14 @@ def linear(x: Sequence[Value], weight: Sequence[Sequence[Value]], bias: Sequence
     """y = W x + b       x (in,), W (out, in), b (out,) -> (out,).  A row is one node, its bias included."""
     x = tuple(x)
     x_data = [v.data for v in x]
-    if len(weight[0]) != len(x):
-        raise ValueError(f"linear: the input has {len(x)} numbers, the weight takes {len(weight[0])}")
+    n = len(x)
+    if bias is not None and len(bias) != len(weight):
+        raise ValueError(f"linear: the weight has {len(weight)} rows and the bias {len(bias)} numbers: give one a row")
     y = []
     for i, row in enumerate(weight):
         w_data = [w.data for w in row]
+        if len(w_data) != n:
+            raise ValueError(f"linear: the input has {n} numbers, row {i} of the weight takes {len(w_data)}")
         total = add_floats(map(mul, x_data, w_data))
         if bias is None:
             y.append(Value(total, (*x, *row), w_data + x_data, "dot"))
@@ -66,6 +71,8 @@ def scale(xs: Sequence[Value], factor: Value | float) -> list[Value]:
 
 def rms_norm(x: Sequence[Value], weight: Sequence[Value] | None = None, *, eps: float = 1e-5) -> list[Value]:
     """y = x / sqrt(mean(x^2) + eps) * weight       (C,) -> (C,)       Zhang and Sennrich 2019, arXiv:1910.07467"""
+    if not x:
+        raise ValueError("rms_norm of no number: give one at least")
     rstd = (dot(x, x) * (1 / len(x)) + eps) ** -0.5
     return _affine([v * rstd for v in x], weight, None)
 
@@ -93,7 +100,7 @@ def softmax(xs: Sequence[Value]) -> list[Value]:
     m is a constant: softmax does not change when one number is taken from every x, so no gradient is lost, and
     no exp can overflow.
     """
-    largest = max(map(_data, xs))
+    largest = max(map(_data, xs), default=0.0)  # may miss a nan, as Python's max does; the total does not
     exps = [(x - largest).exp() for x in xs]
     total = sum(exps) ** -1
     return [e * total for e in exps]
@@ -103,10 +110,15 @@ def cross_entropy(logits: Sequence[Value], target: int) -> Value:
     """-log softmax(logits)[target] = logsumexp(z) - z_target, in nats       (V,) -> ()
 
     One node: dL/dz_i = p_i - [i = target]. Stable for logits of any size, since the largest is taken out first.
+    A target of -1 is ignored: loss and slopes are 0. One nan, one inf, or -inf alone make all of them nan.
+    Raises IndexError on a target that is no class and not -1.
     """
     z = tuple(map(_data, logits))
+    if not 0 <= target < len(z):
+        return _no_class(logits, target)
     largest = max(z)
-    exps = [math.exp(v - largest) if v > -math.inf else 0.0 for v in z] if largest < math.inf else [math.nan] * len(z)
+    finite = -math.inf < largest < math.inf
+    exps = [0.0 if v == -math.inf else math.exp(v - largest) for v in z] if finite else [math.nan] * len(z)
     total = add_floats(exps)
     slopes = [e / total for e in exps]
     slopes[target] -= 1.0
@@ -118,6 +130,8 @@ def attention(q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Seque
 
     One query of one head, over the keys that it may see.       Vaswani et al. 2017, arXiv:1706.03762
     """
+    if not keys:
+        raise ValueError("attention over no key: a query sees itself at least")
     q = scale(q, 1 / math.sqrt(len(q)))
     p = softmax([dot(q, k) for k in keys])
     return [dot(p, column) for column in zip(*values, strict=True)]
@@ -128,6 +142,8 @@ def rope(x: Sequence[Value], position: int, *, base: float = 10000.0) -> list[Va
 
     x (D,) -> (D,), D even. Products of rotated queries and keys depend on the distance between them alone.
     """
+    if len(x) % 2:
+        raise ValueError(f"rope: heads of D={len(x)} channels have no pairs to rotate: choose n_embd / n_head even")
     y: list[Value] = []
     for i in range(0, len(x), 2):
         angle = position * base ** (-i / len(x))
@@ -160,6 +176,17 @@ def swiglu(xs: Sequence[Value]) -> list[Value]:
     """silu(gate) * up: gate is the first half, up the other       (2H,) -> (H,)       Shazeer 2020, arXiv:2002.05202"""
     half = len(xs) // 2
     return [g * u for g, u in zip(silu(xs[:half]), xs[half:], strict=True)]
+
+
+def _no_class(logits: Sequence[Value], target: int) -> Value:
+    """The loss of a row that is ignored; anything else is refused."""
+    if not logits:
+        raise ValueError("cross_entropy of no logits: give one at least")
+    if target != -1:
+        raise IndexError(
+            f"cross_entropy: target {target} is no class: give 0 to {len(logits) - 1}, or -1 to ignore the row"
+        )
+    return Value(0.0, tuple(logits), (0.0,) * len(logits), "cross_entropy")
 
 
 def _affine(x: list[Value], weight: Sequence[Value] | None, bias: Sequence[Value] | None) -> list[Value]:

@@ -43,6 +43,11 @@ class Embedding(Module):
         self.weight = matrix(n, n_embd)
 
     def __call__(self, index: int) -> Vector:
+        if not 0 <= index < len(self.weight):
+            raise IndexError(
+                f"embedding: id {index} is out of bounds: a table of {len(self.weight)} rows "
+                f"takes 0 to {len(self.weight) - 1}"
+            )
         return self.weight[index]
 
 

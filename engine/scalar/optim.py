@@ -43,9 +43,13 @@ class Optimizer:
         """The global L2 norm |g| before clipping; where it exceeds max_grad_norm > 0, g becomes g max_grad_norm / |g|.
 
         Pascanu et al. 2013, arXiv:1211.5063
+        One of nan or infinity is returned as it is, and nothing is clipped by it.
         """
-        norm = math.sqrt(math.fsum([leaf.grad * leaf.grad for leaf in self.leaves])) if self._finite() else math.nan
-        if 0 < self.max_grad_norm < norm:
+        try:
+            norm = math.sqrt(math.fsum([leaf.grad * leaf.grad for leaf in self.leaves]))
+        except OverflowError:  # each square is a float, their sum is none
+            norm = math.inf
+        if 0 < self.max_grad_norm < norm < math.inf:
             factor = self.max_grad_norm / norm
             for leaf in self.leaves:
                 leaf.grad *= factor
@@ -66,10 +70,10 @@ class Optimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         self.n_steps = int(state["n_steps"])
         for slot, numbers in self.memory.items():
+            for name, size in self.sizes.items():
+                if len(state[slot][name]) != size:
+                    raise ValueError(f"{slot} of {name} has {len(state[slot][name])} numbers, the parameter {size}")
             numbers[:] = [float(x) for name in self.sizes for x in state[slot][name]]
-
-    def _finite(self) -> bool:
-        return all(math.isfinite(leaf.grad) for leaf in self.leaves)
 
 
 class SGD(Optimizer):

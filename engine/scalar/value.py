@@ -13,6 +13,7 @@ import math
 from collections.abc import Sequence
 from itertools import count
 from operator import attrgetter
+from typing import Any
 
 _next_birth = count().__next__
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
@@ -110,7 +111,8 @@ class Value:
 
     def __rpow__(self, base: float) -> Value:
         y = _power(base, self.data)
-        return Value(y, (self,), (y * _log(base) if y else 0.0,), f"{base:g}**")
+        is_flat = not y or (base == 0 and self.data >= 0)  # 0^0 = 1 begins a line of zeros: slope 0, as in torch
+        return Value(y, (self,), (0.0 if is_flat else y * _log(base),), f"{base:g}**")
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -125,7 +127,7 @@ class Value:
         return Value(_log(self.data), (self,), (_divide(1.0, self.data),), "log")
 
     def sqrt(self) -> Value:
-        y = _power(self.data, 0.5)
+        y = math.sqrt(self.data) if self.data >= 0 else math.nan
         return Value(y, (self,), (_divide(0.5, y),), "sqrt")
 
     def tanh(self) -> Value:
@@ -152,7 +154,7 @@ class Value:
     def __abs__(self) -> Value:
         """|x|, with slope 0 at 0."""
         x = self.data
-        return Value(abs(x), (self,), (math.copysign(1.0, x) if x else 0.0,), "abs")
+        return Value(abs(x), (self,), (_sign(x),), "abs")
 
     def abs(self) -> Value:
         return abs(self)
@@ -166,11 +168,30 @@ class Value:
             return Value(largest, (self, other), (float(takes_self), float(not takes_self)), "max")
         return Value(largest, (self,), (float(takes_self),), "max")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or pickle of a leaf is born anew. Raises TypeError for any other node: its place is in its graph."""
+        if self.parents:
+            raise TypeError(
+                f"a Value that was computed (by {self.op or 'hand'}) cannot be copied or pickled, since its copy would "
+                "share its graph: take Value(v.data), or compute it again from copied leaves"
+            )
+        return _leaf, (self.data, self.grad, self.op)
+
     def __float__(self) -> float:
         return float(self.data)
 
     def __repr__(self) -> str:
         return f"Value(data={self.data:g}, grad={self.grad:g})"
+
+
+def _leaf(data: float, grad: float, op: str) -> Value:
+    leaf = Value(data, op=op)
+    leaf.grad = grad
+    return leaf
+
+
+def _sign(x: float) -> float:
+    return math.copysign(1.0, x) if x < 0 or x > 0 else x
 
 
 def _exp(x: float) -> float:
@@ -193,6 +214,9 @@ def _divide(a: float, b: float) -> float:
 
 
 def _power(base: float, exponent: float) -> float:
+    if base <= 0 and abs(exponent) == 0.5:  # a root, as arrays take it: of -inf pow says inf, of -0 it says 0
+        root = math.sqrt(base) if base == 0 else math.nan
+        return root if exponent > 0 else _divide(1.0, root)
     try:
         return math.pow(base, exponent)
     except OverflowError:

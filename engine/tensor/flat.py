@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -38,6 +39,13 @@ class Flat:
             if parameter.grad is not None:
                 grad[...] = parameter.grad
             parameter.data, parameter.grad = data, grad
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Raises TypeError: the parameters of a copy would be no views of its vectors, and no step would move them."""
+        raise TypeError(
+            "an optimizer cannot be copied or pickled: copy the model, make an optimizer of its named_parameters(), "
+            "and load the state_dict() of the first"
+        )
 
     def views(self, vector: np.ndarray) -> dict[str, np.ndarray]:
         """A vector of this layout by name, each in its parameter's shape."""

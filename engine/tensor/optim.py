@@ -130,13 +130,14 @@ class Adam(Optimizer):
     ) -> None:
         super().__init__(named_parameters, **shared)
         self.betas, self.eps = betas, eps
+        self._least = float(np.finfo(self.flat.data.dtype).tiny)  # an eps that rounds to 0 would move by 0 / 0
 
     def step(self, lr: float) -> None:
         self.n_steps += 1
         b1, b2 = self.betas
         root = math.sqrt((1 - b2) / (1 - b2**self.n_steps))  # sqrt(v_hat) = root sqrt(slot)
         rate = lr * (1 - b1) / (1 - b1**self.n_steps) / root
-        eps = self.eps / root
+        eps = max(self.eps / root, self._least)
         scratch = np.empty(min(_PIECE, self.flat.data.size), self.flat.data.dtype)
         for piece, decay in self._pieces():
             p, g = self.flat.data[piece], self.flat.grad[piece]

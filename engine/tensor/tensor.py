@@ -134,6 +134,15 @@ class Tensor:
                 else:
                     entry[1:] = entry[1] + gp, True
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """A copy or pickle of a leaf is born anew. Raises TypeError for any other node: its place is in its graph."""
+        if self._vjp is not None:
+            raise TypeError(
+                f"a Tensor that was computed, here {self.shape}, cannot be copied or pickled, since its copy would "
+                "share its graph: take Tensor(t.data), or compute it again from copied leaves"
+            )
+        return _leaf, (self.data, None if self.grad is None else self.grad.copy(), self.requires_grad)
+
     def item(self) -> float:
         return float(self.data)
 
@@ -231,6 +240,12 @@ class Tensor:
 
     def transpose(self, *axes: int) -> Tensor:
         return apply(ops.transpose, self, axes=axes or None)
+
+
+def _leaf(data: np.ndarray, grad: np.ndarray | None, requires_grad: bool) -> Tensor:
+    leaf = Tensor(data, requires_grad=requires_grad)
+    leaf.grad = grad
+    return leaf
 
 
 def _add_to_leaf(leaf: Tensor, g: np.ndarray, ours: bool) -> None:

@@ -6,6 +6,7 @@ centralisation, adaptive clipping, global norm.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,13 +23,16 @@ class Transform(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ClipGlobalNorm:
-    """g = g max_norm / |g| where |g|, over all parameters, exceeds max_norm   Pascanu et al. 2013, arXiv:1211.5063"""
+    """g = g max_norm / |g| where |g|, over all parameters, exceeds max_norm   Pascanu et al. 2013, arXiv:1211.5063
+
+    Nothing is clipped by a norm of nan or infinity, here and below.
+    """
 
     max_norm: float = 1.0
 
     def __call__(self, flat: Flat) -> None:
         norm = flat.grad_norm()
-        if norm > self.max_norm:
+        if self.max_norm < norm < math.inf:
             flat.grad *= self.max_norm / norm
 
 
@@ -51,7 +55,7 @@ class AdaptiveClip:
                 longest = np.maximum(_lengths(w), self.eps) * self.threshold
                 lengths = _lengths(g)
                 factor = longest / np.maximum(lengths, np.finfo(g.dtype).tiny)
-                g *= np.where(lengths > longest, factor, 1.0).astype(g.dtype)[:, None]
+                g *= np.where((lengths > longest) & (lengths < math.inf), factor, 1.0).astype(g.dtype)[:, None]
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ class Bigram(Module):
             F.cross_entropy(logits, target)
             for row, row_targets in zip(inputs, targets, strict=True)
             for logits, target in zip(self.logits(row), row_targets, strict=True)
-            if target >= 0
+            if target != -1
         ]
         return F.mean(losses) if losses else Value(0.0)
 

@@ -55,7 +55,7 @@ class GPT(Module):
             for position, (index, target) in enumerate(zip(ids, row_targets, strict=True)):
                 segment = 0 if segments is None else int(segments[row][position])
                 x = self._blocks(int(index), position, segment, memories)
-                if target >= 0:
+                if target != -1:
                     losses.append(F.cross_entropy(self._head(x), target))
         return F.mean(losses) if losses else Value(0.0)
 

@@ -339,3 +339,59 @@ def test_every_public_function_is_in_the_table() -> None:
         if callable(item) and getattr(item, "__module__", "") == F.__name__ and not name.startswith("_")
     }
     assert public <= {name.split()[0] for name in FUNCTIONS}
+
+
+# **** what is refused
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: F.linear(leaves([1, 2]), [leaves([1, 1]), leaves([1, 1, 5])]), "row 1 of the weight takes 3"),
+        (lambda: F.linear(leaves([1, 2]), [leaves([1, 1]), leaves([1])]), "row 1 of the weight takes 1"),
+        (lambda: F.linear(leaves([1]), [leaves([1])], leaves([1, 2])), "1 rows and the bias 2"),
+        (lambda: F.linear(leaves([1]), [leaves([1]), leaves([1])], leaves([1])), "2 rows and the bias 1"),
+        (lambda: F.mean([]), "mean of no number"),
+        (lambda: F.rms_norm([]), "of no number"),
+        (lambda: F.layer_norm([]), "of no number"),
+        (lambda: F.cross_entropy([], 0), "of no logits"),
+        (lambda: F.attention(leaves([1]), [], []), "over no key"),
+        (lambda: F.rope(leaves([1, 2, 3]), 1), "no pairs"),
+    ],
+)
+def test_what_has_no_answer_is_refused_in_one_sentence(call: Callable[[], object], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("target", [-2, -5, -100, 3])
+def test_a_target_that_is_no_class_is_refused(target: int) -> None:
+    with pytest.raises(IndexError, match=rf"target {target} is no class: give 0 to 2, or -1 to ignore"):
+        F.cross_entropy(leaves([1, 2, 3]), target)
+
+
+def test_a_target_of_minus_1_is_ignored() -> None:
+    z = leaves([1, math.nan, 3])
+    loss = F.cross_entropy(z, -1)
+    loss.backward()
+    assert loss.data == 0.0
+    assert [v.grad for v in z] == [0.0] * 3
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize("target", [0, 1, 2])
+def test_a_nan_anywhere_makes_loss_and_slopes_nan(place: int, target: int) -> None:
+    z = [1.0, 2.0, 3.0]
+    z[place] = math.nan
+    loss = F.cross_entropy(leaves(z), target)
+    assert all(map(math.isnan, [loss.data, *loss.local_grads]))
+
+
+def test_nothing_but_minus_infinity_is_nan_and_some_of_it_is_impossible() -> None:
+    assert math.isnan(F.cross_entropy(leaves([-math.inf] * 2), 0).data)
+    loss = F.cross_entropy(leaves([0.0, -math.inf]), 1)
+    assert (loss.data, loss.local_grads) == (math.inf, (1.0, -1.0))
+
+
+def test_softmax_of_nothing_is_nothing() -> None:
+    assert F.softmax([]) == []

@@ -64,3 +64,9 @@ def test_an_embedding_gives_its_row_and_only_that_row_gets_a_gradient() -> None:
 def test_eps_reaches_the_norm() -> None:
     x = leaves(1.0, 1.0, 1.0)
     assert floats(nn.RMSNorm(3, gain=False, eps=3.0)(x)) == [0.5, 0.5, 0.5]
+
+
+@pytest.mark.parametrize("index", [-1, 5])
+def test_an_id_outside_the_table_is_refused(index: int) -> None:
+    with pytest.raises(IndexError, match=rf"id {index} is out of bounds: a table of 5 rows takes 0 to 4"):
+        nn.Embedding(5, 3)(index)

@@ -206,3 +206,16 @@ def test_state_names_every_parameter() -> None:
 def test_plain_sgd_remembers_nothing() -> None:
     assert SGD(random_layer().named_parameters()).state_dict() == {"n_steps": 0}
     assert set(SGD(random_layer().named_parameters(), momentum=0.9).state_dict()) == {"n_steps", "velocity"}
+
+
+@pytest.mark.parametrize("gradients", [[1e154, 1e154], [1e200], [math.inf, 1.0], [-math.inf, math.inf]])
+def test_a_norm_that_overflows_is_infinite_and_clips_nothing(gradients: list[float]) -> None:
+    p = [one(0.0, g)[0] for g in gradients]
+    assert SGD([("p", p)], max_grad_norm=1.0).clip_gradients() == math.inf
+    assert [leaf.grad for leaf in p] == gradients
+
+
+def test_a_state_of_another_length_is_refused() -> None:
+    state = AdamW([("p", one(0.0, 1.0))]).state_dict() | {"m": {"p": [1.0, 2.0]}}
+    with pytest.raises(ValueError, match="m of p has 2 numbers, the parameter 1"):
+        AdamW([("p", one(0.0, 1.0))]).load_state_dict(state)

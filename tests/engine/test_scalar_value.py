@@ -313,3 +313,22 @@ def test_edges_are_those_of_ieee_arithmetic(value: Value, expected: float):
 def test_slopes_stay_numbers_where_a_curve_has_become_a_line():
     assert (0 ** Value(2.0)).local_grads == (0.0,)
     assert Value(1e200).gelu().local_grads == (1.0,)
+
+
+@pytest.mark.parametrize("exponent", [0.5, -0.5])
+def test_a_root_of_what_is_below_0_is_nan_infinity_too(exponent: float) -> None:
+    assert math.isnan((Value(-math.inf) ** exponent).data)
+    assert math.isnan(Value(-math.inf).sqrt().data)
+    assert math.isnan(Value(-1.0).sqrt().data)
+    assert Value(math.inf).sqrt().data == math.inf
+    assert math.copysign(1.0, Value(-0.0).sqrt().data) == -1.0
+
+
+def test_the_slope_of_0_to_the_power_x_is_0_from_0_on() -> None:
+    assert (0 ** Value(0.0)).local_grads == (0.0,)
+    assert (0 ** Value(-1.0)).local_grads == (-math.inf,)
+    assert (2 ** Value(0.0)).local_grads == (math.log(2),)
+
+
+def test_the_slope_of_the_size_of_nan_is_nan() -> None:
+    assert math.isnan(abs(Value(math.nan)).local_grads[0])

@@ -292,3 +292,26 @@ def test_muon_follows_its_formula():
         w = w - 0.05 * (0.2 * math.sqrt(4) * x + 0.1 * w)
 
     np.testing.assert_allclose(named["h.0.weight"].data, w, rtol=1e-6)
+
+
+@pytest.mark.parametrize("transform", [ClipGlobalNorm(max_norm=1.0), AdaptiveClip()])
+@pytest.mark.parametrize("gradients", [[1e200, 1e200], [math.inf, 1.0], [math.nan, 1.0]])
+def test_a_norm_that_is_not_finite_clips_nothing(transform, gradients):
+    w = Tensor(np.ones(2), requires_grad=True)
+    optimizer = SGD([("w", w)], max_grad_norm=1.0, transforms=(transform,))
+    w.grad[...] = gradients
+
+    with np.errstate(all="ignore"):
+        assert not math.isfinite(optimizer.clip_gradients())
+
+    np.testing.assert_array_equal(w.grad, gradients)
+
+
+def test_an_eps_below_the_precision_moves_nothing_by_0_over_0():
+    w = Tensor(np.ones(2, np.float32), requires_grad=True)
+    optimizer = Adam([("w", w)], eps=1e-60)
+    w.grad[...] = [0.0, 1.0]
+
+    optimizer.step(0.1)
+
+    np.testing.assert_allclose(w.data, [1.0, 0.9], rtol=1e-6)

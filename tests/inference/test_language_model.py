@@ -219,3 +219,13 @@ def test_the_end_of_a_turn_ends_a_text_and_another_mark_does_not(end, documents)
     assert model.generate("no", **options) == "no yes <|user|> no"
     assert list(model.generate_batch(["no"], **options)) == ["no yes <|user|> no"]
     assert [one.drawn.id for one in model.alternatives("no", **options)] == ids
+
+
+@pytest.mark.parametrize("mode", ["scalar", "tensor"])
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [([], "holds no token"), ([-1], "-1 among the ids is no token"), ([0, 99999], "99999 among the ids is no token")],
+)
+def test_logits_of_what_is_no_token_are_refused(mode, ids, message):
+    with pytest.raises(UsageError, match=message):
+        language_model(mode=mode).logits(ids)

@@ -80,6 +80,8 @@ def swiglu(x: Array) -> tuple[Array, Vjp]:
     x (..., 2 F) -> (..., F)       Shazeer 2020, arXiv:2002.05202
     """
     half = x.shape[-1] // 2
+    if 2 * half != x.shape[-1]:
+        raise ValueError(f"swiglu: x is {x.shape}, which has no two equal halves: give it an even last axis")
     gate, up = x[..., :half], x[..., half:]
     s = _sigmoid(gate)
     y = gate * s

@@ -2,6 +2,10 @@
 
 softmax(s) v = (e v) / sum(e) with e = exp(s): the tile of e is never normalised, only the much smaller result is.
 Tiles above the diagonal are not computed. What backward saves is e and the sums.
+
+dL/ds = p (g v^T - mean), and the mean under p is g . y, a short product where p . (g v^T) is a long one. Where one key
+has all the weight the difference is 0 and what is computed is a rounding of |g| |v|, multiplied by |k| and |q|. It
+matters where these are huge, so there, and only there, the mean is taken apart from its largest term.
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ import numpy as np
 
 from .constants import filled
 from .elementwise import Array, Vjp
-from .softmax import fits_exp
+from .softmax import SAFE, extremes
 
 _TILE_ROWS = 32
 """Queries in a tile: less waste above the diagonal against more calls (measured)."""
@@ -23,6 +27,11 @@ _TILE_SIZE = 1 << 17
 """Scores in a tile, about: half a MiB of float32 stays in a core's L2 cache."""
 _SHORT = 32
 """Below this many queries a product with k^T costs less than copying k^T first (measured)."""
+
+_SATURATED = 16.0
+"""Below this distance between two scores no key has all the weight: e^-16 is seen beside 1 in float32."""
+_HUGE = 1 << 13
+"""|v| |k| c from which the rounding of the mean is seen: a thousandth of the other gradients in float32."""
 
 Backward = Callable[[Array, Array, Array, Array], None]
 
@@ -83,6 +92,8 @@ def attend(
     tiles = tiles_of(B, H, T, S, window, lengths is not None, q.dtype)
     short = T < _SHORT
     right = k.swapaxes(-1, -2) if short else _scaled_transpose(k, c)
+    # The largest distance of two scores in a tile; where rows of one key may be many, the scores do not say so.
+    distance = math.inf if S == 1 or window == 1 or seen is not None else 0.0
     saved = []
     for tile in tiles:
         b, t, s = tile.batch, tile.queries, tile.keys
@@ -90,7 +101,11 @@ def attend(
         if short:
             e *= c
         scores = e.reshape(len(e), G, H // G, -1, e.shape[-1])  # (b, G, R, t, s)
-        total = _exp(scores, tile.mask if seen is None else seen[b, None, None, t, s])
+        low, high = extremes(scores)
+        if high - low > distance:
+            distance = high - low
+        mask = tile.mask if seen is None else seen[b, None, None, t, s]
+        total = _exp(scores, mask, is_safe=low >= -SAFE and high <= SAFE)
         inverse = np.reciprocal(total, total).reshape(*e.shape[:-1], 1)  # (b, G, R t, 1)
         product = e @ v[b, :, s]
         to = y5[b, :, :, t]
@@ -100,6 +115,7 @@ def attend(
     def back(g: Array, gq: Array, gk: Array, gv: Array) -> None:
         g5, gq5 = _grouped(g, G), _grouped(gq, G)
         right = v.swapaxes(-1, -2) if short else _scaled_transpose(v, c)
+        taken_apart = distance > _SATURATED and c * D * _size(y) * max(_size(q), _size(k)) > _HUGE
         if window or lengths is not None:
             gk[...] = 0
             gv[...] = 0
@@ -107,10 +123,11 @@ def attend(
             b, t, s = tile.batch, tile.queries, tile.keys
             whole = not window and t.stop == T
             gy = _rows(g5[b, :, :, t]) * inverse  # g / sum(e)       (b, G, R t, D)
-            mean = np.vecdot(gy, _rows(y5[b, :, :, t]))  # of g v^T under p, over sum(e)       (b, G, R t)
-            mean *= c
             gs = (gy * c if short else gy) @ right[b, :, :, s]
-            gs -= mean[..., None]
+            if taken_apart:
+                _subtract_mean(gs, e, inverse)
+            else:
+                gs -= (np.vecdot(gy, _rows(y5[b, :, :, t])) * c)[..., None]  # the mean, over sum(e)       (b, G, R t)
             gs *= e  # dL/d(q k^T) = c p (g v^T - mean)
             to = gq5[b, :, :, t]
             if to.shape[2] == 1:
@@ -179,13 +196,13 @@ def check_shapes(q: Array, k: Array, v: Array) -> None:
         )
 
 
-def _exp(scores: Array, mask: Array | None) -> Array:
+def _exp(scores: Array, mask: Array | None, *, is_safe: bool) -> Array:
     """Turn scores into exp(scores - m) in place, 0 where the mask is 0; return the sums of the rows, flat.
 
-    m is 0 where no exp can overflow or vanish, else the largest of a row.
+    m is 0 where it is safe, since no exp can overflow or vanish, else the largest of a row.
     """
     seen = None if mask is None else scores[..., -mask.shape[-1] :]
-    if fits_exp(scores):
+    if is_safe:
         np.exp(scores, scores)
         if seen is not None:
             seen *= mask
@@ -200,6 +217,21 @@ def _exp(scores: Array, mask: Array | None) -> Array:
     if mask is not None and mask.ndim > 2:
         total += total == 0  # a row that sees nothing gives 0
     return total
+
+
+def _subtract_mean(gs: Array, e: Array, inverse: Array) -> None:
+    """gs -= its mean under p = e / sum(e), in place       gs, e (b, G, R t, s), inverse (b, G, R t, 1)
+
+    With m the heaviest key and d = gs - gs_m, gs - mean = d - sum_s p_s d_s: what is left of the heaviest itself is a
+    sum over the others, as small as their weights, and 0 where there is no other.
+    """
+    gs -= np.take_along_axis(gs, e.argmax(-1)[..., None], -1)
+    gs -= np.vecdot(e, gs)[..., None] * inverse
+
+
+def _size(x: Array) -> float:
+    """max|x|, 0 for none"""
+    return float(max(x.max(initial=0.0), -x.min(initial=0.0)))
 
 
 def _grouped(x: Array, n_groups: int) -> Array:

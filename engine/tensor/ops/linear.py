@@ -27,6 +27,8 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, V
     """y = x weight^T + bias       x (..., K), weight (N, K), bias (N,) -> (..., N)"""
     x2, shape = rows(x), x.shape
     n, k = weight.shape
+    if bias is not None and bias.shape != (n,):
+        raise ValueError(f"linear: bias is {bias.shape} and weight is {weight.shape}: give the bias {n} numbers")
     if shape[-1] != k or x.dtype != weight.dtype:
         raise ValueError(
             f"linear: x is {shape} {x.dtype} and weight is {weight.shape} {weight.dtype}: "
@@ -49,6 +51,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, V
 
 def embedding(weight: Array, *, ids: Array) -> tuple[Array, Vjp]:
     """y = the rows of weight named by ids       weight (V, C), ids (...) int -> (..., C)"""
+    _check_ids(ids, len(weight))
     return weight.take(ids, 0), lambda g: (_add_rows(g, ids, weight.shape),)
 
 
@@ -57,6 +60,7 @@ def embedding_sum(tokens: Array, places: Array, *, ids: Array, positions: Array)
 
     tokens (V, C), places (P, C), ids (B, T) int, positions (T,) or (B, T) int -> (B, T, C)
     """
+    _check_ids(ids, len(tokens))
     y = tokens.take(ids, 0)
     y += places.take(positions, 0)
 
@@ -65,6 +69,12 @@ def embedding_sum(tokens: Array, places: Array, *, ids: Array, positions: Array)
         return _add_rows(g, ids, tokens.shape), _add_rows(by_place, positions, places.shape)
 
     return y, vjp
+
+
+def _check_ids(ids: Array, n: int) -> None:
+    """NumPy refuses an id that is too large, and takes a negative one for a row from the end. Raises IndexError."""
+    if ids.size and ids.item(ids.argmin()) < 0:
+        raise IndexError(f"embedding: id {ids.min()} is negative: a table of {n} rows takes 0 to {n - 1}")
 
 
 def _add_rows(g: Array, ids: Array, shape: tuple[int, ...]) -> Array:

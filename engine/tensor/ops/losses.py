@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from .constants import counting, filled
@@ -17,19 +19,26 @@ def cross_entropy(
 
     logits (..., V), targets (...) int -> ()
     t = (1 - label_smoothing) onehot(y) + label_smoothing / V;  z = softcap tanh(logits / softcap) where softcap > 0.
-    dL/dz = (softmax(z) - t) / n. Where every target is ignored the loss is 0, and so is its gradient.
+    dL/dz = (softmax(z) - t) / n. Where every target is ignored the loss is 0, and so is its gradient; an ignored row
+    may hold anything, nan too. Raises IndexError on a target that is no class and not -1.
     """
     capped = _cap(rows(logits), softcap) if softcap else rows(logits)  # (N, V)
     (n_rows, n_classes), y = capped.shape, targets.reshape(-1)
     if len(y) != n_rows:
         raise ValueError(f"cross_entropy: logits are {logits.shape} and targets {targets.shape}: give one target a row")
     every = counting(n_rows)
-    n = n_rows if n_rows == 0 or y.item(y.argmin()) >= 0 else int(np.count_nonzero(y >= 0))
+    lowest = y.item(y.argmin()) if n_rows else 0
+    if lowest < -1:
+        raise _no_class(lowest, n_classes)
+    n = n_rows if lowest >= 0 else int(np.count_nonzero(y >= 0))
     counted = None if n == n_rows else (y >= 0).astype(capped.dtype)  # (N,) of 0 or 1
     y = y if counted is None else np.maximum(y, 0)
     share = 1.0 / max(n, 1)
     e = capped.copy()
-    losses = capped[every, y]
+    try:
+        losses = capped[every, y]
+    except IndexError:
+        raise _no_class(int(y.max()), n_classes) from None
     if label_smoothing:
         losses *= 1.0 - label_smoothing
         losses += capped.dot(filled(n_classes, label_smoothing / n_classes, e.dtype))
@@ -37,7 +46,11 @@ def cross_entropy(
     np.subtract(np.log(total), losses, losses)
     if largest is not None:
         losses += largest
-    loss = losses.dot(filled(n_rows, share, losses.dtype) if counted is None else counted * share)
+    shares = filled(n_rows, share, losses.dtype) if counted is None else counted * share
+    loss, stray = losses.dot(shares), None
+    if counted is not None and not math.isfinite(loss):  # 0 times nan is not 0
+        stray = counted == 0
+        loss = np.where(stray, 0.0, losses).dot(shares)
 
     def vjp(g: Array) -> tuple[Array]:
         weight = float(g) * share
@@ -51,9 +64,17 @@ def cross_entropy(
             slope = capped * (1.0 / softcap)
             slope *= slope
             gz *= np.subtract(1.0, slope, slope)  # d cap(z)/dz = 1 - tanh^2
+        if stray is not None:
+            gz[stray] = 0.0
         return (gz.reshape(logits.shape),)
 
     return loss, vjp
+
+
+def _no_class(target: int, n_classes: int) -> Exception:
+    if not n_classes:
+        return ValueError("cross_entropy of no logits: give one at least")
+    return IndexError(f"cross_entropy: target {target} is no class: give 0 to {n_classes - 1}, or -1 to ignore the row")
 
 
 def _cap(z: Array, softcap: float) -> Array:

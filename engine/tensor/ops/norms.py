@@ -24,7 +24,7 @@ def layer_norm(
     dL/dx = (gn - mean(gn) - n mean(gn n)) / sqrt(var + eps),  gn = g weight
     """
     x2, shape = rows(x), x.shape
-    average = filled(shape[-1], 1.0 / shape[-1], x2.dtype)  # a row's product with it is its mean
+    average = filled(shape[-1], 1.0 / (shape[-1] or 1), x2.dtype)  # a row's product with it is its mean
     n = x2 - x2.dot(average)[:, None]  # (N, C)
     rstd = _reciprocal_root(n, eps)  # (N, 1)
     n *= rstd
@@ -96,6 +96,8 @@ def dyt(x: Array, alpha: Array, weight: Array | None = None, bias: Array | None 
 def _reciprocal_root(x2: Array, eps: float) -> Array:
     """1 / sqrt(mean(x^2) + eps) of each row, as sqrt(C) / sqrt(sum(x^2) + C eps)       (N, C) -> (N, 1)"""
     C = x2.shape[1]
+    if not C:
+        raise ValueError("norm of no number: give one at least")
     root = np.vecdot(x2, x2)
     root += C * eps
     np.sqrt(root, root)
@@ -103,9 +105,14 @@ def _reciprocal_root(x2: Array, eps: float) -> Array:
 
 
 def _affine(n: Array, weight: Array | None, bias: Array | None) -> Array:
-    """n * weight + bias; n itself, which no one writes into, where there is neither"""
+    """n * weight + bias; n itself, which no one writes into, where there is neither. Raises ValueError on a length."""
+    if weight is None and bias is None:
+        return n
+    for parameter in (weight, bias):
+        if parameter is not None and parameter.shape != n.shape[1:]:
+            raise ValueError(f"norm: rows of {n.shape[1]} and a gain or bias of {parameter.shape} need the same length")
     if weight is None:
-        return n if bias is None else n + bias
+        return n + bias
     y = n * weight
     if bias is not None:
         y += bias

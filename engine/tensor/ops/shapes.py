@@ -20,6 +20,8 @@ def sum(x: Array, *, axis: int | tuple[int, ...] | None = None, keepdims: bool =
 
 def mean(x: Array, *, axis: int | tuple[int, ...] | None = None, keepdims: bool = False) -> tuple[Array, Vjp]:
     """y = the mean of x over `axis`, all of it by default"""
+    if not x.size:
+        raise ValueError(f"mean of no number, x is {x.shape}: give one at least")
     total, spread = sum(x, axis=axis, keepdims=keepdims)
     share = total.size / x.size  # a Python float: keeps float32
     return total * share, lambda g: spread(g * share)
@@ -41,8 +43,7 @@ def transpose(x: Array, *, axes: tuple[int, ...] | None = None) -> tuple[Array, 
 def getitem(x: Array, *, index: Any) -> tuple[Array, Vjp]:
     """y = x[index]; an entry that is picked twice gets both gradients"""
     shape, dtype = x.shape, x.dtype
-    parts = index if isinstance(index, tuple) else (index,)
-    repeats = any(isinstance(part, (np.ndarray, list)) for part in parts)
+    repeats = not all(map(_picks_once, index if isinstance(index, tuple) else (index,)))
 
     def vjp(g: Array) -> tuple[Array]:
         gx = np.zeros(shape, dtype)
@@ -53,6 +54,13 @@ def getitem(x: Array, *, index: Any) -> tuple[Array, Vjp]:
         return (gx,)
 
     return x[index], vjp
+
+
+def _picks_once(part: Any) -> bool:
+    """True for what cannot name an entry twice; any sequence of numbers can, whatever its type"""
+    if isinstance(part, np.ndarray):
+        return part.dtype == bool
+    return part is None or part is Ellipsis or isinstance(part, (slice, int, np.integer, np.bool_))
 
 
 def concat(*arrays: Array, axis: int = -1) -> tuple[Array, Vjp]:

@@ -8,7 +8,7 @@ from .constants import filled
 from .elementwise import Array, Vjp
 from .shapes import rows
 
-_SAFE = 60.0
+SAFE = 60.0
 """exp of +-60 and sums of a billion of them are normal float32 numbers, with normal reciprocals."""
 
 
@@ -49,4 +49,9 @@ def fits_exp(z: Array) -> bool:
 
     argmax is as fast as max on large arrays and twice as fast on small ones; it finds a nan if there is one.
     """
-    return z.size == 0 or (z.item(z.argmax()) <= _SAFE and z.item(z.argmin()) >= -_SAFE)
+    return z.size == 0 or (z.item(z.argmax()) <= SAFE and z.item(z.argmin()) >= -SAFE)
+
+
+def extremes(z: Array) -> tuple[float, float]:
+    """The smallest and the largest, nan if there is one, 0 and 0 of nothing."""
+    return (z.item(z.argmin()), z.item(z.argmax())) if z.size else (0.0, 0.0)
