@@ -7,12 +7,14 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
+
+from .streams import discard
 
 _WIDE = 10_000
 """Columns of a table that goes to a file or a pipe: nothing is wrapped there."""
@@ -27,11 +29,6 @@ class Remarks(Console):
     def say(self, text: str) -> None:
         """One line as it is, neither wrapped nor read as markup."""
         self.print(text, markup=False, soft_wrap=True)
-
-    def on_broken_pipe(self) -> None:
-        """Nobody reads what we remark: no reason to stop working."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _Results(Console):
@@ -89,7 +86,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 class StopSignals:
-    """The first Ctrl-C or SIGTERM asks to stop after the step; the second leaves at once.
+    """The first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step; the second leaves at once.
 
     Until somebody looks for the first time, before the first step, there is nothing to save: the first leaves, too.
     """
@@ -114,15 +111,21 @@ class StopSignals:
         self.received = number
         remark = b"stopping after this step; once more leaves at once" if self.looked_at else b"stopped before a step"
         # Not sys.stderr, which may be in the middle of writing when the signal comes.
-        with suppress(OSError):
+        try:
             os.write(2, b"\nnanochat: " + remark + b"\n")
+        except OSError:
+            if number != signal.SIGINT and sys.stdout.isatty():  # the terminal is gone: it takes no results, either
+                discard(sys.stdout)
         if not self.looked_at:
             raise SystemExit(self.exit_code)
 
     @contextmanager
     def watched(self) -> Iterator[StopSignals]:
-        """Handle both signals inside the block."""
-        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Handle the signals inside the block; a hangup only where `nohup` did not have it ignored."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        previous = {number: signal.signal(number, self._receive) for number in numbers}
         try:
             yield self
         finally:

@@ -20,7 +20,7 @@ from .. import __version__
 from ..checkpoints.directory import list_checkpoints
 from ..checkpoints.drafts import draft_name
 from ..checkpoints.files import make_directory, read_json, write_bytes, write_json, writing
-from ..errors import CheckpointError
+from ..errors import CheckpointError, unreadable
 from ..validation import read_dataclass
 from .config import RunConfig
 from .evaluate import Evaluation
@@ -244,13 +244,17 @@ class SavedRun:
 
 def read_run(path: Path) -> SavedRun:
     """Raises CheckpointError where the folder holds no run or a damaged one."""
-    if not (path / "config.json").is_file():
-        raise CheckpointError(f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`")
     try:
+        if not (path / "config.json").is_file():
+            raise CheckpointError(
+                f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`"
+            )
         config = config_from_dict(read_json(path / "config.json"))
         record = from_row(read_json(path / "record.json")) if (path / "record.json").is_file() else None
     except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} holds settings that this program cannot read: {error}") from error
+    except OSError as error:
+        raise CheckpointError(unreadable(error, path)) from error
     environment = read_json(path / "env.json")
     if not isinstance(environment, dict):
         raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")
