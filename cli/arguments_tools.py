@@ -22,7 +22,9 @@ def _graph(
         Literal["mermaid", "dot", "svg"] | None, typer.Option(help="By default the ending of --out, or mermaid.")
     ] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
-    out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE", readable=False)
+    ] = None,
 ) -> c.Command:
     """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
     check_count("--max-nodes", max_nodes, 1)

@@ -140,7 +140,10 @@ SETTINGS = (
 )
 
 _CONFIG = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file of settings: [model], [data], [training].", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--config", help="A TOML file of settings: [model], [data], [training].", metavar="FILE", readable=False
+    ),
 ]
 _SET = Annotated[
     list[str] | None, typer.Option("--set", help="Any field, e.g. model.n_layer=3; repeatable.", metavar="FIELD=VALUE")
@@ -241,5 +244,5 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 ForceFlag = Annotated[bool, typer.Option("--force", help="Write into a folder that holds results already.")]
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR")]
+OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR", readable=False)]
 LongPrompt = Literal["error", "truncate-left"]
