@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import warnings
@@ -35,7 +36,7 @@ from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app,
 from . import commands as c
 from . import commands_text as t
 from .interrupts import interruptible, interruption
-from .options import name_flags
+from .options import name_flags, unknown_variables
 from .root import app
 from .streams import discard, streams_guarded
 
@@ -118,6 +119,8 @@ def _attempt(argv: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", NanochatWarning)  # the same remark is made once
         warnings.showwarning = partial(_remark, argv)
+        for sentence in unknown_variables(os.environ):
+            _remark(argv, sentence)
         return _run(argv)
 
 

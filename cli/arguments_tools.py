@@ -46,9 +46,11 @@ def _doctor(json: JsonFlag = False) -> c.Command:
 
 
 def _numbers(assignments: list[str]) -> dict[str, float]:
-    numbers = {}
+    numbers: dict[str, float] = {}
     for text in assignments:
         name, _, value = text.partition("=")
+        if name in numbers:
+            raise UsageError(f"{text!r} is a second number for {name}: give one")
         try:
             numbers[name] = float(value)
         except ValueError:

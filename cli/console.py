@@ -24,7 +24,7 @@ class Remarks(Console):
     """Progress and remarks on stderr; knows NO_COLOR and whether it is a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(stderr=True, highlight=False, color_system=_colors())
+        super().__init__(stderr=True, highlight=False, width=_columns(), color_system=_colors())
 
     def say(self, text: str) -> None:
         """One line as it is, neither wrapped nor read as markup."""
@@ -64,13 +64,19 @@ def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str
 
 def results() -> Console:
     """Stdout for what is drawn: as wide as the terminal, and nothing is wrapped elsewhere."""
-    width = None if sys.stdout.isatty() else _WIDE
+    width = _columns() if sys.stdout.isatty() else _WIDE
     return _Results(highlight=False, width=width, color_system=_colors())
 
 
 def _colors() -> Literal["auto"] | None:
     """None where NO_COLOR is set: Rich alone would still print bold."""
     return None if os.environ.get("NO_COLOR") else "auto"
+
+
+def _columns() -> int | None:
+    """80 where COLUMNS is 0, a width at which Rich writes nothing at all; else None: what Rich finds out."""
+    columns = os.environ.get("COLUMNS", "")
+    return 80 if columns.isdecimal() and int(columns) == 0 else None
 
 
 def _cell(key: str, value: Any) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -197,6 +198,16 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         given["training"]["epochs"] = 0.0  # whatever a file or preset says
     assignments = [parse_assignment(text) for text in options["set"] or ()]
     return merge(read_toml(options["config"]), given, *assignments)
+
+
+def unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each variable of the environment that looks like a setting of ours and is none."""
+    known = [f"NANOCHAT_{setting.name.upper()}" for setting in SETTINGS] + ["NANOCHAT_LOG"]
+    for name in sorted(names):
+        if name.startswith("NANOCHAT_") and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "unset it, or see `nanochat train --help` for the settings"
+            yield f"the environment sets {name}, which nothing reads: {hint}"
 
 
 def name_flags(sentence: str, argv: Sequence[str]) -> str:
