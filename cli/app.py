@@ -78,6 +78,7 @@ _WANT_OF_MEMORY = re.compile("failed to map segment|cannot allocate memory|can't
 def main(argv: Sequence[str] | None = None) -> None:
     """The `nanochat` command: parse, work, exit with the code of DESIGN section 6."""
     words, is_closed = sys.argv[1:] if argv is None else argv, sys.stdout is None
+    os.environ["MPLBACKEND"] = "Agg"  # figures go to files: what somebody wrote there about windows ends no run
     with streams_guarded():
         if is_closed:
             _complain("stdout is closed, so no result can be written: leave it open, e.g. > FILE", WriteError)

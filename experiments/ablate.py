@@ -79,7 +79,7 @@ def run_ablation(
     cluster whose scheduler has the address `cluster`. A cell that diverges, fails or is refused is a result like the
     others (`record.status`); what failed or was refused is tried again at the next start.
     Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out` or the processes cannot
-    begin (a script needs `if __name__ == "__main__":`), WriteError, and what run_on_cluster raises; finished cells stay.
+    begin (a script needs `if __name__ == "__main__":`), WriteError, what run_on_cluster raises; finished cells stay.
     """
     check_guarded()
     with folder_locked(out):

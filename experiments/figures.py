@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import math
-import os
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -152,7 +151,6 @@ def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
 @contextmanager
 def empty_canvas(height: float) -> Iterator[Figure]:
     """The same, with nothing on it."""
-    _load_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # lazy: half a second, and only reports draw
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -161,20 +159,6 @@ def empty_canvas(height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(_WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.1, h_pad=0.06))
         FigureCanvasAgg(figure)
         yield figure
-
-
-def _load_matplotlib() -> None:
-    """Import it whatever MPLBACKEND says: our figures are files, and a run is not lost for a word about windows."""
-    try:
-        import matplotlib as mpl  # noqa: F401
-    except ValueError:
-        backend = os.environ.pop("MPLBACKEND", None)
-        if backend is None:
-            raise
-        try:
-            import matplotlib as mpl  # noqa: F401
-        finally:
-            os.environ["MPLBACKEND"] = backend
 
 
 @contextmanager

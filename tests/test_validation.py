@@ -63,5 +63,5 @@ def test_dots_in_texts_and_in_usual_keys_are_read(tmp_path, text, content):
 def test_toml_that_does_not_parse_says_how_to_mend_it(tmp_path):
     path = tmp_path / "a.toml"
     path.write_text("steps: 5", encoding="utf-8")
-    with pytest.raises(ConfigError, match="a line is e.g. steps = 500"):
+    with pytest.raises(ConfigError, match=r"a line is e\.g\. steps = 500"):
         read_toml_table(path, "--config")
