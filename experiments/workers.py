@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Protocol
 
-from ..tokenizers.processes import SPAWN, Handshake, deaf_to_the_terminal
+from ..tokenizers.processes import SPAWN, Handshake, deaf_to_the_terminal, say_begun
 from .cells import CellResult, cores, failed_cell, run_cell
 from .grid import Cell
 
@@ -127,7 +127,7 @@ class ProcessSlot:
 
 def _begin_worker(lifeline: Connection, tell: Connection, threads: int) -> None:
     """Once a process: say that it began; its share of the threads; leave when nobody waits."""
-    tell.send_bytes(b".")
+    say_begun(tell)
     import numpy as np  # noqa: F401  (loads the BLAS that is limited here)
     from threadpoolctl import threadpool_limits
 

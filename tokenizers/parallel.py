@@ -84,7 +84,9 @@ def _batches(texts: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
 
 def _start_worker(tell: Connection, d: dict[str, Any]) -> None:
     global _tokenizer
-    tell.send_bytes(b".")
+    from .processes import say_begun
+
+    say_begun(tell)
     _tokenizer = tokenizer_from_dict(d)
 
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from multiprocessing.process import current_process
 
 from ..errors import GuardError
@@ -37,6 +38,12 @@ class Handshake:
     def close(self) -> None:
         self._heard.close()
         self.tell.close()
+
+
+def say_begun(tell: Connection) -> None:
+    """In a process that begins; one whose starter has left already has nobody to tell."""
+    with suppress(OSError):
+        tell.send_bytes(b".")
 
 
 def check_guarded() -> None:
