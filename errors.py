@@ -1,10 +1,20 @@
 """What can go wrong for a user: one class a kind, each with the exit code that the command line returns for it.
 
-This is the ground under the floors: it imports nothing, and every floor may raise from it. A message is one
+This is the ground under the floors: it imports nothing of ours, and every floor may raise from it. A message is one
 sentence: what was wrong (the value), where (file, line, field, flag), how to mend it.
 """
 
+import errno
+import os
+
 _LONGEST = 1000
+_MENDING = {
+    errno.EACCES: "change its permissions or copy it",
+    errno.EPERM: "change its permissions or copy it",
+    errno.EMFILE: "allow more open files, e.g. with ulimit -n 1024",
+    errno.ENFILE: "close what holds many files open",
+    errno.ENOMEM: "free some memory",
+}
 
 
 class NanochatError(Exception):
@@ -80,3 +90,20 @@ def missing_extra(name: str) -> ConfigError:
 
 class NanochatWarning(UserWarning):
     """Something that deserves saying and stops nothing: a damaged checkpoint that was passed over, another BLAS."""
+
+
+def unreadable(error: OSError, path: str | os.PathLike[str] | None = None) -> str:
+    """The sentence for what the system says against reading `path`, or the file that it names: why, and what helps."""
+    where = path or error.filename
+    if where is None and isinstance(error, FileNotFoundError):  # os.getcwd
+        return "the current folder has been removed: change to one that is there"
+    why = error.strerror or type(error).__name__
+    mending = _MENDING.get(error.errno or 0, "check the path and the disk")
+    return f"{where or 'something'} cannot be read ({why}): {mending}"
+
+
+def was_not_read(error: BaseException) -> bool:
+    """Whether the system refused to read, or memory ended: that says nothing of what lies there, unlike damage."""
+    cause = error.__cause__
+    gone = isinstance(cause, FileNotFoundError | NotADirectoryError | IsADirectoryError)
+    return isinstance(cause, OSError | MemoryError) and not gone

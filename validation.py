@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import reprlib
 import stat
 import tomllib
@@ -19,11 +20,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from .errors import ConfigError, NanochatError
+from .errors import ConfigError, NanochatError, unreadable
 from .plain import shown_path
 
 T = TypeVar("T")
 _LARGEST_TOML = 1 << 20
+_DEEPEST = 32
+"""Parts of a dotted key: tomllib takes the square of their number."""
+_DEEP_KEY = re.compile(rf"""(?<![\w-])(?:(?>[\w-]+|"[^"\n]*"|'[^'\n]*')(?>[ \t]*)\.(?>[ \t]*)){{{_DEEPEST}}}""")
 
 
 class LooseJSON(ValueError):
@@ -95,15 +99,25 @@ def read_toml_table(path: Path, flag: str) -> dict[str, Any]:
             raise ConfigError(f"{flag} {path} is no regular file: name a TOML file")
         if info.st_size > _LARGEST_TOML:
             raise ConfigError(f"{flag} {path} has {info.st_size:,} bytes, more than any settings: name a TOML file")
-        content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(path.read_text(encoding="utf-8")), default=str))
+        text = decode_text(path.read_bytes(), f"{flag} {path}", ConfigError)
     except FileNotFoundError as error:
         raise ConfigError(f"{flag} {path} does not exist: check the path") from error
     except OSError as error:
-        raise ConfigError(f"{flag} {path} cannot be read: {error.strerror}") from error
+        raise ConfigError(f"{flag} {unreadable(error, path)}") from error
     except ConfigError:
         raise
-    except (ValueError, RecursionError) as error:  # no TOML, no UTF-8, a number of 5,000 digits, a NUL in the path
-        raise ConfigError(f"{flag} {path} is not valid TOML: {error}") from error
+    except ValueError as error:  # a NUL in the path
+        raise ConfigError(f"{flag} {str(path)!r} is no path ({error}): name a TOML file") from error
+    if deep := _DEEP_KEY.search(text):
+        line = text.count("\n", 0, deep.start()) + 1
+        raise ConfigError(f"{flag} {path}, line {line}: a key of over {_DEEPEST} parts: no setting lies so deep")
+    try:
+        content: dict[str, Any] = json.loads(json.dumps(tomllib.loads(text), default=str))
+    except (ValueError, RecursionError) as error:  # no TOML, a number of 5,000 digits
+        raise ConfigError(
+            f"{flag} {path} is not valid TOML ({error}): mend it there; a line is e.g. steps = 500, "
+            'text stands in "quotation marks", a section begins with [training]'
+        ) from error
     return content
 
 
@@ -111,6 +125,32 @@ def _as_text(value: Any) -> Any:
     """A path from the command line with a byte that is no text, as text: other settings have none."""
     is_text = not isinstance(value, str) or value.isascii() or value.encode("utf-8", "ignore").decode() == value
     return value if is_text else shown_path(value)
+
+
+def decode_text(raw: bytes, where: str, error: type[NanochatError], *, offset: int = 0, n_lines: int = 0) -> str:
+    """The UTF-8 text of bytes from outside, without a byte order mark at its beginning.
+
+    The bytes begin at `offset` of their file `where`, after `n_lines` lines. Raises `error`, naming line and byte.
+    """
+    zero = raw.find(b"\0")
+    if zero >= 0:
+        line = n_lines + _n_line_ends(raw[:zero]) + 1
+        raise error(
+            f"{where}, line {line}: a NUL at byte {offset + zero}, so it is binary or UTF-16: save it as UTF-8 text"
+        )
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as failure:
+        line = n_lines + _n_line_ends(raw[: failure.start]) + 1
+        raise error(
+            f"{where}, line {line}: not UTF-8, byte 0x{raw[failure.start]:02x} at byte offset {offset + failure.start} "
+            "begins no character: save the file as UTF-8"
+        ) from None
+    return text.removeprefix("\ufeff") if offset == 0 else text
+
+
+def _n_line_ends(raw: bytes) -> int:
+    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")
 
 
 @cache

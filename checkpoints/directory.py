@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import CheckpointError, NanochatWarning
+from ..errors import CheckpointError, NanochatWarning, unreadable, was_not_read
 from ..storage.drafts import draft_name, recover, remove, sweep
 from .files import Written, linked, make_directory, sync_directory, writing
 from .lock import held, removable
@@ -76,11 +76,17 @@ def save_directory(parent: Path, step: int, write_files: Callable[[Path], Mappin
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
-    """Every step-N under `parent`, the oldest first, not verified."""
-    with suppress(OSError):
+    """Every step-N under `parent`, the oldest first, not verified; none where there is no folder.
+
+    Raises CheckpointError where the folder cannot be read, which does not mean that it is empty.
+    """
+    try:
         found = [(int(match[1]), path) for path in parent.iterdir() if (match := _NAME.fullmatch(path.name))]
         return [path for _, path in sorted(found) if path.is_dir()]
-    return []
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise CheckpointError(unreadable(error, parent)) from error
 
 
 def newest_checkpoint(parent: Path) -> Path:
@@ -98,7 +104,7 @@ def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path]
 
     The one that is read is not removed meanwhile by a training that goes on; one that was removed just before is no
     damaged one, and the newest is looked for again. Warns (NanochatWarning) of each one that raised a CheckpointError;
-    raises CheckpointError if all did.
+    raises CheckpointError if all did, and at once where one may not be read: going back would pass over what is whole.
     """
     damaged: dict[Path, str] = {}
     while (folder := _next_to_read(parent, choose or _newest_first, damaged)) is not None:
@@ -106,6 +112,8 @@ def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path]
             try:
                 content = read(folder)
             except CheckpointError as error:
+                if isinstance(error.__cause__, PermissionError):
+                    raise
                 if is_there():
                     damaged[folder] = str(error)
                 continue
@@ -163,7 +171,7 @@ def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> 
         except NewerVersionError:
             continue
         except CheckpointError as failure:
-            if _was_not_read(failure):
+            if was_not_read(failure):
                 continue
             is_wanted = False
         if is_wanted:
@@ -171,12 +179,6 @@ def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> 
         elif _step_of(folder) not in keep:
             goners.append(folder)
     return goners if n_whole else []
-
-
-def _was_not_read(failure: CheckpointError) -> bool:
-    """The system refused to read, which says nothing of what lies there: nothing is deleted for that."""
-    gone = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
-    return isinstance(failure.__cause__, OSError | MemoryError) and not isinstance(failure.__cause__, gone)
 
 
 def _step_of(folder: Path) -> int:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import __version__
-from ..errors import CheckpointError, WriteError
+from ..errors import CheckpointError, WriteError, unreadable
 from ..machine import arithmetic, blas
 from .files import Written, read_json, write_json
 from .source import file_sha256
@@ -80,7 +80,7 @@ def inventory(folder: Path) -> dict[str, Any]:
     try:
         found = {path.name: path.lstat() for path in folder.iterdir() if path.name != MANIFEST}
     except OSError as error:
-        raise CheckpointError(f"{folder} cannot be read ({error.strerror})") from error
+        raise CheckpointError(unreadable(error, folder)) from error
     sizes = {name: info.st_size if stat.S_ISREG(info.st_mode) else None for name, info in found.items()}
     listed = {name: facts["bytes"] for name, facts in manifest["files"].items()}
     if sizes != listed:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, unreadable
 from .digest import Sha256
 
 _PIECE = 1 << 22
@@ -79,9 +79,7 @@ def _opened(path: Path, *, follow: bool) -> Iterator[FileIO]:
     except FileNotFoundError as error:
         raise CheckpointError(f"{path} is missing: is this a folder that nanochat wrote?") from error
     except OSError as error:
-        raise CheckpointError(
-            f"{path} cannot be read ({error.strerror or error}): check the path and its permissions"
-        ) from error
+        raise CheckpointError(unreadable(error, path)) from error
 
 
 def _descriptor(path: Path, *, follow: bool) -> int:

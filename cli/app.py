@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import io
 import os
+import re
 import sys
 import warnings
 from collections.abc import Sequence
-from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -15,7 +14,15 @@ from typing import cast
 
 import typer
 
-from ..errors import GuardError, NanochatError, NanochatWarning, UsageError, WriteError
+from ..errors import (
+    CheckpointError,
+    GuardError,
+    NanochatError,
+    NanochatWarning,
+    UsageError,
+    WriteError,
+    unreadable,
+)
 from ..plain import terminal
 
 from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app, in the order of --help)
@@ -30,8 +37,10 @@ from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app,
 )
 from . import commands as c
 from . import commands_text as t
-from .options import name_flags
+from .interrupts import interruptible, interruption
+from .options import name_flags, unknown_variables
 from .root import app
+from .streams import discard, streams_guarded
 
 _WORK = {
     c.TrainCommand: "run_train",
@@ -64,16 +73,18 @@ _WORK = {
 }
 
 
+_NO_MEMORY = "not enough memory: choose a smaller model, batch or corpus"
+_WANT_OF_MEMORY = re.compile("failed to map segment|cannot allocate memory|can't start new thread", re.IGNORECASE)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """The `nanochat` command: parse, work, exit with the code of DESIGN section 6."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    if sys.stderr is None:  # closed, as `2>&-` in a shell leaves it: remarks go nowhere
-        sys.stderr = io.StringIO()
-    if sys.stdout is None:
-        sys.exit(_complain("stdout is closed, so no result can be written: leave it open, e.g. > FILE", WriteError))
-    sys.exit(_exit_code(sys.argv[1:] if argv is None else argv))
+    words, is_closed = sys.argv[1:] if argv is None else argv, sys.stdout is None
+    os.environ["MPLBACKEND"] = "Agg"  # figures go to files: what somebody wrote there about windows ends no run
+    with streams_guarded():
+        if is_closed:
+            _complain("stdout is closed, so no result can be written: leave it open, e.g. > FILE", WriteError)
+        sys.exit(WriteError.exit_code if is_closed else _exit_code(words))
 
 
 def parse(argv: Sequence[str]) -> c.Command | None:
@@ -89,7 +100,9 @@ def parse(argv: Sequence[str]) -> c.Command | None:
 
 def execute(command: c.Command) -> None:
     """Do what the command says; its module is imported only now."""
-    import_module(f".{_WORK[type(command)]}", __package__).execute(command)
+    work = import_module(f".{_WORK[type(command)]}", __package__).execute
+    with interruptible():
+        work(command)
 
 
 def _exit_code(argv: Sequence[str]) -> int:
@@ -98,11 +111,10 @@ def _exit_code(argv: Sequence[str]) -> int:
         code = _attempt(argv)
         sys.stdout.flush()
     except BrokenPipeError:  # the reader went away, as `| head` does: not an error
-        _discard_results()
+        discard(sys.stdout)
         return 0
-    except OSError as error:  # files have their own sentences: this is stdout, on a full disk, or something unforeseen
-        _discard_results()
-        return _complain(f"cannot write {error.filename or 'the results to stdout'}: {error.strerror}", WriteError)
+    except WriteError as error:  # the last of the results
+        return _complain(str(error), WriteError)
     return code
 
 
@@ -110,6 +122,8 @@ def _attempt(argv: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", NanochatWarning)  # the same remark is made once
         warnings.showwarning = partial(_remark, argv)
+        for sentence in unknown_variables(os.environ):
+            _remark(argv, sentence)
         return _run(argv)
 
 
@@ -132,11 +146,29 @@ def _run(argv: Sequence[str]) -> int:
     except SystemExit as leave:  # an interrupted run, with everything on disk
         return cast("int", leave.code)
     except (KeyboardInterrupt, typer.Abort):
-        sys.stderr.write("\nnanochat: interrupted\n")
-        return 130
+        return _leave(130)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # whoever writes says so himself, and stdout does: this is something that was to be read
+        return _complain(unreadable(error), CheckpointError)
     except MemoryError:
-        return _complain("not enough memory: choose a smaller model, batch or corpus", GuardError)
+        return _complain(_NO_MEMORY, GuardError)
+    except Exception as error:
+        code = interruption(error)
+        if code is None and not _is_for_memory(error):
+            raise
+        return _complain(_NO_MEMORY, GuardError) if code is None else _leave(code)
     return 0
+
+
+def _leave(code: int) -> int:
+    sys.stderr.write("\nnanochat: interrupted\n")
+    return code
+
+
+def _is_for_memory(error: Exception) -> bool:
+    """What Python and the loader of libraries say instead of MemoryError."""
+    return isinstance(error, ImportError | RuntimeError) and bool(_WANT_OF_MEMORY.search(str(error)))
 
 
 def _complain(sentence: str, kind: type[NanochatError]) -> int:
@@ -170,9 +202,3 @@ def _is_here() -> bool:
     except OSError:
         return False
     return True
-
-
-def _discard_results() -> None:
-    """Nobody takes what is still in the buffer; without this, Python complains about it at exit."""
-    with suppress(OSError):  # stdout is no file where a test has replaced it
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -27,7 +27,9 @@ def _inspect(path: _Source = "latest", json: JsonFlag = False) -> c.Command:
 @checkpoint.command("convert", epilog="Example: nanochat checkpoint convert latest names.json --compress gzip")
 def _convert(
     source: Annotated[str, typer.Argument(help=_ANY, metavar="SRC")],
-    target: Annotated[Path, typer.Argument(help="Its ending decides: .safetensors, .json, .json.gz.", metavar="DST")],
+    target: Annotated[
+        Path, typer.Argument(help="Its ending decides: .safetensors, .json, .json.gz.", metavar="DST", readable=False)
+    ],
     to: Annotated[Literal["gpt2"] | None, typer.Option(help="Make DST a folder in Hugging Face's layout.")] = None,
     compress: Annotated[Literal["gzip"] | None, typer.Option(help="Pack a .json: .gz is added to DST.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over a DST that is there.")] = False,

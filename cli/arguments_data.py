@@ -76,7 +76,9 @@ def _stats(*, source: _Source, json: JsonFlag = False, **options: Any) -> c.Comm
 def _convert(
     *,
     source: _Source,
-    target: Annotated[Path, typer.Argument(metavar="FILE", help="Its ending, as of PATH, is the format to write.")],
+    target: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Its ending, as of PATH, is the format to write.", readable=False)
+    ],
     chat_form: Annotated[
         t.ChatForm | None, typer.Option("--chat-form", help="Conversations as messages or as `User: ...` strings.")
     ] = None,

@@ -30,7 +30,8 @@ def _eval(
         Literal["error", "skip", "unk"] | None, typer.Option(help="Characters or words that the model does not know.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="Folder of evaluation.json and .md; by default the run's.", metavar="DIR")
+        Path | None,
+        typer.Option(help="Folder of evaluation.json and .md; by default the run's.", metavar="DIR", readable=False),
     ] = None,
     force: ReplaceFlag = False,
     json: JsonFlag = False,

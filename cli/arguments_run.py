@@ -27,7 +27,8 @@ def _train(
         str, typer.Option(help="With --from: take weights of these names, where they fit.", metavar="GLOB")
     ] = "",
     recipe: Annotated[
-        Path | None, typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE", readable=False),
     ] = None,
     resume: Annotated[
         str | None,

@@ -115,7 +115,7 @@ def _report(
 
 @runs.command("list", epilog="Example: nanochat runs list")
 def _runs_list(
-    root: Annotated[Path, typer.Option(help="Folder of runs.")] = c.RUNS, json: JsonFlag = False
+    root: Annotated[Path, typer.Option(help="Folder of runs.", readable=False)] = c.RUNS, json: JsonFlag = False
 ) -> c.Command:
     """List runs, newest first."""
     return c.RunsListCommand(root=root, json=json)
@@ -124,7 +124,9 @@ def _runs_list(
 @runs.command("compare", epilog="Example: nanochat runs compare results/runs/a results/runs/b")
 def _runs_compare(
     folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    figure: Annotated[Path, typer.Option(help="Where the loss curves go.")] = Path("results/compare.png"),
+    figure: Annotated[Path, typer.Option(help="Where the loss curves go.", readable=False)] = Path(
+        "results/compare.png"
+    ),
     json: JsonFlag = False,
 ) -> c.Command:
     """Put runs side by side, and their loss curves on one figure."""
@@ -139,9 +141,9 @@ def _certify(
         list[str] | None, typer.Option(help="Certify this preset's model; repeatable; all by default.", metavar="NAME")
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random weights, tokens and directions.")] = 1337,
-    out: Annotated[Path, typer.Option(help="Folder of certificate.json and certificate.md.", metavar="DIR")] = Path(
-        "results/certificates"
-    ),
+    out: Annotated[
+        Path, typer.Option(help="Folder of certificate.json and certificate.md.", metavar="DIR", readable=False)
+    ] = Path("results/certificates"),
     force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> c.Command:

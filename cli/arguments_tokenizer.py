@@ -29,7 +29,7 @@ _UnknownFlag = Annotated[t.Unknown | None, typer.Option("--unknown", help="What 
 def _train(
     *,
     data: Annotated[str, _Data],
-    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE")],
+    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE", readable=False)],
     kind: Annotated[t.Kind, typer.Option("--kind", help="One id a character, a word, or a frequent run of bytes.")],
     vocab_size: Annotated[
         int | None, typer.Option("--vocab-size", help="Most ids, all counted: word 50,000, bpe 1,024 unless given.")

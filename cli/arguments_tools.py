@@ -23,7 +23,9 @@ def _graph(
         Literal["mermaid", "dot", "svg"] | None, typer.Option(help="By default the ending of --out, or mermaid.")
     ] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
-    out: Annotated[Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE", readable=False)
+    ] = None,
     force: ReplaceFlag = False,
 ) -> c.Command:
     """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
@@ -56,7 +58,7 @@ def _numbers(assignments: list[str]) -> dict[str, float]:
     for text in assignments:
         name, _, value = text.partition("=")
         if name in numbers:
-            raise UsageError(f"{text!r} gives {name} a second number: give it one")
+            raise UsageError(f"{text!r} is a second number for {name}: give one")
         try:
             numbers[name] = float(value)
         except ValueError:

@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from types import FrameType
 from typing import Any, Literal
 
@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..plain import json_text, terminal
+from .streams import discard
 
 _WIDE = 10_000
 """Columns of a table that goes to a file or a pipe: nothing is wrapped there."""
@@ -25,16 +26,11 @@ class Remarks(Console):
     """Progress and remarks on stderr; knows NO_COLOR and whether it is a terminal."""
 
     def __init__(self) -> None:
-        super().__init__(stderr=True, highlight=False, color_system=_colors())
+        super().__init__(stderr=True, highlight=False, width=_columns(), color_system=_colors())
 
     def say(self, text: str) -> None:
         """A line or several, neither wrapped nor read as markup."""
         self.print(terminal(text), markup=False, soft_wrap=True)
-
-    def on_broken_pipe(self) -> None:
-        """Nobody reads what we remark: no reason to stop working."""
-        self.quiet = True
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
 
 
 class _Results(Console):
@@ -76,7 +72,7 @@ def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str
 
 def results() -> Console:
     """Stdout for what is drawn: as wide as the terminal, and nothing is wrapped elsewhere."""
-    width = None if sys.stdout.isatty() else _WIDE
+    width = _columns() if sys.stdout.isatty() else _WIDE
     return _Results(highlight=False, width=width, color_system=_colors())
 
 
@@ -87,6 +83,12 @@ def _colors() -> Literal["auto"] | None:
 
 def _inert(text: str) -> Text:
     return Text(terminal(text, keep=""))
+
+
+def _columns() -> int | None:
+    """80 where COLUMNS is 0, a width at which Rich writes nothing at all; else None: what Rich finds out."""
+    columns = os.environ.get("COLUMNS", "")
+    return 80 if columns.isdecimal() and int(columns) == 0 else None
 
 
 def _cell(key: str, value: Any) -> str:
@@ -102,7 +104,7 @@ def _cell(key: str, value: Any) -> str:
 
 
 class StopSignals:
-    """The first Ctrl-C or SIGTERM asks to stop after the step; the second leaves at once.
+    """The first Ctrl-C, SIGTERM or SIGHUP asks to stop after the step; the second leaves at once.
 
     Until somebody looks for the first time, before the first step, there is nothing to save: the first leaves, too.
     """
@@ -127,15 +129,21 @@ class StopSignals:
         self.received = number
         remark = b"stopping after this step; once more leaves at once" if self.looked_at else b"stopped before a step"
         # Not sys.stderr, which may be in the middle of writing when the signal comes.
-        with suppress(OSError):
+        try:
             os.write(2, b"\nnanochat: " + remark + b"\n")
+        except OSError:
+            if number != signal.SIGINT and sys.stdout.isatty():  # the terminal is gone: it takes no results, either
+                discard(sys.stdout)
         if not self.looked_at:
             raise SystemExit(self.exit_code)
 
     @contextmanager
     def watched(self) -> Iterator[StopSignals]:
-        """Handle both signals inside the block."""
-        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Handle the signals inside the block; a hangup only where `nohup` did not have it ignored."""
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
+            numbers.append(signal.SIGHUP)
+        previous = {number: signal.signal(number, self._receive) for number in numbers}
         try:
             yield self
         finally:

@@ -13,7 +13,7 @@ from ..checkpoints.files import writing
 from ..checkpoints.lock import folder_locked
 from ..checkpoints.ownership import RUN, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError
-from ..experiments.runs import find_runs, latest_run
+from ..experiments.runs import RunDamaged, find_runs, latest_run, run_folders
 from ..plain import path_of
 from .commands import ABLATIONS, RUNS
 from .console import say
@@ -38,7 +38,7 @@ def find_results(name: str) -> Path:
     """The same, where `latest` means the newest of runs and ablations."""
     if name != "latest":
         return find_folder(name)
-    newest = [latest_run(root) for root in (RUNS, ABLATIONS) if any(root.glob("*/config.json"))]
+    newest = [folders[0] for root in (RUNS, ABLATIONS) if (folders := run_folders(root))]
     if not newest:
         raise CheckpointError(f"there is neither a run in {RUNS} nor an ablation in {ABLATIONS}: give a folder")
     return max(newest, key=lambda folder: (folder / "config.json").stat().st_mtime_ns)
@@ -70,11 +70,18 @@ def next_folders(root: Path, name: str) -> Iterator[Path]:
 def find_unfinished(out: Path | None) -> Path | None:
     """What `--resume auto` goes on with: the run in `out`, else the newest unfinished one; None to start afresh.
 
-    A run without a checkpoint has nothing to go on from; one that diverged would diverge again.
+    A run without a checkpoint has nothing to go on from; one that diverged would diverge again. Raises CheckpointError
+    for a run that may not be read: it may be the one that was meant.
     """
     if out is not None:
         return out if list_checkpoints(out / "checkpoints") else None
-    runs = find_runs(RUNS, observe=lambda damaged: say(f"left out: {damaged.reason}"))
+
+    def observe(damaged: RunDamaged) -> None:
+        if not damaged.was_read:
+            raise CheckpointError(f"{damaged.reason}; or name another run with --resume DIR")
+        say(f"left out: {damaged.reason}")
+
+    runs = find_runs(RUNS, observe=observe)
     open_ends = (run.path for run in runs if run.record is None or run.record.status not in ("ok", "diverged"))
     return next((path for path in open_ends if list_checkpoints(path / "checkpoints")), None)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from inspect import Parameter
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -140,7 +141,10 @@ SETTINGS = (
 )
 
 _CONFIG = Annotated[
-    Path | None, typer.Option("--config", help="A TOML file of settings: [model], [data], [training].", metavar="FILE")
+    Path | None,
+    typer.Option(
+        "--config", help="A TOML file of settings: [model], [data], [training].", metavar="FILE", readable=False
+    ),
 ]
 _SET = Annotated[
     list[str] | None, typer.Option("--set", help="Any field, e.g. model.n_layer=3; repeatable.", metavar="FIELD=VALUE")
@@ -196,6 +200,16 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     return merge(read_toml(options["config"]), given, *assignments)
 
 
+def unknown_variables(names: Iterable[str]) -> Iterator[str]:
+    """A sentence for each variable of the environment that looks like a setting of ours and is none."""
+    known = [f"NANOCHAT_{setting.name.upper()}" for setting in SETTINGS] + ["NANOCHAT_LOG"]
+    for name in sorted(names):
+        if name.startswith("NANOCHAT_") and name not in known:
+            close = get_close_matches(name, known, n=1)
+            hint = f"did you mean {close[0]}?" if close else "unset it, or see `nanochat train --help` for the settings"
+            yield f"the environment sets {name}, which nothing reads: {hint}"
+
+
 def name_flags(sentence: str, argv: Sequence[str]) -> str:
     """A message about data, its settings as whoever typed `argv` knows them.
 
@@ -242,5 +256,5 @@ JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document 
 ForceFlag = Annotated[bool, typer.Option("--force", help="Write into a folder that holds results already.")]
 ReplaceFlag = Annotated[bool, typer.Option("--force", help="Replace files that are there, whoever wrote them.")]
 DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR")]
+OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR", readable=False)]
 LongPrompt = Literal["error", "truncate-left"]

@@ -9,7 +9,7 @@ from ..checkpoints.files import write_text
 from ..data.csv_rows import delimiter_of
 from ..data.description import Description, describe
 from ..data.foreign import foreign
-from ..data.formats import format_of
+from ..data.formats import ENDINGS, format_of
 from ..data.rows import Counts, RowOptions, Rows
 from ..data.sources import find_source_problems, read_source
 from ..data.writing import render_rows
@@ -21,6 +21,7 @@ from .folders import check_free_file
 from .options import name_flags
 
 _MOST_PROBLEMS = 20
+_TEXT_ENDINGS = (".txt", ".text", ".md", "")
 
 
 def execute(command: DataValidateCommand | DataStatsCommand | DataConvertCommand) -> None:
@@ -37,6 +38,8 @@ def _convert(command: DataConvertCommand) -> None:
     target = command.target
     if other := foreign(str(target), b""):
         raise UsageError(f"{target} cannot be written as {other}")
+    if target.suffix.lower() not in (*ENDINGS, *_TEXT_ENDINGS):
+        raise UsageError(f"{target} names no format that is written: end it in {', '.join((*ENDINGS, '.txt'))}")
     if not command.force:
         check_free_file(target)
     elif target.exists() and not target.is_file():  # a rename would put a file in the place of /dev/null
@@ -53,20 +56,29 @@ def _validate(command: DataValidateCommand) -> None:
         found = find_source_problems(command.source, command.options, limit=_MOST_PROBLEMS)
         problems = [name_flags(problem, ["data"]) for problem in found]
     if problems:
-        if command.json:
-            print_json({"source": command.source, "valid": False, "problems": problems})
-        else:
-            for problem in problems:
-                print_result(problem)
+        _show_problems(command, problems)
         number = f"{len(problems)} problems{' or more' * (len(problems) == _MOST_PROBLEMS)}"
         raise DataError(f"{command.source} has {number if len(problems) > 1 else 'one problem'}: mend what is listed")
-    rows = read_source(command.source, command.options)
+    try:
+        rows = read_source(command.source, command.options)
+    except DataError as error:
+        if command.json:
+            _show_problems(command, [name_flags(str(error), ["data"])])
+        raise
     if command.json:
         print_json({**_facts(rows), "valid": True, "n_kept": len(rows), **asdict(rows.counts)})
     else:
         print_result(f"{_name(rows)}: {_remarks(rows.counts, command.options)}")
     if len(rows) == 1 and (rows.format != "text" or command.options.layout in ("documents", "chat")):
         say(f"{command.source} holds one row: nanochat train needs one to learn from and another to validate on")
+
+
+def _show_problems(command: DataValidateCommand, problems: list[str]) -> None:
+    if command.json:
+        print_json({"source": command.source, "valid": False, "problems": problems})
+        return
+    for problem in problems:
+        print_result(problem)
 
 
 def _stats(command: DataStatsCommand) -> None:

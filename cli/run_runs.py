@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..experiments.figures import compare_curves, save_figure
-from ..experiments.runs import compare_rows, find_runs, rows_of
+from ..experiments.runs import RunDamaged, compare_rows, find_runs, rows_of
 from ..training.record import read_run
 from .commands import RunsCompareCommand, RunsListCommand
 from .console import print_json, print_table, say
@@ -15,9 +15,12 @@ from .folders import find_folder
 def execute(command: RunsListCommand | RunsCompareCommand) -> None:
     """A table; for a comparison also one figure of all curves."""
     if isinstance(command, RunsListCommand):
-        runs = find_runs(command.root, observe=lambda damaged: say(f"left out: {damaged.reason}"))
+        damaged: list[RunDamaged] = []
+        runs = find_runs(command.root, observe=damaged.append)
+        for one in damaged:
+            say(f"left out: {one.reason}")
         _print(rows_of(runs), as_json=command.json)
-        if not runs:
+        if not runs and not damaged:
             say(f"no runs in {command.root} yet: train one with `nanochat train`")
     else:
         runs = [read_run(find_folder(name)) for name in command.runs]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 
 from ..errors import DataError
 from ..plain import path_of
+from ..validation import decode_text
 from .foreign import N_FIRST, foreign
 
 LIMIT_BYTES = 1 << 30
@@ -25,7 +26,7 @@ def read_lines(spec: str) -> Iterator[tuple[int, str]]:
     number = offset = 0
     with _told(spec), path_of(spec).open("rb") as file:
         for raw in file:
-            text = _decode(raw, spec, offset, number)
+            text = decode_text(raw, spec, DataError, offset=offset, n_lines=number)
             for line in _split(text):
                 number += 1
                 yield number, line
@@ -37,7 +38,7 @@ def read_text(spec: str) -> str:
     check_file(spec)
     with _told(spec):
         raw = path_of(spec).read_bytes()
-    text = _decode(raw, spec, 0, 0)
+    text = decode_text(raw, spec, DataError)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
@@ -82,30 +83,7 @@ def _told(spec: str) -> Iterator[None]:
         raise DataError(f"{spec!r} cannot be read ({failure.strerror}): check the path and the disk") from None
 
 
-def _decode(raw: bytes, spec: str, offset: int, n_lines: int) -> str:
-    """The text of bytes that begin at `offset` of the file, after `n_lines` lines."""
-    zero = raw.find(b"\0")
-    if zero >= 0:
-        line = n_lines + _n_line_ends(raw[:zero]) + 1
-        raise DataError(
-            f"{spec}, line {line}: a NUL at byte {offset + zero}, so it is binary or UTF-16: save it as UTF-8 text"
-        )
-    try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as failure:
-        line = n_lines + _n_line_ends(raw[: failure.start]) + 1
-        raise DataError(
-            f"{spec}, line {line}: not UTF-8, byte 0x{raw[failure.start]:02x} at byte offset {offset + failure.start} "
-            "begins no character: save the file as UTF-8"
-        ) from None
-    return text.removeprefix("\ufeff") if offset == 0 else text
-
-
 def _split(text: str) -> list[str]:
     """The lines of a text that holds one `\\n` at most, at its end. (str.splitlines would cut at form feeds, too.)"""
     text = text.removesuffix("\n").removesuffix("\r")
     return text.replace("\r\n", "\n").replace("\r", "\n").split("\n") if "\r" in text else [text]
-
-
-def _n_line_ends(raw: bytes) -> int:
-    return raw.count(b"\n") + raw.count(b"\r") - raw.count(b"\r\n")

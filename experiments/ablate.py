@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from collections.abc import Callable, Generator
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
 from ..checkpoints.lock import folder_locked
 from ..machine import cores
+from ..tokenizers.processes import check_guarded
 from ..training.prepare import read_data
 from ..training.run import Event
 from .cells import CellResult, run_cell
@@ -82,9 +83,11 @@ def run_ablation(
     cluster whose scheduler has the address `cluster`. A cell that diverges, fails or is refused is a result like the
     others (`record.status`); what failed or was refused is tried again at the next start.
     `locked` says that the caller holds the lock of `out` (checkpoints/lock.py).
-    Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out` or something lies there
-    that is not known to be a study's, WriteError, and what run_on_cluster raises; finished cells stay.
+    Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out`, something lies there
+    that is not known to be a study's, or the processes cannot begin (a script needs `if __name__ == "__main__":`),
+    WriteError, and what run_on_cluster raises; finished cells stay.
     """
+    check_guarded()
     with nullcontext() if locked else folder_locked(out):
         check_files(out)
         check_places(config.cells(), out)
@@ -105,13 +108,14 @@ def run_ablation(
             if cluster and missing
             else _run(missing, jobs or cores(), observe, should_stop)
         )
-        for progress in sweep:
-            if isinstance(progress, Started):
-                observe(CellStarted(progress.cell, numbers[progress.cell.key], len(cells)))
-            elif progress.record.status != "interrupted":
-                check_inputs(progress, out)
-                write_result(progress, out)
-                observe(CellDone(progress, numbers[progress.cell.key], len(cells), False))
+        with closing(sweep):  # it owns processes
+            for progress in sweep:
+                if isinstance(progress, Started):
+                    observe(CellStarted(progress.cell, numbers[progress.cell.key], len(cells)))
+                elif progress.record.status != "interrupted":
+                    check_inputs(progress, out)
+                    write_result(progress, out)
+                    observe(CellDone(progress, numbers[progress.cell.key], len(cells), False))
         study = read_study(out)
         write_tables(study, out)
     return study
@@ -119,9 +123,10 @@ def run_ablation(
 
 def _run(
     cells: list[Cell], jobs: int, observe: Callable[[AblationEvent], None], should_stop: Callable[[], bool]
-) -> Iterator[Started | CellResult]:
+) -> Generator[Started | CellResult, None, None]:
     if jobs > 1:
-        yield from run_in_processes(cells, jobs=jobs, should_stop=should_stop)
+        with closing(run_in_processes(cells, jobs=jobs, should_stop=should_stop)) as progress:
+            yield from progress
         return
     for cell in cells:
         if should_stop():

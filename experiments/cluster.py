@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import CancelledError, Executor, Future
 from contextlib import contextmanager
 from importlib import import_module
@@ -25,7 +25,7 @@ _COUNT_EVERY_S = 5
 
 def run_on_cluster(
     cells: Sequence[Cell], address: str, *, should_stop: Callable[[], bool]
-) -> Iterator[Started | CellResult]:
+) -> Generator[Started | CellResult, None, None]:
     """As run_in_processes, on the workers of the scheduler at `address`, one cell a thread of theirs.
 
     Workers that come later take part. Results come back over the wire and are written here: workers share no folder

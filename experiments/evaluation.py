@@ -10,14 +10,14 @@ from typing import Literal, cast
 import numpy as np
 
 from ..data.batches import Kind, evaluation_batches
-from ..data.chat import Conversation
+from ..data.chat import ChatTemplate, Conversation
 from ..data.corpus import Documents
 from ..data.dataset import Dataset, build_dataset
 from ..data.stream import TokenStream
 from ..data.vocabulary import count_unknown
 from ..data.world import Question
 from ..inference.bleu import Bleu, bleu
-from ..inference.chat import answers
+from ..inference.chat import answers, check_chat_model
 from ..inference.language_model import LanguageModel
 from ..inference.matching import Share, matches, share
 from ..inference.samplers import Sampling
@@ -92,6 +92,8 @@ def evaluate_model(
     first `max_replies` conversations. Raises DataError, TokenizerError where the model cannot spell the corpus,
     ConfigError where questions are put to a model without chat.
     """
+    if questions:
+        check_chat_model(language_model, ChatTemplate())
     dataset = read_with(language_model, data)
     parts = [(dataset.train, dataset.sides.train), (dataset.val, dataset.sides.val)]
     if side != "all" or dataset.val_is_train:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, unreadable, was_not_read
 from ..plain import shown_path
 from ..training.record import SavedRun, read_run, to_row
 from .grid import flatten
@@ -19,22 +19,24 @@ class RunDamaged:
 
     path: Path
     reason: str
+    was_read: bool = True
+    """False where the system would not let us read it: it may be whole."""
 
 
 def find_runs(root: Path, observe: Callable[[RunDamaged], None] = lambda event: None) -> list[SavedRun]:
     """The runs in the folders of `root`, newest first; a damaged one is told and left out."""
     runs = []
-    for path in _run_folders(root):
+    for path in run_folders(root):
         try:
             runs.append(read_run(path))
         except CheckpointError as error:
-            observe(RunDamaged(path, str(error)))
+            observe(RunDamaged(path, str(error), was_read=not was_not_read(error)))
     return runs
 
 
 def latest_run(root: Path) -> Path:
     """The folder of the run that was started last. Raises CheckpointError if there is none."""
-    folders = _run_folders(root)
+    folders = run_folders(root)
     if not folders:
         raise CheckpointError(f"there is no run in {root}: train one with `nanochat train`")
     return folders[0]
@@ -100,10 +102,22 @@ def last_known(run: SavedRun) -> dict[str, Any]:
     return known | {"status": "unfinished"}
 
 
-def _run_folders(root: Path) -> list[Path]:
-    """Newest first, by when the run began: config.json is the first file written and never touched again."""
+def run_folders(root: Path) -> list[Path]:
+    """Newest first, by when the run began: config.json is the first file written and never touched again.
+
+    A folder that may not be looked into counts as a run, with the time of the folder. Raises CheckpointError.
+    """
+    found = []
     try:
-        configs = [(path.stat().st_mtime_ns, path.parent) for path in root.glob("*/config.json")]
+        for folder in root.iterdir():
+            try:
+                found.append(((folder / "config.json").stat().st_mtime_ns, folder))
+            except PermissionError:
+                found.append((folder.stat().st_mtime_ns, folder))
+            except (FileNotFoundError, NotADirectoryError):
+                continue  # no run
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except OSError as error:
-        raise CheckpointError(f"{root} cannot be listed ({error.strerror}): check its permissions") from error
-    return [folder for _, folder in sorted(configs, reverse=True)]
+        raise CheckpointError(unreadable(error, root)) from error
+    return [folder for _, folder in sorted(found, reverse=True)]

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
-from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import Protocol
 
 from ..machine import cores
+from ..tokenizers.processes import SPAWN, Handshake, deaf_to_the_terminal, say_begun
 from .cells import CellResult, failed_cell, run_cell
 from .grid import Cell
 
@@ -43,19 +43,25 @@ class Slot(Protocol):
 
 def run_in_processes(
     cells: Sequence[Cell], *, jobs: int, should_stop: Callable[[], bool]
-) -> Iterator[Started | CellResult]:
-    """Each cell when it is given out and when it is done, in the order of time; the rest is left out on a stop."""
+) -> Generator[Started | CellResult, None, None]:
+    """Each cell when it is given out and when it is done, in the order of time; the rest is left out on a stop.
+
+    Raises GuardError where the processes cannot begin, as in a script without a main guard.
+    """
     # Nothing is ever written: the end of the pipe, when the sweep stops or dies, sends the workers home. (Not an Event:
     # setting one waits for ever for a worker that was killed while it slept.)
-    lifeline, ours = get_context("spawn").Pipe(duplex=False)
-    slots = [ProcessSlot(lifeline, threads=max(1, cores() // jobs)) for _ in range(min(jobs, len(cells)))]
+    lifeline, ours = SPAWN.Pipe(duplex=False)
+    handshake, threads = Handshake(), max(1, cores() // jobs)
+    slots = [ProcessSlot(lifeline, handshake, threads=threads) for _ in range(min(jobs, len(cells)))]
     try:
-        yield from run_on_slots(cells, slots, should_stop=should_stop)
+        with closing(run_on_slots(cells, slots, should_stop=should_stop)) as progress:
+            yield from progress
     finally:
         ours.close()  # first: a worker in the middle of a cell leaves now, and nobody waits for it
         for slot in slots:
             slot.executor.shutdown(wait=True, cancel_futures=True)
         lifeline.close()
+        handshake.close()
 
 
 def run_on_slots(
@@ -64,7 +70,7 @@ def run_on_slots(
     *,
     should_stop: Callable[[], bool],
     more: Callable[[], Sequence[Slot]] = tuple,
-) -> Iterator[Started | CellResult]:
+) -> Generator[Started | CellResult, None, None]:
     """The same on any slots, and on those that `more` says have come since it was asked last.
 
     Idle ones take the next cell, until none is left or somebody asks to stop.
@@ -93,37 +99,40 @@ def run_on_slots(
 class ProcessSlot:
     """A process on this machine; a new one after the system has killed it."""
 
-    def __init__(self, lifeline: Connection, *, threads: int) -> None:
-        self.lifeline, self.threads = lifeline, threads
+    def __init__(self, lifeline: Connection, handshake: Handshake, *, threads: int) -> None:
+        self.lifeline, self.handshake, self.threads = lifeline, handshake, threads
         self.executor: Executor = self._start()
 
     def submit(self, cell: Cell) -> Future[CellResult]:
         """Run the cell there; in a new process if the last one was killed with nothing to do."""
-        try:
-            return self.executor.submit(run_cell, cell)
-        except BrokenProcessPool:
-            self.executor = self._start()
-            return self.executor.submit(run_cell, cell)
+        with deaf_to_the_terminal():
+            try:
+                return self.executor.submit(run_cell, cell)
+            except BrokenProcessPool:
+                self.executor = self._start()
+                return self.executor.submit(run_cell, cell)
 
     def recover(self, error: BaseException) -> str:
-        """A new process for one that was killed. Raises any other error: a mistake of ours."""
+        """A new process for one that was killed. Raises GuardError where none began, any other error as ours."""
         if not isinstance(error, BrokenProcessPool):
             raise error
+        self.handshake.check()
         self.executor.shutdown(wait=False)
         self.executor = self._start()
         return "its process was ended by the system: killed by hand, or for want of memory"
 
     def _start(self) -> Executor:
-        context = get_context("spawn")  # fork copies locks of BLAS threads in whatever state they are
-        return ProcessPoolExecutor(1, context, initializer=_begin_worker, initargs=(self.lifeline, self.threads))
+        arguments = self.lifeline, self.handshake.tell, self.threads
+        return ProcessPoolExecutor(1, SPAWN, initializer=_begin_worker, initargs=arguments)
 
 
-def _begin_worker(lifeline: Connection, threads: int) -> None:
-    """Once a process: its share of the threads; the terminal's Ctrl-C is the parent's; leave when nobody waits."""
+def _begin_worker(lifeline: Connection, tell: Connection, threads: int) -> None:
+    """Once a process: say that it began; its share of the threads; leave when nobody waits."""
+    say_begun(tell)
     import numpy as np  # noqa: F401  (loads the BLAS that is limited here)
     from threadpoolctl import threadpool_limits
 
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Windows
     threadpool_limits(limits=threads)
     threading.Thread(target=_leave_with_parent, args=(lifeline,), daemon=True).start()
 

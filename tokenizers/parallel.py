@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..errors import TokenizerError
 from .base import Tokenizer
 from .kinds import tokenizer_from_dict
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 _BATCH = 1 << 18  # characters handed to a process at a time: enough to hide what handing over costs
 _BATCHES_AHEAD = 2  # for each process: it never waits, and a corpus larger than memory passes through
@@ -23,7 +26,7 @@ def encode_many(tokenizer: Tokenizer, texts: Iterable[str], *, jobs: int = 1) ->
 
     Texts are read as results are taken. Processes take half a second to start, in which one alone encodes several
     megabytes: use them for more. They are spawned, so a script that calls this needs `if __name__ == "__main__":`.
-    Raises TokenizerError, naming the text by its number from 0, as `encode_array` does.
+    Raises TokenizerError, naming the text by its number from 0, as `encode_array` does; GuardError without the guard.
     """
     if jobs < 1:
         raise TokenizerError(f"jobs={jobs} encodes nothing: choose 1, or as many as there are cores")
@@ -41,25 +44,29 @@ def _encode(tokenizer: Tokenizer, numbered: Iterable[tuple[int, str]]) -> Iterat
 
 
 def _encode_in_processes(tokenizer: Tokenizer, texts: Iterable[str], jobs: int) -> Iterator[np.ndarray]:
-    import multiprocessing
     from concurrent.futures import Future, ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    # spawn: a fork of a process with threads (BLAS has some) can wait for ever for a lock that nobody holds.
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, context, initializer=_start_worker, initargs=(tokenizer.to_dict(),))
+    from .processes import SPAWN, Handshake, check_guarded, deaf_to_the_terminal
+
+    check_guarded()
+    handshake = Handshake()
+    pool = ProcessPoolExecutor(jobs, SPAWN, initializer=_start_worker, initargs=(handshake.tell, tokenizer.to_dict()))
     pending: deque[Future[list[np.ndarray]]] = deque()
     try:
         for batch in _batches(texts):
-            pending.append(pool.submit(_encode_batch, batch))
+            with deaf_to_the_terminal():
+                pending.append(pool.submit(_encode_batch, batch))
             if len(pending) >= jobs * _BATCHES_AHEAD:
                 yield from pending.popleft().result()
         while pending:
             yield from pending.popleft().result()
     except BrokenProcessPool:
+        handshake.check()
         raise TokenizerError("a process that encodes ended unexpectedly, out of memory perhaps: use jobs=1") from None
     finally:
         pool.shutdown(cancel_futures=True)
+        handshake.close()
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
@@ -75,8 +82,11 @@ def _batches(texts: Iterable[str]) -> Iterator[list[tuple[int, str]]]:
         yield batch
 
 
-def _start_worker(d: dict[str, Any]) -> None:
+def _start_worker(tell: Connection, d: dict[str, Any]) -> None:
     global _tokenizer
+    from .processes import say_begun
+
+    say_begun(tell)
     _tokenizer = tokenizer_from_dict(d)
 
 

@@ -13,6 +13,9 @@ from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
 from ..plain import shown_path
 
+_MOST = 1 << 53
+"""A count above this is a slip of a finger, and no JSON reader keeps it."""
+
 if TYPE_CHECKING:
     from ..data.vocabulary import TokenizerChoice
 
@@ -90,6 +93,7 @@ class TrainingConfig:
         self._require(
             (*counts, "checkpoint_every", "keep_last", "patience"), lambda x: x >= 0, "is negative: give 0 or more"
         )
+        self._require((*counts, "batch_size", "grad_accum"), lambda x: x <= _MOST, f"is over {_MOST:,}: give a number")
         self._require(("batch_size", "grad_accum"), lambda x: x >= 1, "is too small: give 1 or more")
         amounts = ("epochs", "weight_decay", "max_grad_norm", "agc", "max_loss", "max_gradient", "max_weight")
         self._require(

@@ -50,8 +50,9 @@ class RunLog:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         try:
-            if error is not None and not isinstance(error, WriteError):  # after which the log cannot be written, either
-                LOGGER.error("event=stopped reason=%r", str(error) or type(error).__name__)
+            if error is not None:
+                with suppress(WriteError, MemoryError):  # what ended the run is told, not what became of its log
+                    LOGGER.error("event=stopped reason=%r", str(error) or type(error).__name__)
         finally:
             LOGGER.removeHandler(self.handler)
             LOGGER.setLevel(self.previous)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from ..checkpoints.files import writing
-from ..errors import CheckpointError, NanochatWarning
+from ..errors import CheckpointError, NanochatWarning, unreadable
 
 
 class MetricsFile:
@@ -36,9 +36,10 @@ class MetricsFile:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Every whole line; a last line cut short by a crash is left out. Raises CheckpointError on any other damage."""
-    if not path.is_file():
-        return []
-    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else [""]
+    except OSError as error:
+        raise CheckpointError(unreadable(error, path)) from error
     metrics = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
@@ -58,7 +59,7 @@ def metrics_until(path: Path, step: int) -> bytes:
     try:
         content = path.read_bytes() if path.is_file() else b""
     except OSError as error:
-        raise CheckpointError(f"{path} cannot be read ({error.strerror}): check its permissions") from error
+        raise CheckpointError(unreadable(error, path)) from error
     for number, line in enumerate(content.split(b"\n"), start=1):
         try:
             row = _metric(line.decode("utf-8"))

@@ -13,7 +13,7 @@ from typing import Any
 from .. import machine
 from ..checkpoints.files import make_directory, open_text, read_json, write_bytes, write_json, writing
 from ..checkpoints.ownership import RUN, STUDY, check_folder, is_ours, remove_steps
-from ..errors import CheckpointError, ConfigError
+from ..errors import CheckpointError, ConfigError, unreadable
 from ..validation import read_dataclass
 from .config import RunConfig
 from .evaluate import Evaluation
@@ -254,13 +254,17 @@ class SavedRun:
 
 def read_run(path: Path) -> SavedRun:
     """Raises CheckpointError where the folder holds no run or a damaged one."""
-    if not (path / "config.json").is_file():
-        raise CheckpointError(f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`")
     try:
+        if not (path / "config.json").is_file():
+            raise CheckpointError(
+                f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`"
+            )
         config = config_from_dict(read_json(path / "config.json"))
         record = from_row(read_json(path / "record.json")) if (path / "record.json").is_file() else None
     except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} holds settings that this program cannot read: {error}") from error
+    except OSError as error:
+        raise CheckpointError(unreadable(error, path)) from error
     environment = read_json(path / "env.json")
     if not isinstance(environment, dict):
         raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")

@@ -147,7 +147,9 @@ def test_results_that_cannot_be_written_to_stdout_are_exit_8(start):
     with open("/dev/full", "w") as full:  # noqa: PTH123
         found, _, err = ended(start("presets", stdout=full))
     assert found == 8
-    assert complaints(err) == ["nanochat: cannot write the results to stdout: No space left on device"]
+    assert complaints(err) == [
+        "nanochat: cannot write the results to stdout: No space left on device; free space or send them elsewhere"
+    ]
 
 
 @POSIX

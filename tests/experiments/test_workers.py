@@ -112,3 +112,41 @@ def test_a_sweep_in_processes_stops_when_asked_and_keeps_what_is_done(long_study
     assert 1 <= len(study.results) < 4
     assert read_study(tmp_path).missing == study.missing
     assert multiprocessing.active_children() == []
+
+
+def test_a_sweep_in_processes_from_an_unguarded_script_is_refused_once_and_leaves_no_failed_cells(tiny_study, tmp_path):
+    write_json(tmp_path / "study.json", ablation_to_dict(tiny_study))
+    script = tmp_path / "script.py"
+    script.write_text(SWEEP.replace('if __name__ == "__main__":', "if True:"), encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-P", script, tmp_path / "study.json", tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert 'put what starts it in a file, under `if __name__ == "__main__":`' in done.stderr.splitlines()[-1]
+    assert not list((tmp_path / "out" / "cells").glob("*"))
+
+
+@pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
+@pytest.mark.parametrize("wait_s", [0.0, 0.4, 0.8, 1.2])
+def test_ctrl_c_in_the_terminal_is_no_traceback_of_a_worker(tmp_path, wait_s):
+    words = "ablate --preset bigram --steps 3000 --batch-size 2 --seeds 3 --jobs 2 --eval-every 0 --out study".split()
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-m", "nanochat", *words],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while not (tmp_path / "study" / "config.json").exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    time.sleep(wait_s)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "Exception ignored" not in err

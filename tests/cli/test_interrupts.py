@@ -1,0 +1,86 @@
+"""Ctrl-C and a closed terminal at any moment: the exit code of the signal, one line, never a traceback."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from nanochat.checkpoints.directory import list_checkpoints
+from nanochat.cli.console import StopSignals
+from nanochat.cli.interrupts import interruption
+from nanochat.training.record import read_run
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+
+
+def pressed_at(module, *words, cwd):
+    """`nanochat <words>`, and Ctrl-C at the moment when `module` is about to be imported."""
+    program = f"""
+import os, signal, sys
+
+class Presses:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Presses())
+sys.argv = ["nanochat", *{[str(word) for word in words]!r}]
+from nanochat.__main__ import main
+main()
+"""
+    return subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False, cwd=cwd, timeout=60
+    )
+
+
+@pytest.mark.parametrize(
+    "module",
+    ["nanochat.cli", "typer", "nanochat.cli.options", "pydantic", "numpy", "nanochat.cli.run_train", "rich.progress"],
+)
+def test_ctrl_c_during_an_import_is_one_line_and_130(module, tmp_path):
+    done = pressed_at(module, "train", "--preset", "bigram", "--steps", 3, cwd=tmp_path)
+    assert (done.returncode, done.stderr.strip()) == (130, "nanochat: interrupted")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("module", ["matplotlib", "matplotlib.ft2font"])
+def test_ctrl_c_during_an_import_of_the_work_is_one_line_and_130(module, nanochat, abab, tmp_path):
+    words = "train --preset bigram --steps 3 --batch-size 2 --eval-every 0 --set eval_tokens=16".split()
+    assert nanochat(*words, "--data", abab, "--out", "run").code == 0
+    done = pressed_at(module, "report", "run", cwd=tmp_path)
+    assert (done.returncode, done.stderr.strip()) == (130, "nanochat: interrupted")
+
+
+def test_an_error_that_a_signal_caused_has_its_exit_code():
+    error = ImportError("initialization failed")
+    assert interruption(error) is None
+    error.__cause__ = KeyboardInterrupt()
+    assert interruption(error) == 130
+
+
+def test_a_hangup_saves_as_sigterm_does(start, abab, tmp_path):
+    words = "train --preset bigram --eval-every 0 --batch-size 2 --set eval_tokens=16 --steps 1000000 --out run".split()
+    process = start(*words, "--data", abab)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not (metrics.exists() and metrics.read_bytes().count(b"\n") > 5):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 129
+    assert "Traceback" not in err
+    assert read_run(tmp_path / "run").record.status == "interrupted"
+    assert list_checkpoints(tmp_path / "run" / "checkpoints")
+
+
+def test_a_hangup_that_nohup_has_ignored_stays_ignored():
+    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with StopSignals().watched() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+            assert not stop()
+    finally:
+        signal.signal(signal.SIGHUP, former)

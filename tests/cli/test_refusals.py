@@ -1,0 +1,88 @@
+"""Slips that were taken in silence: each is refused, or remarked on, in one sentence."""
+
+import json
+import os
+import sys
+
+import pytest
+
+from nanochat.cli.options import SETTINGS, unknown_variables
+
+TINY = "train --preset bigram --steps 3 --eval-every 0 --batch-size 2 --set eval_tokens=16 --out run".split()
+
+
+def test_a_file_of_bad_rows_is_a_document_too(nanochat, tmp_path):
+    (tmp_path / "bad.jsonl").write_text('{"text": 1}\n', encoding="utf-8")
+    done = nanochat("data", "validate", "bad.jsonl", "--json")
+    done.assert_refused(3, "bad.jsonl, line 1")
+    content = json.loads(done.out)
+    assert (content["source"], content["valid"], len(content["problems"])) == ("bad.jsonl", False, 1)
+
+
+def test_a_second_number_for_a_name_is_refused(nanochat):
+    nanochat("graph", "a", "a=1", "a=2").assert_refused(2, "'a=2' is a second number for a")
+
+
+def test_an_ending_that_no_format_has_is_not_written(nanochat, abab, tmp_path):
+    nanochat("data", "convert", abab, "y.xyz").assert_refused(2, "y.xyz names no format that is written")
+    assert not (tmp_path / "y.xyz").exists()
+    assert nanochat("data", "convert", abab, "y.txt").code == 0
+
+
+@pytest.mark.parametrize("words", [["--steps", "9" * 20], ["--set", f"training.eval_every={'9' * 20}"]])
+def test_a_count_beyond_all_counting_is_refused(nanochat, abab, words):
+    nanochat(*TINY, "--data", abab, *words).assert_refused(3, "is over 9,007,199,254,740,992")
+
+
+def test_a_variable_that_nothing_reads_is_remarked_on(nanochat, monkeypatch):
+    monkeypatch.setenv("NANOCHAT_STEP", "5")
+    done = nanochat("presets")
+    assert done.code == 0
+    assert done.complaints == [
+        "nanochat: the environment sets NANOCHAT_STEP, which nothing reads: did you mean NANOCHAT_STEPS?"
+    ]
+
+
+def test_every_setting_may_come_from_the_environment_without_a_remark():
+    names = [f"NANOCHAT_{setting.name.upper()}" for setting in SETTINGS]
+    assert list(unknown_variables([*names, "NANOCHAT_LOG", "HOME"])) == []
+
+
+def test_a_terminal_of_no_columns_still_shows_tables(nanochat, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "0")
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    assert "microgpt" in nanochat("presets").out
+
+
+def test_questions_to_a_model_without_turns_are_refused_before_anything_is_measured(nanochat, abab, monkeypatch):
+    from nanochat.experiments import evaluation
+
+    assert nanochat(*TINY, "--data", abab).code == 0
+    monkeypatch.setattr(evaluation, "read_with", lambda *_: pytest.fail("measured"))
+    nanochat("eval", "--run", "run", "--questions", "world").assert_refused(3, "was not trained on conversations")
+
+
+@pytest.mark.slow
+def test_a_nonsense_backend_does_not_end_a_training(start, abab, tmp_path):
+    process = start(*TINY, "--data", abab, env={**os.environ, "MPLBACKEND": "nonsense"})
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert (tmp_path / "run" / "loss.png").is_file()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("libblas.so: failed to map segment from shared object"),
+        RuntimeError("can't start new thread"),
+        MemoryError(),
+    ],
+)
+def test_too_little_memory_has_one_sentence_however_it_shows(nanochat, monkeypatch, error):
+    from nanochat.cli import run_presets
+
+    def fail(command):
+        raise error
+
+    monkeypatch.setattr(run_presets, "execute", fail)
+    nanochat("presets").assert_refused(5, "not enough memory")
