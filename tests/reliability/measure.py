@@ -23,6 +23,7 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import conftest  # noqa: F401  (puts the rooms of the harness on the path)
 from document import FORMAT, VERSION, render
 from sections import SECTIONS, TENTH, Counts
 from tally import Tally
@@ -132,8 +133,6 @@ def describe(lines: dict[str, list[Tally]], *, seconds: float, is_quick: bool) -
         ],
     }
 
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))  # resume_cases.py
 
 if __name__ == "__main__":
     sys.exit(main())
