@@ -16,6 +16,7 @@ from contents import contents_of, difference, left_behind
 from kills import fork
 from pairs import CORRUPT, REFUSALS
 from tally import Tally
+from texts import lay_texts
 
 from nanochat.errors import NanochatError
 
@@ -42,7 +43,7 @@ def beside_a_training(scratch: Path, *, n_runs: int, steps: int = 400, seed: int
     warm()
     shutil.rmtree(scratch, ignore_errors=True)
     home.mkdir(parents=True)
-    (scratch / "corpus.txt").write_text("abcabdabcabcabd\n" * 30, encoding="utf-8")
+    lay_texts(scratch)
     train = [*_TRAIN, "--steps", str(steps)]
     with tally.timed():
         _expect_0(together([train], home, logs))

@@ -154,10 +154,15 @@ def environment(**changes: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("NANOCHAT_")} | changes
 
 
+def command_line(words: Sequence[str]) -> list[str]:
+    """The program and its words, for a shell."""
+    return [sys.executable, "-P", "-m", "nanochat", *words]
+
+
 def started(words: Sequence[str], folder: Path, **options: Any) -> subprocess.Popen[bytes]:
-    """The command as a process that has yet to start up."""
+    """The command as a process that has yet to start up; `args` puts it into another one's."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "env": environment()} | options
-    command = [sys.executable, "-P", "-m", "nanochat", *words]
+    command = options.pop("args", command_line(words))
     return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, **options)
 
 

@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from commands import Done, one_by_one
-from pairs import _CHAT, _RECIPE
 from tally import Tally
+from texts import lay_texts
 
 _TINY = "--preset bigram --mode tensor --data corpus.txt --batch-size 2 --set eval_tokens=16".split()
 _TRAIN = ["train", *_TINY, "--steps", "4", "--checkpoint-every", "2"]
@@ -87,11 +87,7 @@ def follow_no_link(scratch: Path, *, every: int = 1, seed: int = 0) -> Iterator[
 def _lay_out(home: Path, make: Sequence[str], scratch: Path) -> None:
     for folder in (home, scratch / "whole"):
         shutil.rmtree(folder, ignore_errors=True)
-    (home / "x").parent.mkdir(parents=True)
-    (home / "corpus.txt").write_text("abcabdabcabcabd\n" * 30, encoding="utf-8")
-    (home / "words.txt").write_text("a b? b a.\nb a. a b?\n" * 30, encoding="utf-8")
-    (home / "chat.jsonl").write_text(_CHAT, encoding="utf-8")
-    (home / "two.toml").write_text(_RECIPE.format(text="words.txt", chat="chat.jsonl"), encoding="utf-8")
+    lay_texts(home)
     if make[0] == "tokenizer":
         (home / "x").mkdir()
     (done,) = one_by_one([make], home, scratch / "logs")
@@ -108,16 +104,11 @@ def _begin(scratch: Path, home: Path) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """Of files, of folders, and of what may come: the names of every third checkpoint's files stand for all."""
+    """Of its files and folders, one cell for all of them, and of what it may yet come to hold."""
     found = [path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))]
+    cells = [name for name in found if name.startswith("cells/")]
     extra = _EXTRA if (folder / "config.json").exists() else (".lock", "samples.json", "report.md", "evaluation.json")
-    names = list(dict.fromkeys([*found, *extra]))
-    several = {Path(name).parent for name in found if Path(name).suffix == ".json" and "cells" in name}
-    return [
-        name
-        for name in names
-        if Path(name).parent not in several or name == min(n for n in names if n.startswith(f"{Path(name).parent}/"))
-    ]
+    return list(dict.fromkeys([*(name for name in found if name not in cells[1:]), *extra]))
 
 
 def _replace(link: Path, precious: str, outside: Path) -> dict[str, bytes | None]:

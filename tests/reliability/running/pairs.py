@@ -16,6 +16,7 @@ from pathlib import Path
 from commands import Done, one_by_one, together
 from contents import Contents, contents_of, difference, left_behind
 from tally import Tally
+from texts import lay_texts
 
 from nanochat.errors import NanochatError
 
@@ -24,21 +25,6 @@ _RUN = (
     "--preset bigram --mode tensor --data ../corpus.txt --batch-size 2 --set eval_tokens=16 --set eval_every=3".split()
 )
 _TRAIN = ["train", *_RUN, "--steps", "8", "--checkpoint-every", "2"]
-_RECIPE = """\
-[[phase]]
-name = "one"
-preset = "mini-gpt"
-mode = "tensor"
-model = {{ n_embd = 4, n_head = 1, block_size = 8 }}
-data = {{ source = "{text}", tokenizer = "word" }}
-training = {{ steps = 4, batch_size = 2, eval_tokens = 16 }}
-
-[[phase]]
-name = "two"
-data = {{ source = "{chat}" }}
-training = {{ steps = 4, batch_size = 2, eval_tokens = 16 }}
-"""
-_CHAT = '{"messages": [{"role": "user", "content": "a b?"}, {"role": "assistant", "content": "b a."}]}\n' * 8
 
 
 @dataclass(frozen=True)
@@ -57,7 +43,7 @@ class Command:
 
 
 def _any(goal: str) -> dict[str, str]:
-    return dict.fromkeys([*STATES, "a", "b", "forced", "gone on", "gone on, auto", "recipe", "study"], goal)
+    return dict.fromkeys([*STATES, "a", "b", "forced", "gone on", "auto", "recipe", "study"], goal)
 
 
 def commands() -> list[Command]:
@@ -97,12 +83,7 @@ class Ring:
         self.scratch, self.home, self.logs = scratch, scratch / "work", scratch / "logs"
         self.x = self.home / "x"
         shutil.rmtree(scratch, ignore_errors=True)
-        scratch.mkdir(parents=True)
-        (scratch / "corpus.txt").write_text("abcabdabcabcabd\n" * 30, encoding="utf-8")
-        (scratch / "words.txt").write_text("a b? b a.\nb a. a b?\n" * 30, encoding="utf-8")
-        (scratch / "chat.jsonl").write_text(_CHAT, encoding="utf-8")
-        recipe = _RECIPE.format(text=(scratch / "words.txt").as_posix(), chat=(scratch / "chat.jsonl").as_posix())
-        (scratch / "two.toml").write_text(recipe, encoding="utf-8")
+        lay_texts(scratch)
         self.commands = commands()
         self.alone: dict[str, Contents] = {"nothing": {}}
         self.states: dict[str, Path] = {}
@@ -153,7 +134,8 @@ class Ring:
             yield f"{_names(winners)} all ended well, which no order of them could: {self._guess(found)}"
         elif not any(found == self.alone[goal] for goal in allowed):
             nearest = min(allowed, key=lambda goal: len(difference(self.alone[goal], found)))
-            yield f"{_names(winners)} ended well, and of {nearest!r} there differ: {difference(self.alone[nearest], found)}"
+            differs = difference(self.alone[nearest], found)
+            yield f"{_names(winners)} ended well, and of {nearest!r} there differ: {differs}"
         if left := left_behind(self.home):
             yield f"left behind: {', '.join(left)}"
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from commands import Done, in_locale
 from tally import Tally
+from texts import lay_texts
 
 _OLD = {"PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
 LOCALES: dict[str, dict[str, str]] = {
@@ -46,6 +47,7 @@ _STUDY = b'[axes]\nlr = [0.01, 0.1]\n[base]\npreset = "bigram"\ntraining.steps =
 def commands(name: bytes) -> list[list[bytes]]:
     """Every command that takes a path, each with a path of that name, in an order in which each finds what it needs."""
     text, run, train = name + b".txt", b"r-" + name, [b"train", *_TINY]
+    ablate = [b"ablate", b"--seeds", b"1", b"--jobs", b"1"]
     return [
         [*train, b"--data", b"corpus.txt", b"--out", run],
         [*train, b"--data", text, b"--out", b"of-a-text", b"--force"],
@@ -68,19 +70,7 @@ def commands(name: bytes) -> list[list[bytes]]:
         [b"checkpoint", b"diff", run, name + b".safetensors"],
         [b"checkpoint", b"prune", run, b"--keep-last", b"1"],
         [b"sample", b"--run", name + b".safetensors", b"--max-new-tokens", b"2"],
-        [
-            b"ablate",
-            b"--data",
-            text,
-            b"--study",
-            name + b".s.toml",
-            b"--seeds",
-            b"1",
-            b"--jobs",
-            b"1",
-            b"--out",
-            b"a-" + name,
-        ],
+        [*ablate, b"--data", text, b"--study", name + b".s.toml", b"--out", b"a-" + name],
         [b"report", b"a-" + name],
         [b"train", b"--recipe", name + b".r.toml", b"--out", b"p-" + name],
         [b"data", b"validate", text],
@@ -110,16 +100,11 @@ def anywhere(scratch: Path, *, every: int = 1) -> Iterator[Tally]:
 
 
 def _lay_out(home: Path, name: bytes) -> None:
-    from pairs import _CHAT, _RECIPE
-
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    (home / "words.txt").write_text("a b? b a.\nb a. a b?\n" * 30, encoding="utf-8")
-    (home / "chat.jsonl").write_text(_CHAT, encoding="utf-8")
-    recipe = _RECIPE.format(text="words.txt", chat="chat.jsonl").encode()
+    lay_texts(home)
+    recipe = (home / "two.toml").read_bytes()
     text = b"abcabdabcabcabd\n" * 30
     for path, content in (
-        (b"corpus.txt", text),
         (name + b".txt", text),
         (name + b".toml", b"seed = 3\n"),
         (name + b".s.toml", _STUDY),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from commands import Done, ended, started
+from commands import Done, command_line, ended, started
 from contents import contents_of, difference
 from signals import lay_out
 from tally import Tally
@@ -91,14 +91,8 @@ def _small_disk(words: Sequence[str], home: Path) -> Done:
 
 
 def _shell(script: str, words: Sequence[str], home: Path, before: Sequence[str] = (), name: str = "sh") -> Done:
-    process = started(words, home)
-    process.kill()
-    process.communicate()
-    command = [*before, "sh", "-c", script, name, *process.args]  # type: ignore[misc]
-    again = subprocess.Popen(
-        command, cwd=home, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    return ended(again, words)
+    command = [*before, "sh", "-c", script, name, *command_line(words)]
+    return ended(started(words, home, args=command), words)
 
 
 ENDINGS: dict[str, Ending] = {

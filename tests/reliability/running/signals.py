@@ -18,6 +18,7 @@ from pathlib import Path
 from commands import Done, ended, one_by_one, started
 from contents import Contents, contents_of, difference
 from tally import Tally
+from texts import lay_texts
 
 import nanochat
 from nanochat.errors import NanochatError
@@ -37,24 +38,16 @@ class Target:
     again: Sequence[str] = ()
 
 
+_RECIPE = ["train", "--recipe", "two.toml", "--out", "x"]
+_SWEEP = ["ablate", "--preset", "bigram", *_DATA, "--steps", "10", "--seeds", "1", "--out", "x"]
+_TOKENIZER = "tokenizer train --data corpus.txt --kind bpe --vocab-size 300 --out t.json".split()
 TARGETS = (
     Target("train", [*_TRAIN, "--out", "x"], [*_TRAIN, "--resume", "auto", "--out", "x"]),
-    Target(
-        "train --recipe",
-        ["train", "--recipe", "two.toml", "--out", "x"],
-        ["train", "--recipe", "two.toml", "--out", "x"],
-    ),
-    Target(
-        "ablate --jobs 2",
-        ["ablate", "--preset", "bigram", *_DATA, "--steps", "10", "--seeds", "1", "--jobs", "2", "--out", "x"],
-        ["ablate", "--preset", "bigram", *_DATA, "--steps", "10", "--seeds", "1", "--jobs", "1", "--out", "x"],
-    ),
+    Target("train --recipe", _RECIPE, _RECIPE),
+    Target("ablate --jobs 2", [*_SWEEP, "--jobs", "2"], [*_SWEEP, "--jobs", "1"]),
     Target("sample", ["sample", "--run", "done", "--n-samples", "200"]),
     Target("train --help", ["train", "--help"]),
-    Target(
-        "tokenizer train",
-        ["tokenizer", "train", "--data", "corpus.txt", "--kind", "bpe", "--vocab-size", "300", "--out", "t.json"],
-    ),
+    Target("tokenizer train", _TOKENIZER),
 )
 _SHARES = (6, 2, 2, 2, 1, 1)
 """Of the trials that each of them gets."""
@@ -63,13 +56,7 @@ _SHARES = (6, 2, 2, 2, 1, 1)
 def lay_out(home: Path) -> None:
     """A corpus, a recipe and a finished run."""
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True)
-    from pairs import _CHAT, _RECIPE
-
-    (home / "corpus.txt").write_text("abcabdabcabcabd\n" * 30, encoding="utf-8")
-    (home / "words.txt").write_text("a b? b a.\nb a. a b?\n" * 30, encoding="utf-8")
-    (home / "chat.jsonl").write_text(_CHAT, encoding="utf-8")
-    (home / "two.toml").write_text(_RECIPE.format(text="words.txt", chat="chat.jsonl"), encoding="utf-8")
+    lay_texts(home)
     (done,) = one_by_one([[*_TRAIN, "--out", "done"]], home, home / "logs")
     if done.code:
         raise RuntimeError(f"the harness is wrong: {done.said}")
