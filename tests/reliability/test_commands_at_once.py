@@ -1,4 +1,4 @@
-"""Commands on one folder at once, readers beside a training, and links in a folder: a few; measure.py tries them all."""
+"""Commands on one folder at once, readers beside a training, links in a folder: a few; measure.py tries them all."""
 
 import pytest
 from beside import beside_a_training
@@ -58,6 +58,7 @@ def test_an_outcome_is_allowed_where_some_order_leads_to_it(names, expected):
     assert ends("nothing", [BY_NAME[name] for name in names]) == expected
 
 
+@pytest.mark.slow
 def test_the_harness_sees_a_run_that_another_has_cleared(tmp_path, monkeypatch):
     ring = Ring(tmp_path / "ring")
     monkeypatch.setattr("pairs.together", lambda *given: _and_clear(ring, together(*given)))
@@ -70,10 +71,12 @@ def _and_clear(ring, done):
     return done
 
 
+@pytest.mark.slow
 def test_two_folders_of_the_same_command_hold_the_same(tmp_path):
     ring = Ring(tmp_path / "ring")
     words = BY_NAME["train"].words
     for i in range(2):
+        ring.begin("nothing")
         assert together([words], ring.home, ring.logs)[0].code == 0
-        ring.x.rename(ring.home / str(i))
-    assert difference(contents_of(ring.home / "0"), contents_of(ring.home / "1")) == ""
+        ring.x.rename(tmp_path / str(i))
+    assert difference(contents_of(tmp_path / "0"), contents_of(tmp_path / "1")) == ""
