@@ -20,7 +20,7 @@ class Counts:
     """Calls that fail in a subject with many, evenly spread; 0: every one."""
     orders: tuple[int, int] = (400, 40)
     """Orders of saving, pruning and damage, and rules in each."""
-    mutations: int = 12_500
+    mutations: int = 14_000
     """Changed files of each format."""
     bits: int = 1
     """Every bit of a small file of a format with a checksum; or one of so many."""
@@ -28,7 +28,7 @@ class Counts:
     """Configurations of resuming; 0: all."""
     kills_at_work: int = 60
     """Runs that are killed while they train."""
-    texts: int = 55_000
+    texts: int = 50_000
     """Invented texts."""
     pairs: int = 0
     """Trials of two commands on one folder; 0: every pairing in every state."""
