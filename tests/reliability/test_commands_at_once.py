@@ -6,7 +6,7 @@ from commands import together
 from contents import contents_of, difference
 from kills import CAN_FORK
 from links import KINDS, follow_no_link
-from pairs import Ring, collide, commands, crowds, ends, number_folders
+from pairs import Ring, collide, commands, crowds, ends, number_folders, share_a_file
 
 pytestmark = pytest.mark.skipif(not CAN_FORK, reason="this system has no fork: its processes take a second to start")
 BY_NAME = {command.name: command for command in commands()}
@@ -21,6 +21,11 @@ def test_commands_on_one_folder_end_as_in_some_order(tmp_path):
 @pytest.mark.slow
 def test_three_that_name_no_folder_get_one_each(tmp_path):
     assert number_folders(tmp_path / "ring", 3).failures == []
+
+
+@pytest.mark.slow
+def test_one_file_is_written_by_one_and_a_cache_filled_by_all(tmp_path):
+    assert share_a_file(tmp_path / "ring", 4).failures == []
 
 
 @pytest.mark.slow

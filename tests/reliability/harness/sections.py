@@ -35,7 +35,7 @@ class Counts:
     threes: int = 60
     """Trials of three."""
     numbered: int = 24
-    """Trials of three that name no folder."""
+    """Trials of three that name no folder, and of several that write one file."""
     links_every: int = 2
     """Of the links one of so many."""
     places_every: int = 1
@@ -177,13 +177,14 @@ def _code(counts: Counts, scratch: Path) -> Iterator[Tally]:
 
 def _pairs(counts: Counts, scratch: Path) -> Iterator[Tally]:
     from kills import CAN_FORK
-    from pairs import collide, number_folders
+    from pairs import collide, number_folders, share_a_file
 
     if not CAN_FORK:
         return
     yield collide(scratch / "two", size=2, most=counts.pairs)
     yield collide(scratch / "three", size=3, most=counts.threes)
     yield number_folders(scratch / "numbered", counts.numbered)
+    yield share_a_file(scratch / "shared", counts.numbered)
 
 
 def _beside(counts: Counts, scratch: Path) -> Iterator[Tally]:

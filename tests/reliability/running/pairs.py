@@ -225,5 +225,30 @@ def number_folders(scratch: Path, n_trials: int) -> Tally:
     return tally
 
 
+def share_a_file(scratch: Path, n_trials: int) -> Tally:
+    """Two that write one new file without --force: one is refused. Three that fill one cache: all end as if alone."""
+    tally, ring = Tally("one file, or one cache of tokens, for several"), Ring(scratch)
+    files = [
+        ["tokenizer", "train", "--data", "../corpus.txt", "--kind", "char", "--out", "one.json"],
+        ["data", "convert", "../corpus.txt", "one.jsonl"],
+        ["checkpoint", "convert", "x", "one.safetensors"],
+    ]
+    with tally.timed():
+        for i in range(n_trials):
+            ring.begin("a finished run")
+            words = files[i % 4] if i % 4 < len(files) else [*_TRAIN, "--set", "data.cache=c", "--seed", "1", "--out"]
+            crowd = [words, words] if i % 4 < len(files) else [[*words, f"y{j}"] for j in range(3)]
+            done = together(crowd, ring.home, ring.logs)
+            problems = [problem for one in done if (problem := one.trouble())]
+            codes, expected = sorted(one.code for one in done), [0, 5] if len(done) == 2 else [0, 0, 0]
+            if codes != expected:
+                problems.append(f"exit codes {codes}")
+            elif len(done) == 3:
+                ends = [contents_of(ring.home / f"y{j}") for j in range(3)]
+                problems += [f"they differ in {difference(ends[0], end)}" for end in ends[1:] if end != ends[0]]
+            tally.add("; ".join(dict.fromkeys(problems)) or None, label=f"{' '.join(words[:2])}, trial {i}")
+    return tally
+
+
 def _names(crowd: Sequence[Command]) -> str:
     return " + ".join(command.name for command in crowd) or "nobody"
