@@ -48,7 +48,7 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 	$(BIN)/python benchmarks/bpe.py
 	$(BIN)/nanochat bench
 
-reliability: .venv/$(HERE).dev  ## inject faults, 400,000 in a quarter of an hour, and write docs/reliability.md
+reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in a quarter of an hour, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py
 
 docs: .venv/$(HERE).dev  ## check the links and run the examples of README, docs/ and docstrings

@@ -1,8 +1,11 @@
-"""The harness beside this file is imported by the names of its files, by these tests and by measure.py alike."""
+"""The rooms of the harness beside this file are imported by the names of their files, here and in measure.py alike."""
 
 import sys
 from pathlib import Path
 
-for folder in (Path(__file__).parent, Path(__file__).parents[1] / "training"):
+HERE = Path(__file__).parent
+ROOMS = [HERE, *(HERE / room for room in ("harness", "saving", "reading", "running", "no_code"))]
+
+for folder in (*ROOMS, HERE.parent / "training"):  # training: resume_cases.py
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))

@@ -23,13 +23,14 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
+import conftest  # noqa: F401  (puts the rooms of the harness on the path)
 from document import FORMAT, VERSION, render
 from sections import SECTIONS, TENTH, Counts
 from tally import Tally
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "reliability.json"
 _ON_DISK = ("kills",)
-_LONG = ("texts", "kills", "resumes")
+_LONG = ("pairs", "signals", "links", "texts", "kills", "resumes", "places", "mutations")
 """The parts to begin with, so that no process works alone at the end."""
 _COMMAND = "python tests/reliability/measure.py"
 
@@ -60,7 +61,10 @@ def run(names: Iterable[str], *, is_quick: bool, jobs: int) -> dict[str, list[Ta
     """The tallies of each part; the parts are shared out among processes."""
     context = multiprocessing.get_context("spawn")
     lines: dict[str, list[Tally]] = {name: [] for name in names}
-    waiting, results = sorted(lines, key=lambda name: name not in _LONG), context.Queue()
+    waiting, results = (
+        sorted(lines, key=lambda name: _LONG.index(name) if name in _LONG else len(_LONG)),
+        context.Queue(),
+    )
     at_work: dict[str, Any] = {}
     while waiting or at_work:
         while waiting and len(at_work) < jobs:
@@ -132,8 +136,6 @@ def describe(lines: dict[str, list[Tally]], *, seconds: float, is_quick: bool) -
         ],
     }
 
-
-sys.path.append(str(Path(__file__).parents[1] / "training"))  # resume_cases.py
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tally import Tally
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 _NOT_THE_PACKAGE = {"tests", "benchmarks", "docs", "results", "build", "dist"}
 
 _MODULES = {

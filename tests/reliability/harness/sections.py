@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from tally import Tally
@@ -19,7 +20,7 @@ class Counts:
     """Calls that fail in a subject with many, evenly spread; 0: every one."""
     orders: tuple[int, int] = (400, 40)
     """Orders of saving, pruning and damage, and rules in each."""
-    mutations: int = 8000
+    mutations: int = 14_000
     """Changed files of each format."""
     bits: int = 1
     """Every bit of a small file of a format with a checksum; or one of so many."""
@@ -29,6 +30,24 @@ class Counts:
     """Runs that are killed while they train."""
     texts: int = 50_000
     """Invented texts."""
+    pairs: int = 0
+    """Trials of two commands on one folder; 0: every pairing in every state."""
+    threes: int = 60
+    """Trials of three."""
+    numbered: int = 24
+    """Trials of three that name no folder, and of several that write one file."""
+    links_every: int = 2
+    """Of the links one of so many."""
+    places_every: int = 1
+    """Of the names of paths one of so many."""
+    remarks: int = 0
+    """Commands whose stderr fails; 0: all."""
+    signals: int = 336
+    """Commands that are sent a signal."""
+    beside: int = 8
+    """Trainings with readers and pruners beside them."""
+    configs: int = 500
+    """Random configurations against torch and the scalar path."""
     is_large: bool = True
     """With the files of 100 MB."""
 
@@ -47,6 +66,15 @@ TENTH = Counts(
     resumes=24,
     kills_at_work=6,
     texts=3000,
+    pairs=25,
+    threes=6,
+    numbered=3,
+    links_every=13,
+    places_every=14,
+    remarks=2,
+    signals=34,
+    beside=1,
+    configs=50,
     is_large=False,
 )
 
@@ -147,6 +175,72 @@ def _code(counts: Counts, scratch: Path) -> Iterator[Tally]:
     yield watch(scratch)
 
 
+def _pairs(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from kills import CAN_FORK
+    from pairs import collide, number_folders, share_a_file
+
+    if not CAN_FORK:
+        return
+    yield collide(scratch / "two", size=2, most=counts.pairs)
+    yield collide(scratch / "three", size=3, most=counts.threes)
+    yield number_folders(scratch / "numbered", counts.numbered)
+    yield share_a_file(scratch / "shared", counts.numbered)
+
+
+def _beside(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from beside import beside_a_training
+    from kills import CAN_FORK
+
+    if CAN_FORK:
+        yield beside_a_training(scratch / "beside", n_runs=counts.beside)
+
+
+def _links(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from kills import CAN_FORK
+    from links import follow_no_link
+
+    if CAN_FORK:
+        yield from follow_no_link(scratch / "links", every=counts.links_every)
+
+
+def _places(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from kills import CAN_FORK
+    from places import anywhere
+
+    if CAN_FORK:
+        yield from anywhere(scratch / "places", every=counts.places_every)
+
+
+def _remarks(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from kills import CAN_FORK
+    from remarks import lose_remarks
+
+    if CAN_FORK:
+        yield from lose_remarks(scratch / "remarks", most=counts.remarks)
+
+
+def _signals(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    from kills import CAN_FORK
+    from signals import interrupt
+
+    if CAN_FORK:
+        yield interrupt(scratch / "signals", counts.signals)
+
+
+def _configs(counts: Counts, scratch: Path) -> Iterator[Tally]:
+    tally = Tally("random configurations, against torch and the scalar path")
+    if find_spec("torch") is None or find_spec("random_configs") is None:
+        tally.facts["skipped"] = "torch is not installed: `make oracle` compares"
+        yield tally
+        return
+    from random_configs import check
+
+    with tally.timed():
+        failures = list(check(counts.configs, seed=0))
+    tally.n, tally.n_failed, tally.failures = counts.configs, len(failures), failures[:40]
+    yield tally
+
+
 SECTIONS: dict[str, Section] = {
     "kills": Section(
         "Killed while saving",
@@ -215,6 +309,63 @@ SECTIONS: dict[str, Section] = {
         "Every file of the package is searched for what could; then everything is done once (train, resume, sample, "
         "convert, ablate in processes) under an audit hook of Python, which would see it happen.",
         _code,
+    ),
+    "pairs": Section(
+        "Two and three at one folder",
+        "Who ends well has a whole folder, bit for bit as if alone; who is refused leaves no trace; nobody sees the "
+        "half of another's work.",
+        "Processes that begin within milliseconds of each other, or some moments apart, on no folder, a stopped run "
+        "and a finished one, in every pairing of train, --force, --resume, --resume auto, --recipe, ablate, prune, "
+        "convert, verify, inspect, report, sample, eval and runs list. What is there in the end has to be what some "
+        "order of those that ended well would have left, one after the other.",
+        _pairs,
+    ),
+    "beside": Section(
+        "Readers and pruners beside a training",
+        "A training ends well and to the same bits, whoever reads and prunes; readers never see damage.",
+        "Loops of prune, verify, inspect, convert, sample, report, eval and runs list, two or three beside each "
+        "training, which saves every second step and keeps three checkpoints. Each call is a case.",
+        _beside,
+    ),
+    "links": Section(
+        "Links in a folder",
+        "What lies outside of a folder is never written to through a link in it; what refuses it says its name.",
+        "Each name in the folder of a run, a study, a recipe, a cache and a tokenizer, and each name that may yet come "
+        "to be there, is made a link to its own content elsewhere, to other content, and to nothing yet; then the "
+        "commands that write there are run.",
+        _links,
+    ),
+    "places": Section(
+        "Paths of any bytes, in any locale",
+        "Taken, or refused in a sentence: no traceback, and every document that was written is UTF-8, valid, and "
+        "obeyed by no terminal.",
+        "Names that are no UTF-8, or mathematics, markup, escapes, line ends and marks of direction, through thirty "
+        "commands that take a path, in three locales.",
+        _places,
+    ),
+    "remarks": Section(
+        "Stderr that fails",
+        "Remarks are lost, and nothing else: exit code 0 and the same bits.",
+        "Stderr is closed, full, read by nobody, no longer read, a terminal that is gone, not open for writing, and a "
+        "file on a disk that fills while the command works.",
+        _remarks,
+    ),
+    "signals": Section(
+        "Signals from the first millisecond",
+        "Exit code 130, 143 or 129, or a finished 0; no traceback; a folder that is carried to its end with the bits "
+        "of a run without a signal.",
+        "SIGINT, SIGTERM and SIGHUP to every process of a command, as a terminal sends them: two thirds within the "
+        "first 600 ms, the others up to the end. A signal that comes before the first line of ours is Python's own to "
+        "answer: where nothing was written yet and no file of ours stands in a traceback, it is counted apart, and so "
+        "is an end by the signal itself before anything was written.",
+        _signals,
+    ),
+    "configs": Section(
+        "Random configurations",
+        "Loss, logits and gradients in float64 are those of torch and of the scalar path.",
+        "Models of every kind, norm, position, activation and width, drawn by lot, saturated attention among them. "
+        "Needs torch; where it is not installed, this part is left out.",
+        _configs,
     ),
 }
 """By the name that --only takes."""

@@ -34,6 +34,17 @@ _NOT_PROMISED = """\
   or a swollen memory."""
 
 
+_NOT_TRIED = """\
+- **Other systems.** Everything here ran on the machine named above. Windows and macOS have other locks, signals, links
+  and file names; a network file system (NFS, SMB) may keep neither locks nor the order of renames. None was tried.
+- **Hardware.** No power was cut, no disk pulled, no bit flipped in memory.
+- **Time.** The clock was not set back or forth. The longest run here takes seconds: what shows after days was not seen.
+- **Crowds.** At most three commands write at one time, and at most three loops stand beside a training.
+- **Signals** other than SIGINT, SIGTERM, SIGHUP and SIGKILL; two of them in a row; one sent to a worker alone.
+- **Stdout that fails**, permissions that change in the middle, and memory that runs out: the ordinary tests have a few
+  cases of each, none is counted here."""
+
+
 def render(content: Mapping[str, Any]) -> str:
     """The whole document."""
     sections = content["sections"]
@@ -52,6 +63,8 @@ def render(content: Mapping[str, Any]) -> str:
         *(_section(section) for section in sections),
         "## What is not promised",
         _NOT_PROMISED,
+        "## What was not tried",
+        _NOT_TRIED,
     ]
     return "\n\n".join(parts) + "\n"
 

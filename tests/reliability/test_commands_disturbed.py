@@ -1,0 +1,52 @@
+"""Signals, a stderr that fails, and paths of any bytes: a few; measure.py tries them all."""
+
+import sys
+
+import pytest
+from commands import Done, in_locale
+from kills import CAN_FORK
+from places import LOCALES, NAMES, anywhere
+from remarks import lose_remarks
+from signals import interrupt
+
+pytestmark = pytest.mark.skipif(not CAN_FORK, reason="signals and forks of POSIX")
+
+
+@pytest.mark.slow
+def test_a_signal_at_any_moment_leaves_what_can_go_on(tmp_path):
+    assert interrupt(tmp_path / "signals", 8).failures == []
+
+
+@pytest.mark.slow
+def test_a_stderr_that_fails_costs_remarks_alone(tmp_path):
+    tallies = list(lose_remarks(tmp_path / "remarks", most=1))
+    assert sum(tally.n for tally in tallies) >= 6
+    assert [failure for tally in tallies for failure in tally.failures] == []
+
+
+@pytest.mark.slow
+def test_any_path_in_any_locale_is_taken_or_refused_in_a_sentence(tmp_path):
+    tallies = list(anywhere(tmp_path / "places", every=len(NAMES)))
+    assert len(tallies) == len(LOCALES)
+    assert [failure for tally in tallies for failure in tally.failures] == []
+
+
+@pytest.mark.slow
+def test_words_of_any_bytes_reach_a_command_in_any_locale(tmp_path):
+    for changes in LOCALES.values():
+        (done,) = in_locale([[b"data", b"stats", b"no-\xff.txt"]], tmp_path, tmp_path, changes)
+        assert done.code == 3
+        assert done.words[-1].encode(sys.getfilesystemencoding(), "surrogateescape") == b"no-\xff.txt"
+
+
+@pytest.mark.parametrize(
+    ("code", "said", "complaint"),
+    [
+        (130, "Traceback (most recent call last):\nKeyboardInterrupt", "a traceback"),
+        (1, "nanochat: no", "ended with 1"),
+        (-9, "", "ended with -9"),
+        (3, "", "without a sentence"),
+    ],
+)
+def test_the_harness_sees_what_no_command_may_do(code, said, complaint):
+    assert complaint in str(Done(("train",), code, b"", said.encode()).trouble())
