@@ -35,8 +35,8 @@ STEADY = {
     "NO_COLOR": "1",
 }
 
-SHOWN = 12
-"""Lines of each difference, and files that differ, that are printed."""
+SHOWN, WIDTH = 12, 200
+"""Lines of each difference, and files that differ, that are printed; characters of a line."""
 
 
 def main(words: list[str]) -> int:
@@ -161,9 +161,20 @@ def show_differences(old: Path, new: Path, word: str) -> int:
         n_different += 1
         if n_different <= SHOWN:
             print(f"{name} {word}")
-            lines = list(difflib.unified_diff(*sides, "before", "now", n=0, lineterm=""))
-            print("\n".join(f"    {line[:200]}" for line in lines[2 : 2 + SHOWN]))
+            for line in list(difflib.unified_diff(*sides, "before", "now", n=0, lineterm=""))[2 : 2 + SHOWN]:
+                print(f"    {line[:WIDTH]}")
+            print(f"    {first_difference(*sides)}")
     return n_different
+
+
+def first_difference(old: list[str], new: list[str]) -> str:
+    """Where they part, with what stands around it: a long line hides that."""
+    before, now = "\n".join(old), "\n".join(new)
+    n = next(
+        (i for i, pair in enumerate(zip(before, now, strict=False)) if pair[0] != pair[1]), min(len(before), len(now))
+    )
+    part = slice(max(0, n - WIDTH // 4), n + WIDTH // 4)
+    return f"parted at character {n}: {before[part]!r} is now {now[part]!r}"
 
 
 def read_lines(path: Path) -> list[str]:

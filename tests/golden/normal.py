@@ -12,15 +12,22 @@ from typing import Any
 
 _MEASURED = (
     "steps_per_sec tokens_per_sec steps/s tok/s wall_s cpu_s seconds training_s peak_memory_bytes ms "
-    "sgemm_gflops memory_in_use free_disk"
+    "ms_per_token sgemm_gflops memory_in_use free_disk"
 ).split()
 _NAMES = "|".join(map(re.escape, _MEASURED))
-_COLUMNS = re.compile(r"(?i)^(tokens/s|steps/s|seconds|CPU seconds|peak memory.*|steps per second|tokens per second)$")
+_COLUMNS = re.compile(
+    r"(?i)^(tokens/s|steps/s|seconds|CPU seconds|peak memory.*|steps per second|tokens per second|decoding a token|memory at most)$"
+)
 
 # (what the rule takes out, pattern, what stands there instead), in this order, in every text
 _RULES: list[tuple[str, str, str]] = [
     ("date and time of day", r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", "<date>"),
     ("a measured field of JSON", rf'"({_NAMES})": (?:"[^"]*"|[-+.\deE]+|null|NaN)', r'"\1": "<measured>"'),
+    (
+        "digest of a cell, which covers its seconds",
+        r'("format": "nanochat-cell".*?"sha256": )"\w+"',
+        r"\1<of measured>",
+    ),
     ("a measured field of log.txt", rf"\b({_NAMES})=[\d.]+", r"\1=<measured>"),
     ("speed and time left of a progress line", r"[\d,.]+ steps/s(?:\s+.* left)?", "<speed>"),
     ("time left of a line that has no speed yet", r"(?m)\s+[^\n|]*\bleft$", " <left>"),
