@@ -16,7 +16,8 @@ _MEASURED = (
 ).split()
 _NAMES = "|".join(map(re.escape, _MEASURED))
 _COLUMNS = re.compile(
-    r"(?i)^(tokens/s|steps/s|seconds|CPU seconds|peak memory.*|steps per second|tokens per second|decoding a token|memory at most)$"
+    r"(?i)^(tokens/s|steps/s|seconds|CPU seconds|peak memory.*|steps per second|tokens per second"
+    r"|decoding a token|memory at most)$"
 )
 
 # (what the rule takes out, pattern, what stands there instead), in this order, in every text
