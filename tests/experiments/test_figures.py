@@ -23,6 +23,8 @@ from nanochat.experiments.study_figures import costs, costs_text, curves_text, s
 from nanochat.training.record import read_run
 from nanochat.training.run import run_training
 
+pytestmark = pytest.mark.figures
+
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 
 
