@@ -12,7 +12,7 @@ from typing import Any
 
 _MEASURED = (
     "steps_per_sec tokens_per_sec steps/s tok/s wall_s cpu_s seconds training_s peak_memory_bytes ms "
-    "ms_per_token sgemm_gflops memory_in_use free_disk"
+    "ms_per_token MB_per_s predicted_s memory_bytes available_mib sgemm_gflops memory_in_use free_disk"
 ).split()
 _NAMES = "|".join(map(re.escape, _MEASURED))
 _COLUMNS = re.compile(
