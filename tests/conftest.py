@@ -2,17 +2,28 @@
 
 import os
 import random
+import sys
+from typing import Any
 
 import hypothesis
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"  # figures go to files; before anything imports matplotlib
 
-# On the build machine the same examples every time; at home new ones, kept in .hypothesis/ when they fail.
+# At home new examples every time, kept in .hypothesis/ when they fail; on the build machine the same ones. Twenty-five
+# of each law are what a change is tried with; `pytest --hypothesis-profile thorough` takes a hundred.
 # No deadline: a first call that imports or compiles something is not a slow law.
-hypothesis.settings.register_profile("home", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, database=None)
+SAME = {"deadline": None, "derandomize": True, "database": None}
+hypothesis.settings.register_profile("home", deadline=None, max_examples=25)
+hypothesis.settings.register_profile("ci", **SAME, max_examples=25)
+hypothesis.settings.register_profile("thorough", **SAME, max_examples=100)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
+
+BLANK_PNG = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
+    "0000000a4944415478da63f80f00010101001cb08c990000000049454e44ae426082"
+)
+"""One white pixel."""
 
 
 @pytest.fixture(autouse=True)
@@ -20,6 +31,18 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if name.startswith("NANOCHAT_") or name in {"NO_COLOR", "FORCE_COLOR", "CLICOLOR_FORCE", "COLUMNS"}:
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(autouse=True)
+def _blank_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Figures are drawn, but rendered only for tests marked `figures`: half the time of a command goes into pixels."""
+    if "nanochat.experiments" not in sys.modules or request.node.get_closest_marker("figures"):
+        return
+
+    def savefig(figure: Any, file: Any, **options: Any) -> None:
+        file.write(BLANK_PNG)
+
+    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
 
 
 @pytest.fixture

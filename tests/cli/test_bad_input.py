@@ -145,11 +145,14 @@ def test_where_nothing_was_trained_there_is_nothing_to_sample(nanochat):
     nanochat("sample").assert_refused(4, "train one with `nanochat train`")
 
 
+FEW = ("--max-new-tokens", 3)
+
+
 def test_a_prompt_longer_than_the_block_is_refused_by_a_guard(nanochat, mini_gpt):
     done = nanochat("sample", "--run", mini_gpt, "--prompt", "ab" * 10)
     done.assert_refused(5, "the prompt has 20 tokens and the model reads 8")
     assert done.out == ""
-    done = nanochat("sample", "--run", mini_gpt, "--prompt", "ab" * 10, "--long-prompt", "truncate-left")
+    done = nanochat("sample", "--run", mini_gpt, "--prompt", "ab" * 10, "--long-prompt", "truncate-left", *FEW)
     assert done.code == 0
 
 

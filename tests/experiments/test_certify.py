@@ -36,6 +36,13 @@ CASES = {f"{case.kind} {case.name}": case for case in [*op_cases(), *layer_cases
 EDGES = {edge.name: edge for edge in edge_cases()}
 
 
+@pytest.fixture(autouse=True)
+def _few_directions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Four for each parameter: a wrong gradient shows in any. The slow test takes as many as the command does."""
+    if not request.node.get_closest_marker("slow"):
+        monkeypatch.setattr("nanochat.experiments.certify.N_DIRECTIONS", 4)
+
+
 def finding(**changed: Any) -> Finding:
     numbers: dict[str, Any] = {
         "loss_error": 0.0, "gradient_errors": {"x": 0.0}, "slope_errors": {"x": 0.0}, "scalar_slope_errors": {}

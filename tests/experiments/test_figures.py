@@ -24,6 +24,8 @@ from nanochat.plain import shown_path
 from nanochat.training.record import read_run
 from nanochat.training.run import run_training
 
+pytestmark = pytest.mark.figures
+
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 
 

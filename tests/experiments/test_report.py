@@ -83,6 +83,7 @@ def test_links_lead_to_files_and_figures_have_alternative_text(study_folder, run
         assert all(len(words) > 30 for words in re.findall(r"!\[([^\]]*)\]", text))
 
 
+@pytest.mark.figures
 def test_a_report_is_the_same_when_it_is_written_again(study_folder):
     before = {path.name: path.read_bytes() for path in study_folder.iterdir() if path.is_file()}
     write_study_report(study_folder)
@@ -201,6 +202,7 @@ def test_what_was_left_out_is_listed_with_the_reason(tiny_text, tmp_path):
     assert "One seed" in text_of(tmp_path)
 
 
+@pytest.mark.figures
 def test_a_run_report_shows_what_was_trained_what_came_of_it_and_how_to_repeat_it(run_folder):
     path = write_run_report(run_folder, samples=["emma", "a ``` fence | and more"])
     text = path.read_text(encoding="utf-8")
