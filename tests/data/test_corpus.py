@@ -5,6 +5,7 @@ import json
 import os
 import re
 import warnings
+from pathlib import Path
 
 import pytest
 
@@ -153,7 +154,7 @@ def test_a_file_without_read_permission_is_refused(write, monkeypatch):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(reading.Path, "read_bytes", denied)  # root may read what chmod forbids
+    monkeypatch.setattr(Path, "read_bytes", denied)  # root may read what chmod forbids
     with pytest.raises(DataError, match="permission denied"):
         load_corpus(path)
 
@@ -163,7 +164,7 @@ def test_a_disk_error_is_refused(write, monkeypatch):
         raise OSError(5, "Input/output error", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(reading.Path, "read_bytes", broken)
+    monkeypatch.setattr(Path, "read_bytes", broken)
     with pytest.raises(DataError, match="Input/output error"):
         load_corpus(path)
 
