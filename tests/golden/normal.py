@@ -24,6 +24,7 @@ _COLUMNS = re.compile(
 _RULES: list[tuple[str, str, str]] = [
     ("date and time of day", r"\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:[.,]\d+)?)?(?:Z|[+-]\d\d:?\d\d)?)?", "<date>"),
     ("a measured field of JSON", rf'"({_NAMES})": (?:"[^"]*"|[-+.\deE]+|null|NaN)', r'"\1": "<measured>"'),
+    ("a measured row of a comparison", rf'("field": "(?:{_NAMES})",)[^}}]*', r"\1 <measured> "),
     (
         "digest of a cell, which covers its seconds",
         r'("format": "nanochat-cell".*?"sha256": )"\w+"',
@@ -31,7 +32,7 @@ _RULES: list[tuple[str, str, str]] = [
     ),
     ("a measured field of log.txt", rf"\b({_NAMES})=[\d.]+", r"\1=<measured>"),
     ("speed and time left of a progress line", r"[\d,.]+ steps/s(?:\s+.* left)?", "<speed>"),
-    ("time left of a line that has no speed yet", r"(?m)\s+[^\n|]*\bleft$", " <left>"),
+    ("time left of a line that has no speed yet", r"(?m) +[\d.:]+ \w+ left$", " <left>"),
     ("seconds in a sentence or the words of a figure", r"\b(in|took|after) [\d,.]+ (s|min|ms)\b", r"\1 <time>"),
     ("a measured row of a list in the terminal", rf"(?m)^({_NAMES}) .*$", r"\1 <measured>"),
 ]
