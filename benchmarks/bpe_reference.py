@@ -16,7 +16,7 @@ Word = tuple[int, ...]
 def learn_merges_plainly(
     words: Sequence[tuple[Word, int]], *, first_id: int, n_merges: int, min_count: int = 2
 ) -> list[Pair]:
-    """As `nanochat.tokenizers.bpe_training.learn_merges`; `words` may name a word more than once."""
+    """As `nanochat.tokenizers.merges.learn_merges`; `words` may name a word more than once."""
     merges: list[Pair] = []
     while len(merges) < n_merges:
         counts: Counter[Pair] = Counter()
@@ -50,7 +50,7 @@ def replace_pair(word: Word, pair: Pair, new_id: int) -> Word:
 
 
 def merge_plainly(ids: Sequence[int], ranks: Mapping[Pair, tuple[int, int]]) -> list[int]:
-    """As `nanochat.tokenizers.bpe_merging.merge`: look at all pairs, merge the one learned first, look again."""
+    """As `nanochat.tokenizers.merges.merge`: look at all pairs, merge the one learned first, look again."""
     word = tuple(ids)
     while known := [pair for pair in pairwise(word) if pair in ranks]:
         best = min(known, key=lambda pair: ranks[pair][0])

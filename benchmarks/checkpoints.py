@@ -35,10 +35,10 @@ import safetensors
 from safetensors.numpy import load_file, save_file
 from scalar import machine
 
-from nanochat.checkpoints.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.checkpoints.directory import save_directory
+from nanochat.checkpoints.find import read_model
+from nanochat.checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.checkpoints.weights import Snapshot, save_snapshot
-from nanochat.inference.model_files import read_model
 from nanochat.models.initial import draw_weights
 from nanochat.models.presets import PRESETS
 from nanochat.tokenizers import CharTokenizer

@@ -15,9 +15,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
-from nanochat.experiments.ablate import AblationConfig, CellDone, CellStarted, run_ablation
-from nanochat.experiments.cells import run_cell
-from nanochat.experiments.grid import Cell
+from nanochat.experiments.ablation.cells import run_cell
+from nanochat.experiments.ablation.grid import Cell
+from nanochat.experiments.ablation.sweep import AblationConfig, CellDone, CellStarted, run_ablation
 from nanochat.training.config import RunConfig
 from nanochat.training.resolve import resolve
 

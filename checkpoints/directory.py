@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import CheckpointError, NanochatWarning, unreadable, was_not_read
+from ..storage.atomic import Written, linked, make_directory, sync_directory, writing
 from ..storage.drafts import draft_name, recover, remove, sweep
-from .files import Written, linked, make_directory, sync_directory, writing
-from .lock import held, removable
+from ..storage.lock import held, removable
 from .manifest import MANIFEST, NewerVersionError, describe, read_manifest, verify, write_manifest
 
 __all__ = [  # with what belongs to it from manifest.py

@@ -15,12 +15,12 @@ import numpy as np
 
 from ..errors import CheckpointError, TokenizerError
 from ..plain import shown_path
+from ..storage.atomic import read_json
+from ..storage.lock import held
 from ..tokenizers import tokenizer_from_dict
-from .arrays import FORMATS, read_arrays
 from .directory import list_checkpoints, newest_that
-from .files import read_json
-from .gpt2 import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
-from .lock import held
+from .formats.arrays import FORMATS, read_arrays
+from .gpt2.folder import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
 from .manifest import MANIFEST, read_manifest, verify
 from .weights import FORMAT, Snapshot, load_snapshot
 

@@ -19,8 +19,8 @@ from typing import Any
 from .. import __version__
 from ..errors import CheckpointError, WriteError, unreadable
 from ..machine import arithmetic, blas
-from .files import Written, read_json, write_json
-from .source import file_sha256
+from ..storage.atomic import Written, read_json, write_json
+from ..storage.reading import file_sha256
 
 MANIFEST = "MANIFEST.json"
 FORMAT, VERSION = "nanochat-checkpoint", 2

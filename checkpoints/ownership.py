@@ -11,9 +11,9 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from ..errors import CheckpointError, GuardError
+from ..storage.atomic import linked, read_json, writing
+from ..storage.lock import LOCK
 from .directory import discard, list_checkpoints
-from .files import linked, read_json, writing
-from .lock import LOCK
 from .manifest import MANIFEST, NewerVersionError, read_manifest
 
 RUN, STUDY = {"preset", "model_kind", "training"}, {"base", "axes", "seeds"}

@@ -16,7 +16,7 @@ from .options import BUILTIN_HELP, JsonFlag, check_count
 from .root import data, with_parameters
 
 if TYPE_CHECKING:
-    from ..data.rows import RowOptions
+    from ..data.files.rows import RowOptions
 
 SOURCE_HELP = f"A .txt, .json, .jsonl or .csv file, or builtin:NAME: {BUILTIN_HELP}."
 _Source = Annotated[str, typer.Argument(metavar="PATH", help=SOURCE_HELP)]
@@ -97,7 +97,7 @@ def _convert(
 
 def row_options(**given: Any) -> RowOptions:
     """How to read a data file; the module is imported only when a command needs it. Raises UsageError."""
-    from ..data.rows import RowOptions
+    from ..data.files.rows import RowOptions
 
     check_count("--max-chars", given.get("max_chars", 0), 0)
     try:

@@ -83,7 +83,7 @@ def _resolve(options: dict[str, Any], start_from: str, partial: str) -> RunConfi
     """The config of a run; one that begins with all weights of another has its model, unless flags say otherwise."""
     if not start_from:
         return resolve_options(options)
-    from ..training.start import model_settings
+    from ..training.transfer import model_settings
     from .folders import find_folder
 
     start_from = str(find_folder(start_from))
@@ -104,7 +104,7 @@ def _check_kept(given: dict[str, Any]) -> None:
 
 
 def _phases(path: Path, settings: dict[str, Any], *, out: Path | None, force: bool, json: bool) -> c.Command:
-    from ..experiments.phases import read_phases
+    from ..experiments.phases.train import read_phases
 
     if settings:
         raise UsageError("--recipe brings its own settings: write them into the file, or train without it")

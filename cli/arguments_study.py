@@ -66,8 +66,8 @@ def _ablate(
 
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
-    from ..experiments.axes import parse_axes
-    from ..experiments.recipes import Recipe, find_recipe, make_study
+    from ..experiments.ablation.axes import parse_axes
+    from ..experiments.ablation.named import Recipe, find_recipe, make_study
     from .console import say
 
     for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):

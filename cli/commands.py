@@ -11,8 +11,8 @@ from ..training.config import RunConfig
 from .commands_text import TextCommand
 
 if TYPE_CHECKING:
-    from ..experiments.grid import AblationConfig  # 12 ms that --help need not pay
-    from ..experiments.phases import PhasedRecipe
+    from ..experiments.ablation.grid import AblationConfig  # 12 ms that --help need not pay
+    from ..experiments.phases.train import PhasedRecipe
     from ..inference.samplers import Sampling  # NumPy
 
 RUNS = Path("results/runs")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from ..data.rows import RowOptions  # NumPy, that --help need not pay
+    from ..data.files.rows import RowOptions  # NumPy, that --help need not pay
 
 ChatForm = Literal["messages", "text"]
 RowLayout = Literal["auto", "stream", "documents", "chat"]

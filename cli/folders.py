@@ -9,12 +9,12 @@ from itertools import count
 from pathlib import Path
 
 from ..checkpoints.directory import list_checkpoints
-from ..checkpoints.files import writing
-from ..checkpoints.lock import folder_locked
 from ..checkpoints.ownership import RUN, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import RunDamaged, find_runs, latest_run, run_folders
 from ..plain import path_of
+from ..storage.atomic import writing
+from ..storage.lock import folder_locked
 from .commands import ABLATIONS, RUNS
 from .console import say
 

@@ -9,24 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import CheckpointError, ConfigError, GuardError, SweepError
-from ..experiments.ablate import AblationConfig, run_ablation
-from ..experiments.answer import answer
-from ..experiments.axes import read
-from ..experiments.budget import share_budget
-from ..experiments.cluster import count_threads
-from ..experiments.significance import least_seeds
-from ..experiments.study import Study, clear_study, read_config
-from ..experiments.study_report import write_study_report
-from ..experiments.summary import VariantSummary, summarise
+from ..experiments.ablation.axes import read
+from ..experiments.ablation.budget import share_budget
+from ..experiments.ablation.cluster import count_threads
+from ..experiments.ablation.study import Study, clear_study, read_config
+from ..experiments.ablation.sweep import AblationConfig, run_ablation
+from ..experiments.analysis.summary import VariantSummary, summarise
+from ..experiments.reports.sentences import answer
+from ..experiments.reports.study.report import write_study_report
+from ..experiments.statistics.significance import least_seeds
 from ..machine import cores
 from ..plain import shown_path
 from ..training.prepare import prepare
 from ..training.resolve import resolve
 from .commands import ABLATIONS, AblateCommand
 from .console import StopSignals, print_json, print_result, print_table, say
+from .display.sweep import SweepDisplay, plural, print_plan
 from .folders import claimed
-from .sweep_display import SweepDisplay, plural
-from .sweep_plan import print_plan
 
 _NAMED = 8
 """Cells that an error names."""

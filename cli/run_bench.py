@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..checkpoints.files import write_json, write_text
 from ..checkpoints.ownership import check_pair
 from ..errors import ConfigError
-from ..experiments.bench import run_bench
-from ..experiments.bench_report import bench_report
-from ..experiments.contenders import draw_batch, first_weights
-from ..experiments.profile import profile_ops
+from ..experiments.bench.contenders import draw_batch, first_weights
+from ..experiments.bench.measure import run_bench
+from ..experiments.bench.profile import profile_ops
+from ..experiments.bench.report import bench_report
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
 from ..models.presets import get_preset
+from ..storage.atomic import write_json, write_text
 from .commands import BenchCommand
 from .console import print_json, print_result, print_table, say
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..experiments.certificate import Finding, check_place, to_document, write_certificate
-from ..experiments.certify import cases, certify
+from ..experiments.certify.certificate import Finding, check_place, to_document, write_certificate
+from ..experiments.certify.compare import cases, certify
 from ..plain import shown_path
 from .commands import CertifyCommand
 from .console import Remarks, print_json, print_result

@@ -12,11 +12,11 @@ from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 
-from ..checkpoints.files import writing
 from ..errors import DataError, DivergedError, GuardError, NanochatError, UsageError
 from ..inference.chat import Chat
 from ..inference.language_model import load
-from ..tokenizers.unknown import describe_unknown
+from ..storage.atomic import writing
+from ..tokenizers.inspection import describe_unknown
 from .commands import ChatCommand
 from .console import print_result, say, write_result
 from .folders import find_folder

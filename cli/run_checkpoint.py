@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.arrays import array_format
 from ..checkpoints.difference import Difference, compare
-from ..checkpoints.gpt2 import save_gpt2
+from ..checkpoints.find import read_model
+from ..checkpoints.formats.arrays import array_format
+from ..checkpoints.gpt2.folder import save_gpt2
 from ..checkpoints.weights import save_snapshot
 from ..errors import CheckpointError
-from ..inference.model_files import read_model
 from ..plain import shown_path
 from .commands import CheckpointConvertCommand, CheckpointDiffCommand
 from .console import print_json, print_result, print_table, say

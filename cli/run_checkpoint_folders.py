@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..checkpoints.directory import list_checkpoints, prune, superfluous
+from ..checkpoints.find import find_model_file
 from ..checkpoints.inspection import examine
-from ..checkpoints.lock import folder_locked
 from ..errors import CheckpointError
-from ..inference.model_files import find_model_file
 from ..plain import shown_path
-from ..training.record import read_metrics
+from ..storage.lock import folder_locked
+from ..training.folder.record import read_metrics
 from .commands import CheckpointPruneCommand, CheckpointVerifyCommand
 from .console import print_json, print_table, say
 from .folders import find_folder

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from ..checkpoints.files import write_text
-from ..data.csv_rows import delimiter_of
-from ..data.description import Description, describe
-from ..data.foreign import foreign
-from ..data.formats import ENDINGS, format_of
-from ..data.rows import Counts, RowOptions, Rows
+from ..data.files.csv_rows import delimiter_of
+from ..data.files.description import Description, describe
+from ..data.files.formats import ENDINGS, format_of
+from ..data.files.rows import Counts, RowOptions, Rows
+from ..data.files.text import foreign
+from ..data.files.writing import render_rows
 from ..data.sources import find_source_problems, read_source
-from ..data.writing import render_rows
 from ..errors import DataError, GuardError, UsageError
 from ..plain import shown_path
+from ..storage.atomic import write_text
 from .commands_text import DataConvertCommand, DataStatsCommand, DataValidateCommand
 from .console import print_json, print_result, print_table, say
 from .folders import check_free_file

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.world import Question, build_world
+from ..data.builtin.world import Question, build_world
 from ..errors import ConfigError
-from ..experiments.evaluation import Report, evaluate_model
-from ..experiments.evaluation_report import (
+from ..experiments.evaluation.evaluate import Report, evaluate_model
+from ..experiments.evaluation.quiz import by_group
+from ..experiments.evaluation.report import (
     LOSS_NAMES,
     bleu_text,
     caveats,
@@ -17,11 +18,10 @@ from ..experiments.evaluation_report import (
     to_dict,
     write_evaluation,
 )
-from ..experiments.quiz import by_group
 from ..inference.language_model import load
 from ..plain import shown_path
 from ..training.config import DataConfig
-from ..training.record import read_run
+from ..training.folder.record import read_run
 from .commands import EvalCommand
 from .console import print_json, print_table, say
 from .folders import find_folder

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..checkpoints.files import write_text
-from ..engine.scalar.draw import to_dot, to_mermaid, to_svg
-from ..engine.scalar.expression import evaluate
+from ..engine.scalar.pictures.expression import evaluate
+from ..engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
 from ..engine.scalar.value import Value
 from ..errors import ConfigError, UsageError
 from ..inference.language_model import load
+from ..storage.atomic import write_text
+from ..training.folder.record import read_run
 from ..training.prepare import prepare
-from ..training.record import read_run
 from .commands import GraphCommand
 from .console import print_result, say
 from .folders import check_free_file, find_folder

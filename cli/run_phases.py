@@ -6,15 +6,15 @@ import shlex
 from pathlib import Path
 
 from ..errors import DivergedError
-from ..experiments.evaluation_report import share_text, to_dict
-from ..experiments.phases import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
-from ..experiments.phases_report import write_phases_report
-from ..experiments.quiz import by_group
-from ..experiments.report import write_run_report
+from ..experiments.evaluation.quiz import by_group
+from ..experiments.evaluation.report import share_text, to_dict
+from ..experiments.phases.report import write_phases_report
+from ..experiments.phases.train import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
+from ..experiments.reports.run import write_run_report
 from ..plain import shown_path
 from .commands import RUNS, PhasesCommand
 from .console import StopSignals, print_json, print_table, say
-from .display import TrainingDisplay
+from .display.run import TrainingDisplay
 from .folders import claimed
 
 

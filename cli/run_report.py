@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ..errors import CheckpointError
-from ..experiments.report import write_run_report
-from ..experiments.study import CellDamaged, read_study, write_tables
-from ..experiments.study_report import write_study_report
+from ..experiments.ablation.study import CellDamaged, read_study, write_tables
+from ..experiments.reports.run import write_run_report
+from ..experiments.reports.study.report import write_study_report
 from ..plain import shown_path
 from .commands import ReportCommand
 from .console import print_result, say

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..experiments.figures import compare_curves, save_figure
+from ..experiments.reports.figures import compare_curves, save_figure
 from ..experiments.runs import RunDamaged, compare_rows, find_runs, rows_of
-from ..training.record import read_run
+from ..training.folder.record import read_run
 from .commands import RunsCompareCommand, RunsListCommand
 from .console import print_json, print_table, say
 from .folders import find_folder

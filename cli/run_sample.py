@@ -18,10 +18,10 @@ from ..inference.chat import knows_turns
 from ..inference.counts import counts_language_model
 from ..inference.language_model import LanguageModel, load
 from ..plain import shown_path
-from ..tokenizers import unknown as policies
+from ..tokenizers import inspection as policies
 from ..tokenizers.char import Unknown
+from ..training.folder.record import read_run
 from ..training.prepare import read_data
-from ..training.record import read_run
 from .commands import SampleCommand
 from .console import print_json, print_table, say, write_result
 from .folders import find_folder

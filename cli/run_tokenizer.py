@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 
 from ..errors import DataError, UsageError
-from ..tokenizers.showing import cut
-from ..tokenizers.unknown import describe_unknown, n_unknown, with_policy
+from ..tokenizers.inspection import cut, describe_unknown, n_unknown, with_policy
 from .commands_text import TokenizerDecodeCommand, TokenizerEncodeCommand
 from .console import print_json, print_result, say
 from .tokenizer_files import find_tokenizer

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..data.description import texts_of
-from ..data.rows import RowOptions
+from ..data.files.description import texts_of
+from ..data.files.rows import RowOptions
 from ..data.sources import read_source
 from ..plain import shown_path
 from ..tokenizers import BPETokenizer, Tokenizer
-from ..tokenizers.measuring import Measurement, measure
-from ..tokenizers.showing import Piece, cut, longest_tokens, show_token, special_names
-from ..tokenizers.unknown import n_unknown
+from ..tokenizers.inspection import (
+    Measurement,
+    Piece,
+    cut,
+    longest_tokens,
+    measure,
+    n_unknown,
+    show_token,
+    special_names,
+)
 from .commands_text import TokenizerCompareCommand, TokenizerInspectCommand
 from .console import print_json, print_result, print_table
-from .pieces_display import print_pieces
+from .display.pieces import print_pieces
 from .tokenizer_files import find_tokenizer
 
 

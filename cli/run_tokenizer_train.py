@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ..checkpoints.files import make_directory
-from ..data.description import texts_of
+from ..data.files.description import texts_of
 from ..data.sources import read_source
 from ..data.vocabulary import BPE_VOCAB_SIZE
 from ..plain import shown_path
+from ..storage.atomic import make_directory
 from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, save_tokenizer
-from ..tokenizers.measuring import measure
+from ..tokenizers.inspection import measure
 from .commands_text import TokenizerTrainCommand
 from .console import print_json, print_result, say
 from .folders import check_free_file

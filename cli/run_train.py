@@ -10,26 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoints.find import find_model_file
 from ..errors import DivergedError
-from ..experiments.grid import flatten
-from ..experiments.report import write_run_report
+from ..experiments.ablation.grid import flatten
+from ..experiments.reports.run import write_run_report
 from ..inference.language_model import load
-from ..inference.model_files import find_model_file
 from ..machine import available_bytes
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..plain import path_of, shown_path
 from ..training.config import RunConfig
+from ..training.folder.record import RunRecord
+from ..training.folder.resume import ResumePlan, plan_resume
 from ..training.forecast import forecast
-from ..training.memory import predict_peak_bytes
+from ..training.limits.memory import predict_peak_bytes
 from ..training.prepare import prepare
-from ..training.record import RunRecord
 from ..training.resolve import WORDS_PRESET, resolve
-from ..training.resume import ResumePlan, plan_resume
 from ..training.run import run_training
 from .commands import RUNS, TrainCommand
 from .console import StopSignals, print_json, print_result, say
-from .display import TrainingDisplay
+from .display.run import TrainingDisplay
 from .folders import check_free, claimed, find_unfinished, is_beginning
 
 _N_SAMPLES, _SAMPLE_TOKENS = 5, 80

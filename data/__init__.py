@@ -10,8 +10,8 @@ from .batches import Batch, Batches, evaluation_batches
 from .chat import ChatTemplate, Conversation, Message
 from .corpus import Corpus, load_corpus
 from .dataset import Dataset, build_dataset
-from .splitting import FUTURISTIC_WORDS, Split, split, style
-from .stream import TokenStream
+from .split import FUTURISTIC_WORDS, Split, split, style
+from .tokens import TokenStream
 from .vocabulary import TokenizerChoice
 
 __all__ = [

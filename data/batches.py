@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from .packing import Packing, fill_rows, lay_side_by_side
-from .stream import TokenStream
+from .tokens import TokenStream
 
 Kind = Literal["windows", "documents"]
 

@@ -19,10 +19,10 @@ from ..errors import ConfigError, DataError, NanochatWarning
 from ..plain import path_of
 from .builtin import BUILTINS, read_builtin
 from .chat import Conversation, contents, from_text
-from .formats import format_of, read_rows
-from .reading import read_text
-from .row_content import looks_like_chat, told
-from .rows import RowOptions
+from .files.content import looks_like_chat, told
+from .files.formats import format_of, read_rows
+from .files.rows import RowOptions
+from .files.text import read_text
 
 Layout = Literal["stream", "documents", "chat"]
 LayoutChoice = Literal["auto", "stream", "documents", "chat"]

@@ -18,12 +18,12 @@ from ..plain import path_of
 from ..tokenizers import Tokenizer
 from ..tokenizers.base import id_dtype
 from .batches import Kind
-from .cache import Parts, cached_stream, digest
 from .chat import Conversation
 from .corpus import Corpus, Documents, LayoutChoice
+from .large.cache import Parts, cached_stream, digest
 from .sides import Reading, Side, count_copies, read_sides
-from .splitting import Split, Style
-from .stream import TokenStream
+from .split import Split, Style
+from .tokens import TokenStream
 from .vocabulary import TEMPLATE, TokenizerChoice, count_unknown, extend_tokenizer, make_tokenizer
 
 LossOn = Literal["answers", "all"]

@@ -9,10 +9,10 @@ from typing import NamedTuple, cast
 
 from ..errors import ConfigError, DataError
 from ..plain import path_of
-from . import large
 from .corpus import Corpus, Documents, Layout, LayoutChoice, choose_layout, guess_layout, load_corpus, texts_of
-from .large import is_large, read_pieces
-from .splitting import Split, Style, check_fraction, split, stream_cut, style
+from .large import text as large
+from .large.text import is_large, read_pieces
+from .split import Split, Style, check_fraction, split, stream_cut, style
 
 
 class Reading(NamedTuple):

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from ..errors import DataError
 from .corpus import BUILTIN_PREFIX, choose_layout, hint_at_builtin, load_corpus
-from .formats import check_options, find_problems, format_of, read_rows, rows_of
-from .reading import read_text
-from .rows import RowOptions, Rows
+from .files.formats import check_options, find_problems, format_of, read_rows, rows_of
+from .files.rows import RowOptions, Rows
+from .files.text import read_text
 
 
 def read_source(spec: str, options: RowOptions = RowOptions()) -> Rows:  # noqa: B008 (frozen)

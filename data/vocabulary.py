@@ -14,7 +14,7 @@ from ..errors import ConfigError, NanochatWarning, TokenizerError
 from ..plain import path_of
 from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, load_tokenizer
 from ..tokenizers.char import Unknown
-from ..tokenizers.unknown import with_policy
+from ..tokenizers.inspection import with_policy
 from ..tokenizers.word import DEFAULT_VOCAB_SIZE, UNK_ID
 from .chat import ChatTemplate
 

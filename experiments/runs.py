@@ -9,8 +9,8 @@ from typing import Any
 
 from ..errors import CheckpointError, unreadable, was_not_read
 from ..plain import shown_path
-from ..training.record import SavedRun, read_run, to_row
-from .grid import flatten
+from ..training.folder.record import SavedRun, read_run, to_row
+from .ablation.grid import flatten
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from .generate import IsOver
-from .reading import read_logits
+from .generate import IsOver, read_logits
 from .samplers import check_whole, largest, log_softmax
 
 WIDEST = 1000

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..checkpoints.files import write_json
 from ..data.chat import ChatTemplate, Conversation, Message, Role, end_ids
 from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageError
+from ..storage.atomic import write_json
 from ..tokenizers import Tokenizer, decode_stream
 from ..tokenizers.word import UNK_ID
 from .generate import generate, generate_batch

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..data.dataset import Dataset
-from ..data.splitting import FUTURISTIC_WORDS
+from ..data.split import FUTURISTIC_WORDS
 from ..models.bigram.config import BigramConfig
 from ..models.bigram.counts import BigramCounts
 from .language_model import LanguageModel

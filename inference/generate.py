@@ -7,12 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import repeat
 from typing import Any
 
 import numpy as np
 
-from .reading import read_logits
+from ..machine import one_blas_thread
+from ..models.build import ModelConfig, logits_array
+from ..models.parameters import count_parameters
 from .samplers import Sampling, check_whole, sample_token
 
 IsOver = Callable[[Sequence[int]], bool]
@@ -186,3 +189,23 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
 
 def _new_cache(model: Any) -> Any:
     return model.empty_cache() if hasattr(model, "empty_cache") else None
+
+
+SMALL = 100_000_000
+"""Tokens times weights of a step that one thread does by itself: some 3 ms."""
+
+
+def read_logits(model: Any, ids: Sequence[Sequence[int]] | np.ndarray, memory: Any = None) -> np.ndarray:
+    """`logits_array`, which see       (B, T) -> (B, T, V)"""
+    config = getattr(model, "config", None)
+    if not getattr(model, "takes_arrays", False) or config is None:
+        return logits_array(model, ids, memory)
+    if sum(map(len, ids)) * _n_weights(config) > SMALL:
+        return logits_array(model, ids, memory)
+    with one_blas_thread():
+        return logits_array(model, ids, memory)
+
+
+@cache
+def _n_weights(config: ModelConfig) -> int:
+    return count_parameters(config.parameters())

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ..checkpoints.structure import structure_problems
-from ..checkpoints.weights import Snapshot, save_snapshot
+from ..checkpoints.find import Which, read_model
+from ..checkpoints.weights import Snapshot, save_snapshot, structure_problems
 from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
 from ..models.bigram.config import BigramConfig
@@ -21,9 +21,7 @@ from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
 from .beam import beam_search
-from .generate import draw_steps, generate, generate_batch
-from .model_files import Which, read_model
-from .reading import read_logits
+from .generate import draw_steps, generate, generate_batch, read_logits
 from .samplers import Sampling, check_whole
 from .stopping import check_stops, limits_of, stop_at, stop_test
 

@@ -1,1 +1,1 @@
-"""Files, and what the system does to them."""
+"""Files, and what the system does to them: read, written whole or not at all, locked."""

@@ -15,8 +15,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     ["storage"],
-    ["engine", "tokenizers"],  # floor 0 of the design is these two lines
-    ["models", "data"],
+    ["engine", "storage"],
+    ["tokenizers"],  # floor 0 of the design is these two lines
+    ["models"],
+    ["data"],
     ["checkpoints"],  # floor 2 of the design is these three, in this order
     ["inference"],
     ["training"],

@@ -27,10 +27,8 @@ from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
 from .bpe_checks import check_merges, check_special, check_tokens
-from .bpe_merging import merge
-from .bpe_training import Pair, learn_merges
-from .cutting import SpecialCutter, chunks, special_cutter
-from .spelling import spell, unspell
+from .merges import Pair, learn_merges, merge
+from .pieces import SpecialCutter, chunks, special_cutter, spell, unspell
 
 BOS_TOKEN = "<|bos|>"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from ..errors import TokenizerError
-from .bpe_training import Pair
+from .merges import Pair
 
 
 def check_special(special_tokens: Mapping[str, int], bos_token: str, tokens: Sequence[bytes]) -> None:

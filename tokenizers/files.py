@@ -18,10 +18,10 @@ from typing import Any, Literal
 from ..errors import TokenizerError, WriteError
 from ..storage.drafts import draft_name, remove_stale
 from ..validation import STRICT_JSON
-from .added_tokens import BESIDE, Beside, read_beside
 from .base import Tokenizer
 from .bpe import BPETokenizer
-from .huggingface import from_gpt2, from_huggingface, to_huggingface
+from .foreign.added_tokens import BESIDE, Beside, read_beside
+from .foreign.huggingface import from_gpt2, from_huggingface, to_huggingface
 from .kinds import tokenizer_from_dict
 
 LIMIT_BYTES = 1 << 28

@@ -23,7 +23,7 @@ from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
 from .char import Unknown
-from .cutting import SpecialCutter, chunks, special_cutter
+from .pieces import SpecialCutter, chunks, special_cutter
 from .spacing import spaced
 
 BOS_ID = 0

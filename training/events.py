@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..inference.transfer import Transfer
 from .config import RunConfig
 from .evaluate import Evaluation
 from .trainer import StepMetrics
+from .transfer import Transfer
 
 
 @dataclass(frozen=True)

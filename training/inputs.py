@@ -9,10 +9,10 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
+from ..checkpoints.find import find_model_file
 from ..data.builtin import BUILTINS, read_builtin
 from ..data.corpus import BUILTIN_PREFIX
 from ..errors import CheckpointError, NanochatWarning
-from ..inference.model_files import find_model_file
 from ..plain import path_of
 from ..tokenizers.kinds import KINDS
 from .config import RunConfig

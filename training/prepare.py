@@ -13,17 +13,16 @@ from ..data.batches import Batch, Batches, evaluation_batches
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
-from ..inference.transfer import Transfer
 from ..machine import cores, threads
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
 from ..tokenizers import Tokenizer
 from .config import DataConfig, RunConfig
-from .memory import check_memory
-from .start import begin_with, read_start, start_tokenizer
+from .limits.memory import check_memory
 from .streams import stream_number, stream_seed
 from .trainer import Accumulate, Optimizer, accumulate_in_turn
+from .transfer import Transfer, begin_with, read_start, start_tokenizer
 
 _TOKENS_WORTH_A_THREAD = 256
 """A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
@@ -167,8 +166,7 @@ def build_accumulate(model: Any, config: RunConfig) -> Accumulate:
     """How the gradient of a step is found: one micro-batch after the other, or several at a time."""
     if config.mode == "scalar":
         return accumulate_in_turn(model)
-    from ..engine.tensor.memory import keep_freed_pages
-    from ..engine.tensor.replicas import Accumulator
+    from ..engine.tensor.replicas import Accumulator, keep_freed_pages
 
     keep_freed_pages()
     return Accumulator(model, min(config.training.replicas, threads())).backward

@@ -12,22 +12,22 @@ from pathlib import Path
 
 import numpy as np
 
-from ..checkpoints.lock import folder_locked, held
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
 from ..machine import one_blas_thread, resident_bytes
 from ..models.bigram.config import BigramConfig
-from .archive import Archive
+from ..storage.lock import folder_locked, held
 from .config import RunConfig
 from .evaluate import evaluate
 from .events import Evaluated, Event, Prepared, Sampled, Saved
-from .guards import MemoryDriftGuard, check_loss, check_weights
-from .log import LOGGER, RunLog, log_span, span
+from .folder.checkpoint import restore
+from .folder.log import LOGGER, RunLog, log_span, span
+from .folder.record import RunFolder, RunRecord, record_of
+from .folder.resume import ResumePlan, plan_resume
+from .folder.state import Progress, fingerprint
+from .folder.writer import Archive
+from .limits.guards import MemoryDriftGuard, check_loss, check_weights
 from .prepare import Workshop, prepare
-from .record import RunFolder, RunRecord, record_of
-from .resume import ResumePlan, plan_resume
-from .saving import restore
-from .state import Progress, fingerprint
 from .streams import stream_seed
 from .trainer import BatchAt, StepMetrics, train_steps
 
@@ -59,7 +59,7 @@ def run_training(
               metrics.jsonl. A finished run gives its record at once. For changed settings or data, and to drop later
               checkpoints, pass what `plan_resume` returns.
     stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
-    locked    The caller holds the lock of the folder (checkpoints/lock.py).
+    locked    The caller holds the lock of the folder (storage/lock.py).
 
         run_training(config, out=Path("results/runs/a"), stop_at=200)
         record = run_training(resume=Path("results/runs/a"))

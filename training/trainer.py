@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from ..data.batches import Batch
 from .config import TrainingConfig
-from .guards import check_gradient, check_loss, check_weights, weight_norm
+from .limits.guards import check_gradient, check_loss, check_weights, weight_norm
 from .schedule import learning_rate
 
 

@@ -9,9 +9,9 @@ from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from ..chat import to_text
-from ..world import Size, build_world
 from .facts import render_facts
 from .tales import render_tales
+from .world import Size, build_world
 
 
 class Builtin(NamedTuple):

@@ -8,6 +8,8 @@ with several of its own it adds in another order for some shapes.
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
@@ -147,3 +149,26 @@ def _generators(item: Any, found: dict[int, np.random.Generator]) -> dict[int, n
     elif isinstance(item, Module):
         _generators(list(vars(item).values()), found)
     return found
+
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h; man 3 mallopt
+_LARGEST = 1 << 30  # bytes; a larger array still gets a mapping of its own, and gives it back
+_LARGEST_OF_OLD = 1 << 25  # bytes; older versions of glibc refuse more
+
+
+def keep_freed_pages() -> bool:
+    """Ask the C allocator to keep freed memory up to 1 GiB; True if it agreed.
+
+    Linux with glibc only: elsewhere (macOS, Windows, musl) nothing happens and the answer is False. Affects the
+    whole process from here on, so it is for the program that owns the process to call, once, before it trains and
+    before it starts threads.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    try:
+        libc = ctypes.CDLL(None)
+        libc.gnu_get_libc_version  # noqa: B018  absent in musl, whose mallopt is not there or does nothing
+        raised = libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST) or libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_OF_OLD)
+        return bool(raised and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST) and libc.mallopt(_M_ARENA_MAX, 1))
+    except (OSError, AttributeError):
+        return False

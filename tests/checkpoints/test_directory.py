@@ -8,8 +8,7 @@ import warnings
 import numpy as np
 import pytest
 
-from nanochat.checkpoints import directory, manifest, source
-from nanochat.checkpoints.arrays import write_arrays
+from nanochat.checkpoints import directory, manifest
 from nanochat.checkpoints.directory import (
     MANIFEST,
     list_checkpoints,
@@ -20,9 +19,11 @@ from nanochat.checkpoints.directory import (
     superfluous,
     verify,
 )
-from nanochat.checkpoints.files import write_text
-from nanochat.checkpoints.lock import held
+from nanochat.checkpoints.formats.arrays import write_arrays
 from nanochat.errors import CheckpointError, NanochatWarning, WriteError
+from nanochat.storage import reading as source
+from nanochat.storage.atomic import write_text
+from nanochat.storage.lock import held
 
 
 def write_two(folder):

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from nanochat.checkpoints.directory import MANIFEST, read_manifest, save_directory, verify
-from nanochat.checkpoints.files import write_text
 from nanochat.checkpoints.manifest import write_manifest
 from nanochat.errors import CheckpointError
 from nanochat.machine import arithmetic
+from nanochat.storage.atomic import write_text
 
 EVIL = {"bytes": 4, "sha256": hashlib.sha256(b"evil").hexdigest()}
 

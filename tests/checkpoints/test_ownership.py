@@ -6,9 +6,9 @@ import os
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, save_directory
-from nanochat.checkpoints.files import open_text, write_text
 from nanochat.checkpoints.ownership import RUN, check_folder, check_pair, is_ours, is_step, remove_steps
 from nanochat.errors import GuardError
+from nanochat.storage.atomic import open_text, write_text
 
 NAMES = ("config.json", "report.md")
 

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.checkpoints.structure import structure_problems
+from nanochat.checkpoints.weights import structure_problems
 
 EXPECTED = {"a": (2, 3), "b": (3,), "c": ()}
 TABLES = st.dictionaries(st.sampled_from("abcdef"), st.lists(st.integers(0, 3), max_size=2).map(tuple))

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.checkpoints.arrays import FORMATS, read_arrays, write_arrays
+from nanochat.checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.checkpoints.weights import Snapshot, load_snapshot, save_snapshot
 from nanochat.errors import CheckpointError, ConfigError, DivergedError
 from nanochat.inference.language_model import load

@@ -7,12 +7,12 @@ from dataclasses import asdict
 
 import pytest
 
-from nanochat.checkpoints.files import write_json
 from nanochat.cli.app import parse
 from nanochat.cli.commands import ABLATIONS, RUNS
 from nanochat.cli.folders import find_results
-from nanochat.experiments.budget import share_budget
-from nanochat.experiments.grid import ablation_to_dict
+from nanochat.experiments.ablation.budget import share_budget
+from nanochat.experiments.ablation.grid import ablation_to_dict
+from nanochat.storage.atomic import write_json
 from nanochat.training.resolve import resolve
 
 FOURTEEN = (

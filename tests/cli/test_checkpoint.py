@@ -7,10 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.arrays import FORMATS, write_arrays
 from nanochat.checkpoints.directory import list_checkpoints, save_directory
-from nanochat.checkpoints.files import write_json
-from nanochat.checkpoints.gpt2 import save_gpt2
+from nanochat.checkpoints.formats.arrays import FORMATS, write_arrays
+from nanochat.checkpoints.gpt2.folder import save_gpt2
 from nanochat.checkpoints.weights import load_snapshot, save_snapshot
 from nanochat.cli import arguments_checkpoint, commands
 from nanochat.cli.app import parse
@@ -18,6 +17,7 @@ from nanochat.cli.root import checkpoint
 from nanochat.inference.language_model import LanguageModel, load
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
+from nanochat.storage.atomic import write_json
 from nanochat.tokenizers import BPETokenizer, CharTokenizer
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training

@@ -9,7 +9,7 @@ import typer
 from nanochat.cli.app import parse
 from nanochat.cli.options import BUILTIN_HELP
 from nanochat.data.builtin import BUILTINS
-from nanochat.data.formats import read_rows
+from nanochat.data.files.formats import read_rows
 
 CHAT = "User: Capital of Peru? Assistant: Lima. </s>"
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nanochat.cli import display
+from nanochat.cli.display import run as display
 from nanochat.training.config import RunConfig, TrainingConfig
 from nanochat.training.evaluate import Evaluation
 from nanochat.training.events import Evaluated, Prepared, Sampled, Saved

@@ -11,7 +11,7 @@ import pytest
 from nanochat.checkpoints.directory import list_checkpoints
 from nanochat.cli.console import StopSignals
 from nanochat.cli.interrupts import interruption
-from nanochat.training.record import read_run
+from nanochat.training.folder.record import read_run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from nanochat.checkpoints.directory import newest_checkpoint, verify
-from nanochat.experiments.study import read_study
+from nanochat.experiments.ablation.study import read_study
 from nanochat.inference.language_model import load
-from nanochat.training.record import read_metrics, read_run
+from nanochat.training.folder.record import read_metrics, read_run
 
 POSIX = pytest.mark.skipif(os.name == "nt", reason="signals, limits and pipes of POSIX")
 TINY = "train --preset bigram --eval-every 0 --batch-size 2 --set eval_tokens=16 --out run".split()

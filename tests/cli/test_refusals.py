@@ -55,7 +55,7 @@ def test_a_terminal_of_no_columns_still_shows_tables(nanochat, monkeypatch):
 
 
 def test_questions_to_a_model_without_turns_are_refused_before_anything_is_measured(nanochat, abab, monkeypatch):
-    from nanochat.experiments import evaluation
+    from nanochat.experiments.evaluation import evaluate as evaluation
 
     assert nanochat(*TINY, "--data", abab).code == 0
     monkeypatch.setattr(evaluation, "read_with", lambda *_: pytest.fail("measured"))

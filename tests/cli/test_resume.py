@@ -10,11 +10,11 @@ import time
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
-from nanochat.checkpoints.lock import folder_locked
 from nanochat.cli.app import parse
 from nanochat.errors import GuardError
-from nanochat.training.record import read_metrics, read_run
-from nanochat.training.resume import plan_resume
+from nanochat.storage.lock import folder_locked
+from nanochat.training.folder.record import read_metrics, read_run
+from nanochat.training.folder.resume import plan_resume
 from nanochat.training.run import run_training
 
 TINY = "train --preset bigram --eval-every 0 --set eval_tokens=32 --batch-size 2 --steps 6".split()

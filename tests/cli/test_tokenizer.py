@@ -7,10 +7,10 @@ import re
 import pytest
 from rich.console import Console
 
-from nanochat.cli.pieces_display import print_pieces
+from nanochat.cli.display.pieces import print_pieces
 from nanochat.inference.language_model import load
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, load_tokenizer, save_tokenizer
-from nanochat.tokenizers.showing import Piece, cut
+from nanochat.tokenizers.inspection import Piece, cut
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
 

@@ -13,7 +13,7 @@ from nanochat.inference.language_model import load
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
 from nanochat.tokenizers import BPETokenizer
-from nanochat.training.record import read_run
+from nanochat.training.folder.record import read_run
 
 KEYS = (
     "mode model_kind style tie_lm_head input_rmsnorm backend device using_gpu params steps initial_loss final_loss "
@@ -106,7 +106,7 @@ def test_a_dry_run_predicts_memory_and_time_from_real_steps(nanochat, abab, mode
 
 
 def test_a_run_that_cannot_fit_is_refused_before_anything_is_built_or_written(nanochat, tmp_path, monkeypatch):
-    monkeypatch.setattr("nanochat.training.memory.available_bytes", lambda: 8 << 30)
+    monkeypatch.setattr("nanochat.training.limits.memory.available_bytes", lambda: 8 << 30)
     words = "train --preset nanogpt-cpu --data builtin:names --set model.n_embd=65536 --set model.n_layer=96".split()
     for more in ((), ("--mode", "scalar"), ("--dry-run",)):
         start = time.perf_counter()

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from nanochat.data import load_corpus, reading
+from nanochat.data import load_corpus
 from nanochat.data.builtin import BUILTINS
 from nanochat.data.chat import from_text
+from nanochat.data.files import text as reading
 from nanochat.errors import ConfigError, DataError, NanochatWarning
 
 NAMES = "".join(f"name{i}\n" for i in range(20))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from nanochat.data import build_dataset
-from nanochat.data.splitting import FUTURISTIC_SENTENCES
+from nanochat.data.split import FUTURISTIC_SENTENCES
 from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import ConfigError, DataError, NanochatWarning, TokenizerError
 from nanochat.tokenizers import CharTokenizer, WordTokenizer

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from nanochat.engine import Value
-from nanochat.engine.scalar.draw import to_mermaid
+from nanochat.engine.scalar.pictures.text import to_mermaid
 
 LESSONS = Path(__file__).parents[2] / "docs" / "lessons"
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nanochat.experiments.ablate import AblationConfig
-from nanochat.experiments.cells import run_cell
-from nanochat.experiments.study import Study
+from nanochat.experiments.ablation.cells import run_cell
+from nanochat.experiments.ablation.study import Study
+from nanochat.experiments.ablation.sweep import AblationConfig
 from nanochat.training.config import RunConfig
 from nanochat.training.resolve import resolve
 

@@ -5,7 +5,7 @@ import pytest
 
 from nanochat.errors import CheckpointError
 from nanochat.experiments.runs import compare_rows, find_runs, latest_run, rows_of
-from nanochat.training.record import read_run
+from nanochat.training.folder.record import read_run
 from nanochat.training.resolve import merge
 from nanochat.training.run import run_training
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanochat.data.chat import ChatTemplate, Message
-from nanochat.data.formats import read_rows
+from nanochat.data.files.formats import read_rows
 from nanochat.errors import (
     ConfigError,
     DataError,

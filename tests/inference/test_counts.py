@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanochat.data.dataset import build_dataset
-from nanochat.data.splitting import FUTURISTIC_WORDS
+from nanochat.data.split import FUTURISTIC_WORDS
 from nanochat.inference.counts import count_pairs, counts_language_model, pairs_of
 from nanochat.models.bigram.counts import BigramCounts
 from nanochat.training.resolve import resolve

@@ -6,7 +6,7 @@ from itertools import cycle
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.arrays import FORMATS, read_arrays, write_arrays
+from nanochat.checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.errors import CheckpointError, ConfigError, GuardError, TokenizerError, UsageError
 from nanochat.inference.language_model import LanguageModel, fit_prompt, load
 from nanochat.models.bigram.config import BigramConfig

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from nanochat.inference import reading
-from nanochat.inference.reading import read_logits
+from nanochat.inference import generate as reading
+from nanochat.inference.generate import read_logits
 from nanochat.models.build import build_model, logits_array
 from nanochat.models.gpt.config import GPTConfig
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nanochat.errors import ConfigError
-from nanochat.experiments.certify_models import reduced
+from nanochat.experiments.certify.models import reduced
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import ModelConfig, build_model, context_size, logits_array
 from nanochat.models.gpt.config import GPTConfig

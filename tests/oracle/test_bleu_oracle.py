@@ -5,7 +5,7 @@ import random
 import pytest
 
 from nanochat.data.builtin import read_builtin
-from nanochat.inference.bleu import bleu, tokenize_13a
+from nanochat.experiments.evaluation.bleu import bleu, tokenize_13a
 
 pytestmark = pytest.mark.oracle
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.gpt2 import load_gpt2, read_gpt2, save_gpt2
+from nanochat.checkpoints.gpt2.folder import load_gpt2, read_gpt2, save_gpt2
 from nanochat.inference.language_model import LanguageModel, load
 from nanochat.models.build import build_model, logits_array
 from nanochat.models.gpt.config import GPTConfig

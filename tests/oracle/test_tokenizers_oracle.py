@@ -14,7 +14,7 @@ import pytest
 from nanochat.data.builtin import read_builtin
 from nanochat.tokenizers import BPETokenizer, load_tokenizer, save_tokenizer
 from nanochat.tokenizers.bpe import PATTERNS
-from nanochat.tokenizers.spelling import spell
+from nanochat.tokenizers.pieces import spell
 
 pytestmark = pytest.mark.oracle
 

@@ -1,4 +1,4 @@
-"""The table of edges (experiments/certify_edges.py) through PyTorch: nan, infinities and wrong targets."""
+"""The table of edges (experiments/certify/edges.py) through PyTorch: nan, infinities and wrong targets."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nanochat.experiments.certify_edges import Outcome, edge_cases, edge_errors
+from nanochat.experiments.certify.edges import Outcome, edge_cases, edge_errors
 
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch (CPU build)")

@@ -9,8 +9,8 @@ from faults import Crash, Faults
 from writers import subjects
 
 from nanochat.checkpoints.directory import save_directory
-from nanochat.checkpoints.files import write_bytes, write_text
 from nanochat.errors import WriteError
+from nanochat.storage.atomic import write_bytes, write_text
 
 FAMILIES = (
     "checkpoint",

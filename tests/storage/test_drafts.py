@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
-from nanochat.checkpoints.files import write_text
 from nanochat.errors import CheckpointError
+from nanochat.storage.atomic import write_text
 from nanochat.storage.drafts import draft_name, recover, sweep
 
 

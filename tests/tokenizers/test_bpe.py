@@ -16,11 +16,10 @@ from hypothesis import strategies as st
 
 from nanochat.errors import TokenizerError
 from nanochat.tokenizers import BPETokenizer, tokenizer_from_dict
-from nanochat.tokenizers import cutting as cutting_module
+from nanochat.tokenizers import pieces as cutting_module
 from nanochat.tokenizers.bpe import PATTERNS
-from nanochat.tokenizers.bpe_merging import merge
-from nanochat.tokenizers.bpe_training import learn_merges
-from nanochat.tokenizers.spelling import ALPHABET, spell, unspell
+from nanochat.tokenizers.merges import learn_merges, merge
+from nanochat.tokenizers.pieces import ALPHABET, spell, unspell
 
 SPEECH = """MENENIUS. I'll tell you, sirs: the 1,024 citizens won't be hungry in 2026, if they don't eat more than they
 have. What work's, my countrymen, in hand? Where go you with bats and clubs?  The matter? Speak, I pray you!

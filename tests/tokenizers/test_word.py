@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanochat.errors import TokenizerError
-from nanochat.tokenizers import WordTokenizer, cutting, tokenizer_from_dict
+from nanochat.tokenizers import WordTokenizer, tokenizer_from_dict
+from nanochat.tokenizers import pieces as cutting
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]))
 PROSE = st.lists(

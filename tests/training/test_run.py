@@ -12,7 +12,7 @@ from nanochat.errors import DataError, GuardError, WriteError
 from nanochat.inference.language_model import load
 from nanochat.training import run as run_module
 from nanochat.training.config import RunConfig
-from nanochat.training.record import read_run
+from nanochat.training.folder.record import read_run
 from nanochat.training.resolve import resolve
 from nanochat.training.run import Evaluated, Prepared, Sampled, Saved, run_training
 from nanochat.training.trainer import StepMetrics

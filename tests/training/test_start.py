@@ -10,7 +10,7 @@ from nanochat.inference.language_model import load
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
-from nanochat.training.start import model_settings
+from nanochat.training.transfer import model_settings
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* also stand in the training text")
 

@@ -6,17 +6,15 @@ a view of g, or an array that shares memory with nothing else. Ops write neither
 keep float32 and float64.
 """
 
-from .activations import gelu, relu, relu2, silu, swiglu
+from .activations import dropout, gelu, relu, relu2, silu, swiglu
 from .attention import attention
-from .dropout import dropout
 from .elementwise import abs, add, div, exp, log, maximum, mul, neg, power, scale, shift, sqrt, sub, tanh
 from .linear import embedding, embedding_sum, linear, matmul
-from .losses import cross_entropy
+from .losses import cross_entropy, softmax
 from .norms import dyt, layer_norm, rms_norm
 from .rope import rope
 from .self_attention import self_attention
 from .shapes import concat, getitem, mean, merge_heads, reshape, split_heads, sum, transpose
-from .softmax import softmax
 
 __all__ = [
     "abs", "add", "attention", "concat", "cross_entropy", "div", "dropout", "dyt", "embedding",

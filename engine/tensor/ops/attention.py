@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .constants import filled
 from .elementwise import Array, Vjp
-from .softmax import SAFE, extremes
+from .losses import SAFE, extremes
+from .shapes import filled
 
 _TILE_ROWS = 32
 """Queries in a tile: less waste above the diagonal against more calls (measured)."""

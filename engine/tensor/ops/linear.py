@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .constants import counting, filled
 from .elementwise import Array, Vjp, unbroadcast
-from .shapes import rows
+from .shapes import counting, filled, rows
 
 _FEW_ROWS = 256
 """Up to this many rows a one-hot product gathers an embedding's gradient faster than sorting does (measured)."""

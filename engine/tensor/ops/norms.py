@@ -9,10 +9,9 @@ import math
 
 import numpy as np
 
-from .constants import filled
 from .elementwise import Array, Vjp
 from .linear import column_sums
-from .shapes import rows
+from .shapes import filled, rows
 
 
 def layer_norm(

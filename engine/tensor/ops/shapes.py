@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -86,3 +87,19 @@ def merge_heads(x: Array) -> tuple[Array, Vjp]:
 def rows(x: Array) -> Array:
     """(..., C) -> (N, C), a view where the memory allows: matrix products are fastest on two axes."""
     return x if x.ndim == 2 else x.reshape(math.prod(x.shape[:-1]), x.shape[-1])
+
+
+@lru_cache(maxsize=256)
+def filled(n: int, value: float, dtype: np.dtype) -> Array:
+    """(n,) of `value`, read-only"""
+    vector = np.full(n, value, dtype)
+    vector.setflags(write=False)
+    return vector
+
+
+@lru_cache(maxsize=64)
+def counting(n: int) -> Array:
+    """0, 1, ..., n - 1, read-only"""
+    numbers = np.arange(n)
+    numbers.setflags(write=False)
+    return numbers

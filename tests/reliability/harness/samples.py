@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from nanochat.checkpoints.directory import MANIFEST, save_directory
-from nanochat.checkpoints.gpt2 import save_gpt2
+from nanochat.checkpoints.gpt2.folder import save_gpt2
 from nanochat.checkpoints.manifest import describe, write_manifest
 from nanochat.checkpoints.weights import Snapshot, save_snapshot
-from nanochat.experiments.cells import CellResult, run_cell
-from nanochat.experiments.grid import AblationConfig
+from nanochat.experiments.ablation.cells import CellResult, run_cell
+from nanochat.experiments.ablation.grid import AblationConfig
 from nanochat.inference.language_model import LanguageModel
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig

@@ -34,7 +34,10 @@ _KEYWORDS = {"allow_pickle", "shell"}
 _NO_CONSTANT = "import_module of a name that is no constant"
 KNOWN: dict[tuple[str, str], str] = {
     ("plain.py", "import urllib.parse"): "spells bytes of a path as %E9 and back; opens no connection",
-    ("experiments/bench.py", "import subprocess"): "`nanochat bench` times programs of its own in fresh interpreters",
+    (
+        "experiments/bench/measure.py",
+        "import subprocess",
+    ): "`nanochat bench` times programs of its own in fresh interpreters",
     ("__init__.py", "__import__"): "lazy names of the package, each with its module in a table of that file",
     ("cli/app.py", _NO_CONSTANT): "the module of a command, from a table of that file",
 }

@@ -10,7 +10,7 @@ from typing import Any
 from bombs import Bomb, lay_file
 from samples import remake_manifest, save_checkpoint, save_small_gpt2
 
-from nanochat.checkpoints.gpt2 import load_gpt2
+from nanochat.checkpoints.gpt2.folder import load_gpt2
 from nanochat.inference.language_model import load
 
 

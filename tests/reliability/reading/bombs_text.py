@@ -9,10 +9,10 @@ from pathlib import Path
 
 from bombs import Bomb, lay_file
 
-from nanochat.checkpoints.arrays import read_arrays
+from nanochat.checkpoints.formats.arrays import read_arrays
 from nanochat.cli.options import read_toml
-from nanochat.data.formats import read_rows
-from nanochat.experiments.recipes import read_recipe
+from nanochat.data.files.formats import read_rows
+from nanochat.experiments.ablation.named import read_recipe
 from nanochat.inference.language_model import load
 from nanochat.tokenizers import load_tokenizer
 

@@ -13,7 +13,7 @@ import numpy as np
 from mutations import Reader
 from samples import language_model, remake_manifest, save_checkpoint, save_small_gpt2
 
-from nanochat.checkpoints.arrays import FORMATS
+from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.inference.language_model import load
 
 

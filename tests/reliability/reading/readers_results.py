@@ -14,15 +14,15 @@ import numpy as np
 from mutations import Reader
 from samples import remake_manifest, tiny_results, tiny_run, tiny_study
 
-from nanochat.checkpoints.files import strict_json
-from nanochat.data.cache import Parts, cached_stream
+from nanochat.data.large.cache import Parts, cached_stream
 from nanochat.errors import CheckpointError
-from nanochat.experiments.grid import canonical
-from nanochat.experiments.report import run_report
+from nanochat.experiments.ablation.grid import canonical
+from nanochat.experiments.ablation.study import CellDamaged, find_result, read_study, start_study, to_rows, write_result
+from nanochat.experiments.reports.run import run_report
+from nanochat.experiments.reports.study.report import study_report
 from nanochat.experiments.runs import compare_rows, rows_of
-from nanochat.experiments.study import CellDamaged, find_result, read_study, start_study, to_rows, write_result
-from nanochat.experiments.study_report import study_report
-from nanochat.training.record import SavedRun, read_run
+from nanochat.storage.atomic import strict_json
+from nanochat.training.folder.record import SavedRun, read_run
 from nanochat.training.run import run_training
 
 _STEP = "checkpoints/step-00000002"

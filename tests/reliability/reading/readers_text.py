@@ -14,9 +14,9 @@ from samples import TEXT, tokenizers
 
 from nanochat.cli.options import read_toml
 from nanochat.data.corpus import load_corpus
-from nanochat.data.formats import find_problems, read_rows
-from nanochat.data.rows import Rows
-from nanochat.experiments.recipes import make_study, read_recipe
+from nanochat.data.files.formats import find_problems, read_rows
+from nanochat.data.files.rows import Rows
+from nanochat.experiments.ablation.named import make_study, read_recipe
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
 from nanochat.training.resolve import resolve
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from nanochat.checkpoints.directory import list_checkpoints, verify
 from nanochat.errors import CheckpointError
-from nanochat.experiments.study import read_study
-from nanochat.training.record import read_run, to_row
+from nanochat.experiments.ablation.study import read_study
+from nanochat.training.folder.record import read_run, to_row
 
 Contents = dict[str, str]
 """Name of a part -> digest of what does not depend on the clock."""

@@ -1,4 +1,4 @@
-"""R7: stopped, resumed and compared bit by bit; the configurations are those of tests/training/resume_cases.py.
+"""R7: stopped, resumed and compared bit by bit; the configurations are those of tests/training/folder/resume_cases.py.
 
 Stopped once where each configuration says; stopped again and again; and killed with SIGKILL at random moments, as often
 as it takes.

@@ -20,8 +20,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from tally import Tally
 
 from nanochat.checkpoints.directory import newest_checkpoint, prune, save_directory, verify
-from nanochat.checkpoints.files import write_text
 from nanochat.errors import CheckpointError, NanochatWarning
+from nanochat.storage.atomic import write_text
 
 _MODEL, _STATE = "model.json", "state.json"
 _CALLS = st.integers(1, 60)

@@ -8,10 +8,10 @@ from pathlib import Path
 from kills import Saver
 from samples import is_version, snapshot_of_size
 
-from nanochat.checkpoints.arrays import FORMATS
 from nanochat.checkpoints.directory import newest_checkpoint, prune, save_directory
-from nanochat.checkpoints.files import write_json
+from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.checkpoints.weights import load_snapshot, save_snapshot
+from nanochat.storage.atomic import write_json
 
 BYTES_A_FLOAT = {".safetensors": 4, ".json": 24, ".json.gz": 10}
 """Of a weight in a file of that format, about."""

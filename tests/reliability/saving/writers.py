@@ -19,15 +19,15 @@ from samples import (
     tokenizers,
 )
 
-from nanochat.checkpoints.arrays import FORMATS
 from nanochat.checkpoints.directory import newest_checkpoint, save_directory, verify
-from nanochat.checkpoints.files import Written, read_json, write_bytes, write_json
+from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.checkpoints.weights import load_snapshot, save_snapshot
-from nanochat.data.cache import Parts, cached_stream
-from nanochat.experiments.study import Study, find_result, read_config, start_study, write_result, write_tables
+from nanochat.data.large.cache import Parts, cached_stream
+from nanochat.experiments.ablation.study import Study, find_result, read_config, start_study, write_result, write_tables
 from nanochat.inference.language_model import load
+from nanochat.storage.atomic import Written, read_json, write_bytes, write_json
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
-from nanochat.training.record import RunFolder, from_row, read_metrics
+from nanochat.training.folder.record import RunFolder, from_row, read_metrics
 from nanochat.training.run import Event, Saved, run_training
 
 _N_FLOATS = 5000  # more than a buffer, so that a file takes several writes

@@ -1,0 +1,1 @@
+"""How work that goes on looks at the terminal."""

@@ -1,0 +1,1 @@
+"""Texts larger than memory, and tokens kept on disk."""

@@ -1,0 +1,1 @@
+"""A study: its variants, its cells, its files."""

@@ -1,0 +1,181 @@
+"""The axes of a study: from words to fields and values that exist, or a sentence that says which do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from functools import cache
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+from ...errors import ConfigError
+from ...models.bigram.config import BigramConfig
+from ...models.gpt.config import GPTConfig
+from ...training.config import DataConfig, RunConfig, TrainingConfig
+from ...training.resolve import find_section
+from ...validation import nearest
+
+_NO_AXIS = {
+    "every variant runs with the same seeds: give the number of seeds instead": "seed",
+    "a preset is where all cells start from: run one study a preset": "preset",
+    "a kind of model is a preset of its own: run one study a kind": "model_kind",
+    "the text decides it, whatever is given": "model.vocab_size",
+    "it changes the validation text, and losses on different texts cannot be compared": (
+        "data.source data.layout data.unknown data.val_fraction data.text_field data.style training.eval_tokens"
+    ),
+    "it changes the tokens, and losses of different tokens cannot be compared": (
+        "data.tokenizer data.vocab_size data.min_count start_from partial"
+    ),
+    "it changes which tokens count, and losses on different tokens cannot be compared": "data.loss_on",
+    "it ends runs by the validation loss that is to be compared: compare training.steps": "training.patience",
+    "it changes what a run shows or keeps, not what is learned": (
+        "training.eval_every training.sample_every training.checkpoint_every training.keep_last "
+        "training.checkpoint_format data.cache"
+    ),
+    "it changes when a run is called diverged or refused, not what is learned": (
+        "training.max_loss training.max_gradient training.max_weight training.max_memory_growth"
+    ),
+}
+_REFUSED = {path: reason for reason, paths in _NO_AXIS.items() for path in paths.split()}
+"""Fields that are no axis, and why."""
+
+_ADAM = ("adam", "adamw", "muon")
+_NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {
+    "dtype": ("mode", ("tensor",)),
+    "training.replicas": ("mode", ("tensor",)),
+    "training.steps": ("training.epochs", (0.0,)),
+    "training.momentum": ("training.optimizer", ("sgd", "muon")),
+    "training.beta1": ("training.optimizer", _ADAM),
+    "training.beta2": ("training.optimizer", _ADAM),
+    "training.eps": ("training.optimizer", _ADAM),
+    "training.warmdown": ("training.lr_schedule", ("linear", "sqrt")),
+    "training.min_lr_ratio": ("training.lr_schedule", ("cosine",)),
+    "model.norm_position": ("model.norm", ("rms", "layer", "dyt")),
+    "model.norm_gain": ("model.norm", ("rms", "layer", "dyt")),
+    "model.norm_bias": ("model.norm", ("layer", "dyt")),
+}
+"""A field without effect unless another has one of these values."""
+
+
+def parse_axes(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
+    """["norm=layer,rms", "lr=0.01,0.03"] -> {"model.norm": ("layer", "rms"), ...}. Raises ConfigError."""
+    axes: dict[str, tuple[Any, ...]] = {}
+    for text in texts:
+        path, values = _parse_axis(text)
+        if path in axes:
+            raise ConfigError(f"axis {path} is given twice: put all its values into one, {path}=A,B,C")
+        axes[path] = values
+    return axes
+
+
+def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
+    """Raises ConfigError on a field that is unknown or without effect, and on a value that a field cannot have."""
+    if not axes:
+        raise ConfigError("an ablation without axes compares nothing: name a field and its values")
+    for path, values in axes.items():
+        hint = hint_of(path, base)
+        meant = [convert(path, value, hint) for value in values]
+        if not meant or len(set(meant)) < len(meant):
+            raise ConfigError(f"axis {path}={list(values)} is empty or repeats a value: give each value once")
+        if len(meant) == 1:
+            only = json.dumps(meant[0])
+            raise ConfigError(
+                f"axis {path} has one value, {only}, and nothing to compare it with: give another, or "
+                f"--set {path}={only} to set it for all variants"
+            )
+    n_tokens = base.training.eval_tokens
+    if "model.block_size" in axes and n_tokens:
+        raise ConfigError(
+            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
+            "add --set eval_tokens=0, which takes all of them"
+        )
+    for path, (other, wanted) in _NEEDS.items():
+        possible = axes.get(other, (read(base, other),)) if path in axes else wanted
+        if not set(possible) & set(wanted):
+            needed = " or ".join(map(str, wanted))
+            raise ConfigError(f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={needed}")
+
+
+def idle_axis(settings: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> str | None:
+    """Why this combination would repeat another: an axis moved off its first value where it has no effect."""
+    for path, (other, wanted) in _NEEDS.items():
+        if path in settings and other in settings and settings[other] not in wanted and settings[path] != axes[path][0]:
+            return f"{path} has no effect with {other}={settings[other]}: the same as with {path}={axes[path][0]}"
+    return None
+
+
+def convert(path: str, value: Any, hint: Any) -> Any:
+    """The value as the field's type has it (1 as 1.0 for a float). Raises ConfigError with the values there are."""
+    from pydantic import ValidationError
+
+    if get_origin(hint) is Literal and value not in get_args(hint):
+        raise ConfigError(f"{path}={value} does not exist: {nearest(str(value), map(str, get_args(hint)))}")
+    try:
+        return _adapter(hint).validate_json(json.dumps(value), strict=True)
+    except ValidationError as error:
+        example = " or ".join(_EXAMPLES.get(hint, ("another value",)))
+        raise ConfigError(
+            f"{path}={value} does not fit: {error.errors()[0]['msg'].lower()}; give e.g. {example}"
+        ) from None
+
+
+def full_path(name: str) -> str:
+    """model.norm for norm. Raises ConfigError with the nearest name."""
+    if "." in name:
+        return name
+    section = find_section(name)
+    return f"{section}.{name}" if section else name
+
+
+def hint_of(path: str, base: RunConfig) -> Any:
+    """The type of a field, by its dotted path. Raises ConfigError on one that is no axis, or leads nowhere."""
+    if path in _REFUSED:
+        raise ConfigError(f"{path} is no axis: {_REFUSED[path]}")
+    section, _, name = path.rpartition(".")
+    kinds: dict[str, type] = {"": RunConfig, "model": type(base.model), "data": DataConfig, "training": TrainingConfig}
+    if section not in kinds or (section, name) in (("", "model"), ("", "data"), ("", "training")):
+        raise ConfigError(f"there is no setting {path}: write e.g. model.norm or training.lr")
+    known = [field.name for field in fields(kinds[section])]
+    if name not in known:
+        if section == "model" and name in {field.name for kind in (GPTConfig, BigramConfig) for field in fields(kind)}:
+            raise ConfigError(
+                f"axis {path} has no effect on a {base.model_kind}, which has no such part: choose one of "
+                f"{', '.join(known)}, or another --model-kind"
+            )
+        raise ConfigError(f"there is no setting {path}: {nearest(name, known)}")
+    return _hints(kinds[section])[name]
+
+
+def read(config: RunConfig, path: str) -> Any:
+    """The value of a dotted field; None where this kind of model has no such field."""
+    section, _, name = path.rpartition(".")
+    return getattr(getattr(config, section) if section else config, name, None)
+
+
+_EXAMPLES: dict[Any, tuple[str, ...]] = {bool: ("true", "false"), int: ("1",), float: ("0.5",), str: ("a word",)}
+
+
+def _parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
+    name, equals, raw = text.partition("=")
+    if not equals or not raw.strip():
+        raise ConfigError(f"axis {text!r} has no values: write {name or 'norm'}=A,B")
+    return full_path(name.strip()), tuple(_value(word.strip()) for word in raw.split(","))
+
+
+def _value(word: str) -> Any:
+    try:
+        return json.loads(word)
+    except ValueError:
+        return word
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@cache
+def _adapter(hint: Any) -> Any:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(hint)

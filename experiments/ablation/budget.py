@@ -1,0 +1,147 @@
+"""The same budget for all variants: how many steps each gets for the baseline's tokens, or its arithmetic."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...data.batches import Batches
+from ...errors import ConfigError
+from ...models.flops import flops_per_token
+from ...training.prepare import Workshop, prepare
+from ...training.streams import stream_number
+from .grid import AblationConfig
+
+_SAMPLED = 64
+"""Micro-batches by which a first guess is made: documents have different lengths."""
+_COUNTED = 50_000
+"""Most micro-batches of all seeds together whose tokens are counted."""
+
+
+def share_budget(study: AblationConfig) -> AblationConfig:
+    """The study with the steps of each variant: the whole number that comes nearest to the baseline's budget.
+
+    tokens: targets of all steps, on average over the seeds; flops: that times flops_per_token.
+    Raises ConfigError, DataError, as a run would.
+    """
+    plain = replace(study, steps={}, budget_asked=0, budget_given={}, budget_farthest={})
+    if study.budget == "steps":
+        return plain
+    for path in ("training.steps", "training.epochs"):
+        if path in study.axes:
+            raise ConfigError(f"{path} is an axis, so no budget of {study.budget} can be kept: choose one of the two")
+    settings = study.base.training
+    if settings.patience:
+        raise ConfigError(
+            f"patience={settings.patience} may end runs before their budget of {study.budget} is spent: give "
+            "--patience 0, or --budget steps"
+        )
+    seeds = range(study.base.seed, study.base.seed + study.seeds)
+    workshop = prepare(plain.variants[plain.baseline])
+    n_steps = workshop.config.training.steps
+    counted = {_cut_of(workshop): count_targets(workshop, seeds, n_steps)}  # most variants read the same batches
+    total = float(counted[_cut_of(workshop)].mean[-1]) * _cost(workshop, study)
+    steps, given, farthest = {}, {}, {}
+    for name, config in plain.variants.items():
+        workshop = prepare(config)
+        cost, cut = _cost(workshop, study), _cut_of(workshop)
+        targets = counted.get(cut)
+        if targets is None or targets.mean[-1] < total / cost:
+            targets = _count_up_to(total / cost, workshop, seeds)
+            counted.setdefault(cut, targets)
+        steps[name] = max(min(1, n_steps), targets.nearest(total / cost))
+        spent = targets.after(steps[name]) * cost
+        given[name] = round(spent.mean())
+        misses = [float(one) / max(1, total) - 1 for one in spent]
+        worst: float = max(misses, key=abs)
+        farthest[name] = round(worst, 6)
+    return replace(
+        plain,
+        steps={name: n for name, n in steps.items() if n != settings.steps or settings.epochs},
+        budget_asked=round(total),
+        budget_given=given,
+        budget_farthest=farthest,
+    )
+
+
+@dataclass(frozen=True)
+class Targets:
+    """How many targets a run has had after some of its steps, and between those as on a straight line."""
+
+    steps: np.ndarray
+    """(K,), ascending from 0."""
+    by_seed: np.ndarray
+    """(S, K); of many steps (1, K), the mean over the seeds: single ones are not known well enough."""
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Over the seeds.  -> (K,)"""
+        return np.asarray(self.by_seed.mean(axis=0))
+
+    def after(self, n_steps: int) -> np.ndarray:
+        """Of each seed.  -> (S,)"""
+        return np.array([np.interp(n_steps, self.steps, row) for row in self.by_seed])
+
+    def nearest(self, total: float) -> int:
+        """The whole number of steps whose targets come nearest to `total` on average."""
+        exact = float(np.interp(total, self.mean, self.steps))
+        return min((math.floor(exact), math.ceil(exact)), key=lambda n: abs(self.after(n).mean() - total))
+
+
+def count_targets(workshop: Workshop, seeds: Sequence[int], n_steps: int) -> Targets:
+    """Of the batches that runs with these seeds read in their first n_steps.
+
+    One by one where those are at most 50,000; otherwise evenly spaced steps stand for those up to the next, and one
+    for all where every batch has as many targets.
+    """
+    m, batches = workshop.config.training.micro_batches, workshop.batches
+    alike = batches.kind == "windows" and workshop.dataset.train.counted is None
+    stride = max(1, n_steps if alike else math.ceil(len(seeds) * n_steps * m / _COUNTED))
+    starts = range(0, n_steps, stride)
+    steps = np.array([*starts, n_steps])
+    by_seed = np.zeros((len(seeds), len(steps)))
+    for row, seed in zip(by_seed, seeds, strict=True):
+        drawn = _with_seed(workshop, seed)
+        in_step = [sum(drawn.batch(step * m + i).n_targets for i in range(m)) for step in starts]
+        row[1:] = np.cumsum(in_step * np.diff(steps))
+    return Targets(steps, by_seed if alike or stride == 1 else by_seed.mean(axis=0, keepdims=True))
+
+
+def tokens_per_step(workshop: Workshop) -> float:
+    """Targets in one step, on average over the first."""
+    tokens = sum(workshop.batches.batch(i).n_targets for i in range(_SAMPLED)) / _SAMPLED
+    return tokens * workshop.config.training.micro_batches
+
+
+def _count_up_to(total: float, workshop: Workshop, seeds: Sequence[int]) -> Targets:
+    n_steps = math.ceil(1.2 * total / tokens_per_step(workshop)) + 1
+    while (targets := count_targets(workshop, seeds, n_steps)).mean[-1] < total:
+        n_steps *= 2
+    return targets
+
+
+def _with_seed(workshop: Workshop, seed: int) -> Batches:
+    """The batches of the same run with another seed."""
+    batches = workshop.batches
+    return Batches(
+        workshop.dataset.train,
+        kind=batches.kind,
+        block_size=workshop.config.model.block_size,
+        batch_size=batches.batch_size,
+        seed=stream_number(seed, "data"),
+        packing=batches.packing,
+    )
+
+
+def _cut_of(workshop: Workshop) -> tuple[object, ...]:
+    """What decides, with the seed, which targets a step has."""
+    batches, config = workshop.batches, workshop.config
+    return batches.kind, batches.packing, batches.batch_size, config.model.block_size, config.training.micro_batches
+
+
+def _cost(workshop: Workshop, study: AblationConfig) -> int:
+    """Of one target, in the unit of the budget."""
+    return flops_per_token(workshop.config.model) if study.budget == "flops" else 1

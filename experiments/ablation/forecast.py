@@ -1,0 +1,132 @@
+"""What a study will take, before it is run: time by a few steps of its baseline, memory by its variants' sizes."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from ...errors import NanochatError
+from ...models.flops import flops_per_token
+from ...models.parameters import count_parameters
+from ...training.config import RunConfig
+from ...training.evaluate import evaluate
+from ...training.limits.memory import predict_peak_bytes
+from ...training.prepare import Workshop, prepare
+from .budget import tokens_per_step
+from .cells import CellResult, run_cell
+from .grid import AblationConfig, Cell
+from .workers import run_in_processes
+
+_STEPS, _GLANCE = 3, 64
+"""Steps of the trial, and tokens of its validations, which are not what is measured."""
+_EVALUATED = 1024
+"""Most tokens of the validation that is measured; one of more is taken to last longer in proportion."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prospect:
+    """A cell of one variant; nan and 0 for what cannot be known."""
+
+    n_parameters: int = 0
+    memory_bytes: int = 0
+    """Most memory of its process."""
+    seconds: float = math.nan
+    """Reading of the data, steps and validations."""
+    reason: str = ""
+    """Why such a cell could not even begin."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """A study, before it is run."""
+
+    prospects: Mapping[str, Prospect]
+    """By variant."""
+    start_s: float
+    """Until a process is up and has imported what it needs; the processes of a sweep start together, and once."""
+    seconds: float
+    """Of the whole sweep, its report aside; nan where the trial did not end well."""
+
+
+def forecast(study: AblationConfig, *, slots: int, processes: bool) -> Forecast:
+    """For cells that run `slots` at a time, each slot in a process of its own here or not.
+
+    A cell takes prepare + steps * t + validations * v. t, v, and the memory that a process holds are measured on a few
+    steps and one validation of the baseline; for the other variants they follow from their arithmetic and their sizes.
+    prepare is measured for each variant. Raises ConfigError, DataError where the baseline cannot begin.
+    """
+    baseline = study.variants[study.baseline]
+    short = replace(
+        baseline.training, steps=_STEPS, epochs=0.0, warmup=0, patience=0, eval_every=0, eval_tokens=_GLANCE
+    )
+    start = time.perf_counter()
+    trial = _try(Cell(study.baseline, replace(baseline, training=short)), slots if processes else 1)
+    start_s = max(0.0, time.perf_counter() - start - trial.measured.wall_s) if processes else 0.0
+    base = _Measured(baseline, trial)
+    prospects = {name: base.prospect(config) for name, config in study.variants.items()}
+    known = [one.seconds for one in prospects.values() if not one.reason]
+    seconds = start_s + max(max(known), study.seeds * sum(known) / min(slots, study.seeds * len(known)))
+    return Forecast(prospects=prospects, start_s=start_s, seconds=seconds)
+
+
+class _Measured:
+    """The baseline, and what its trial took."""
+
+    def __init__(self, config: RunConfig, trial: CellResult) -> None:
+        self.trial, self.workshop = trial, prepare(config)
+        self.step_s = 1 / trial.record.steps_per_sec if trial.is_ok else math.nan
+        self.n_evaluated = min(_n_evaluated(self.workshop), _EVALUATED)
+        settings = replace(self.workshop.config.training, eval_tokens=self.n_evaluated)
+        glance = replace(self.workshop, config=replace(self.workshop.config, training=settings))
+        start = time.perf_counter()
+        evaluate(glance.model, glance.validation(), glance.dataset.tokenizer.token_bytes())
+        self.validation_s = time.perf_counter() - start
+
+    def prospect(self, config: RunConfig) -> Prospect:
+        """Of a variant, by its own preparation and its arithmetic beside the baseline's."""
+        start = time.perf_counter()
+        try:
+            workshop = prepare(config)
+        except NanochatError as error:
+            return Prospect(reason=str(error))
+        prepare_s = time.perf_counter() - start
+        model, settings = workshop.config.model, workshop.config.training
+        heavier = flops_per_token(model) / flops_per_token(self.workshop.config.model)
+        longer = tokens_per_step(workshop) / tokens_per_step(self.workshop)
+        wider = _n_evaluated(workshop) / self.n_evaluated
+        n_validations = 1 + (settings.steps > 0) + (settings.steps - 1) // (settings.eval_every or math.inf)
+        seconds = prepare_s + settings.steps * self.step_s * heavier * longer
+        seconds += n_validations * self.validation_s * heavier * wider
+        return Prospect(
+            n_parameters=count_parameters(model.parameters()),
+            memory_bytes=self._memory(workshop),
+            seconds=seconds,
+        )
+
+    def _memory(self, workshop: Workshop) -> int:
+        """What the trial took, and what the prediction says that the variant takes more than the baseline."""
+        predicted = _predicted_bytes(workshop)
+        taken = self.trial.measured.peak_memory_bytes
+        return taken + predicted - _predicted_bytes(self.workshop) if self.trial.is_ok and taken else predicted
+
+
+def _try(cell: Cell, jobs: int) -> CellResult:
+    """Run the cell here, or alone in a process with the threads that it would have beside jobs - 1 others."""
+    if jobs == 1:
+        return run_cell(cell)
+    *_, result = run_in_processes([cell], jobs=jobs, should_stop=lambda: False)
+    assert isinstance(result, CellResult)
+    return result
+
+
+def _n_evaluated(workshop: Workshop) -> int:
+    """Tokens of a validation."""
+    n_tokens = workshop.dataset.n_val_tokens
+    return min(workshop.config.training.eval_tokens or n_tokens, n_tokens)
+
+
+def _predicted_bytes(workshop: Workshop) -> int:
+    dataset, T = workshop.dataset, workshop.config.model.block_size
+    return predict_peak_bytes(workshop.config, dataset.n_train_tokens if dataset.in_memory else T)

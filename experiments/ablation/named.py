@@ -1,0 +1,137 @@
+"""Studies by name, and studies from a TOML file: what they vary, and what else they set. Runs nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from ...errors import ConfigError
+from ...models.parameters import count_parameters
+from ...training.config import RunConfig
+from ...validation import nearest, read_toml_table
+from ..statistics.significance import least_seeds
+from .axes import convert, full_path
+from .grid import HEAD_AND_NORM, SETTING_HINTS, AblationConfig
+
+_SCALES = {"depth-width": {"model.n_layer": (1, 2), "model.n_embd": (1, 2)}}
+"""Axes whose values are multiples of what the base has."""
+
+NAMED: dict[str, dict[str, tuple[Any, ...]]] = {
+    "head-and-norm": HEAD_AND_NORM,
+    "norms": {"model.norm": ("rms", "layer", "dyt", "none")},
+    "positions": {"model.positions": ("learned", "sinusoidal", "rope", "none")},
+    "activations": {"model.activation": ("relu2", "relu", "gelu", "silu", "swiglu")},
+    "optimizers": {"training.optimizer": ("adamw", "adam", "sgd", "muon")},
+    "depth-width": _SCALES["depth-width"],
+    "clipping": {
+        "training.max_grad_norm": (1.0, 0.0, 0.3),
+        "training.agc": (0.0, 0.01),
+        "training.centralize_gradients": (False, True),
+    },
+}
+"""Axes of the studies that have a name; the first value of each is the baseline's."""
+_ONE_AT_A_TIME = ("clipping",)
+_OF_LAYERS = ("norms", "positions", "activations", "depth-width")
+
+_SMALL = 100_000
+_SETTINGS = ("seeds", "design", "max_cells", "margin", "budget")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """What a name or a file says about a study; flags are laid over it."""
+
+    name: str = "head-and-norm"
+    axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
+    base: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a run, nested, below the flags."""
+    needs: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of a run where nobody names a preset or a kind, and a bigram has not what is varied."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """Fields of AblationConfig."""
+
+
+def find_recipe(name: str) -> Recipe:
+    """The study of that name, or of the file if it ends in .toml. Raises ConfigError with the nearest name."""
+    if name.endswith(".toml"):
+        return read_recipe(Path(name))
+    if name not in NAMED:
+        raise ConfigError(f"there is no study {name!r}: {nearest(name, NAMED)}, or give a .toml file")
+    settings = {"design": "one-at-a-time"} if name in _ONE_AT_A_TIME else {}
+    if name in _OF_LAYERS:  # which a bigram has not; arrays, since single numbers take 30 times as long
+        return Recipe(name=name, axes=NAMED[name], settings=settings, needs={"preset": "mini-gpt", "mode": "tensor"})
+    return Recipe(name=name, axes=NAMED[name], settings=settings)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """A study in TOML: tables `axes` and `base`, and seeds, design, max_cells, margin, budget. Raises ConfigError.
+
+    [axes]                      [base]
+    norm = ["rms", "layer"]     preset = "mini-gpt"
+    "training.lr" = [0.01, 0.1] training.steps = 200
+    """
+    content = read_toml_table(path, "--study")
+    known = ("axes", "base", *_SETTINGS)
+    for key in content:
+        if key not in known:
+            raise ConfigError(f"{path} has an unknown key {key!r}: {nearest(key, known)}")
+    axes, base = content.pop("axes", None), content.pop("base", {})
+    if not isinstance(axes, dict) or not axes:
+        raise ConfigError(f'{path} has no axes: add a table [axes] with e.g. norm = ["rms", "layer"]')
+    lists: dict[str, tuple[Any, ...]] = {}
+    for name, values in _dotted(axes).items():
+        if not isinstance(values, list):
+            raise ConfigError(f"{path}: axis {name} = {values!r} is no list: write {name} = [{json.dumps(values)}]")
+        if full_path(name) in lists:
+            raise ConfigError(f"{path}: axis {full_path(name)} is given twice: put all its values into one list")
+        lists[full_path(name)] = tuple(values)
+    if not isinstance(base, dict):
+        raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')
+    settings = {name: convert(f"{path}: {name}", value, SETTING_HINTS[name]) for name, value in content.items()}
+    return Recipe(name=path.stem, axes=lists, base=base, settings=settings)
+
+
+def make_study(base: RunConfig, recipe: Recipe, **given: Any) -> AblationConfig:
+    """The study of a recipe on a base; `given` fields of AblationConfig that are not None go before the recipe's.
+
+    Cells are single threads unless replicas are asked for by number: a sweep is parallel over its cells, and its
+    results must not depend on the machine's cores. Raises ConfigError.
+    """
+    if base.training.replicas == 0:
+        base = replace(base, training=replace(base.training, replicas=1))
+    axes: Mapping[str, tuple[Any, ...]] = recipe.axes
+    if recipe.name in _SCALES:
+        axes = {path: tuple(n * _whole(base, path) for n in values) for path, values in axes.items()}
+    fields = {"axes": axes, **recipe.settings, **{name: value for name, value in given.items() if value is not None}}
+    if "seeds" not in fields:
+        alone = (
+            AblationConfig(base=base, **{"max_cells": 0, **fields, "seeds": 1}) if not fields.get("max_cells") else None
+        )
+        fields["seeds"] = default_seeds(base, len(alone.variants) if alone else 2)
+    return AblationConfig(base=base, **fields)
+
+
+def default_seeds(base: RunConfig, n_variants: int) -> int:
+    """8 where a run is fast, and as many as the exact test needs for all comparisons; 3 where it is not."""
+    if count_parameters(base.model.parameters()) > _SMALL:
+        return 3
+    return max(8, least_seeds(max(1, n_variants - 1)))
+
+
+def _whole(base: RunConfig, path: str) -> int:
+    section, _, name = path.partition(".")
+    value = getattr(getattr(base, section), name, None)
+    if value is None:
+        raise ConfigError(f"axis {path} has no effect on a {base.model_kind}, which has no such part")
+    return int(value)
+
+
+def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """model.norm = [...] in TOML is a table in a table."""
+    flat: dict[str, Any] = {}
+    for name, value in table.items():
+        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
+    return flat

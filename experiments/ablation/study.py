@@ -1,0 +1,307 @@
+"""An ablation on disk: one file a cell, whole or absent, and the tables merged from them.
+
+config.json  env.json  cells/<key>.json  ablation.csv  ablation.jsonl
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import machine
+from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
+from ...errors import CheckpointError, ConfigError, GuardError, WriteError
+from ...storage.atomic import read_json, write_json, write_text, writing
+from ...training.folder.record import RunRecord, from_row, to_row
+from ...training.inputs import content_sha256, paths_of
+from ...training.resolve import config_from_dict
+from ...validation import read_dataclass
+from .axes import read
+from .cells import CellResult, Measured, Validation
+from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
+
+FORMAT, VERSION = "nanochat-cell", 2
+FIGURES = ("curves.png", "forest.png", "costs.png")
+"""Of the report."""
+
+_FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
+"""Of a study's folder, beside its cells."""
+_CELL = re.compile(r"[0-9a-f]+\.json")
+
+_SPENT = {"tokens": "tokens", "flops": "train_flops"}
+"""Where a result has what it spent of its budget."""
+
+SHARES = {"val_loss_25": 0.25, "val_loss_50": 0.5, "val_loss_75": 0.75}
+"""Columns of the validation loss on the way, after these shares of the steps."""
+
+
+@dataclass(frozen=True)
+class Study:
+    """An ablation as far as it has come."""
+
+    config: AblationConfig
+    results: tuple[CellResult, ...]
+    """In the order of the grid, not of time."""
+    missing: tuple[Cell, ...]
+    """Not run yet, or unreadable."""
+    environment: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CellDamaged:
+    """A cell's file cannot be used, and why; the cell counts as not run."""
+
+    cell: Cell
+    reason: str
+
+
+def start_study(config: AblationConfig, folder: Path) -> None:
+    """Write what is known before the first cell.
+
+    Where there are cells, env.json stays that of the first start, and learns what else is read now; each cell's file
+    has its own. Raises WriteError, and GuardError where cells lie there that read something else from the same path.
+    """
+    inputs = {path: content_sha256(path) for cell in config.cells() for path in paths_of(cell.config).values()}
+    environment = machine.describe()
+    if any((folder / "cells").glob("*.json")) and (folder / "env.json").is_file():
+        environment = _read_environment(folder)
+        known = _known_inputs(environment, config)
+        for path, digest in inputs.items():
+            if known.get(path) not in (None, digest):
+                raise _changed(path, folder)
+        inputs = known | inputs
+    write_json(folder / "config.json", ablation_to_dict(config))
+    write_json(folder / "env.json", environment | {"inputs": inputs})
+
+
+def check_inputs(result: CellResult, folder: Path) -> None:
+    """Raises GuardError where a cell read something else than the study began with: changed meanwhile, or elsewhere."""
+    known, found = _read_environment(folder)["inputs"], result.environment.get("inputs", {})
+    for setting, path in paths_of(result.cell.config).items():
+        if found.get(setting) not in (None, known.get(path)):
+            raise _changed(path, folder)
+
+
+def check_files(folder: Path) -> None:
+    """Raises GuardError, naming it, for what a study would replace in `folder` and did not write."""
+    check_folder(folder, ("cells",), proven=True)  # no link, that is: others' files in it are in nobody's way
+    check_folder(folder, _FILES, proven=_is_proven(folder))
+
+
+def clear_study(folder: Path) -> None:
+    """Remove what a study wrote in `folder`, config.json, the proof, last. Raises GuardError, WriteError."""
+    check_files(folder)
+    with writing(folder):
+        for path in (folder / "cells").glob("*.json"):
+            if _CELL.fullmatch(path.name) and not path.is_dir():
+                path.unlink()
+        for name in reversed(_FILES):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _is_proven(folder: Path) -> bool:
+    """Its config.json says so, or, where that is damaged, a cell."""
+    return is_ours(folder / "config.json", RUN, STUDY) or any(
+        is_ours(path, {"format", "version", "sha256", "config", "record"}) for path in (folder / "cells").glob("*.json")
+    )
+
+
+def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
+    """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
+    config = read_config(folder / "config.json")
+    results, missing = [], []
+    for cell in config.cells():
+        result = find_result(cell, folder, observe)
+        if result is None:
+            missing.append(cell)
+        else:
+            results.append(result)
+    return Study(config, tuple(results), tuple(missing), _read_environment(folder))
+
+
+def read_config(path: Path) -> AblationConfig:
+    """The configuration of a study. Raises CheckpointError."""
+    try:
+        return ablation_from_dict(read_json(path))
+    except ConfigError as error:
+        raise CheckpointError(f"{path} describes no study that can be read: {error}") from error
+
+
+def find_result(cell: Cell, folder: Path, observe: Callable[[CellDamaged], None]) -> CellResult | None:
+    """The cell's result if it is on disk and sound."""
+    path = cell_path(cell, folder)
+    try:
+        return _result(_content(path), cell)
+    except FileNotFoundError:
+        return None
+    except ValueError as error:
+        observe(CellDamaged(cell, f"{path} {error}"))
+        return None
+
+
+def cell_path(cell: Cell, folder: Path) -> Path:
+    """Where the cell's result lies, or will."""
+    return folder / "cells" / f"{cell.key}.json"
+
+
+def check_places(cells: Sequence[Cell], folder: Path) -> None:
+    """Raises WriteError where something that no file can replace lies in the place of a cell's."""
+    for path in (cell_path(cell, folder) for cell in cells):
+        with writing(path):
+            in_the_way = path.is_dir()
+        if in_the_way:
+            raise WriteError(f"{path} is a folder, and the result of a cell belongs there: move it away")
+
+
+def write_result(result: CellResult, folder: Path) -> None:
+    """Write the cell's file, atomically. Raises WriteError."""
+    content = {
+        "config": asdict(result.cell.config),
+        "record": to_row(result.record),
+        "losses": [_finite(loss) for loss in result.losses],
+        "validations": [[point.step, _finite(point.loss)] for point in result.validations],
+        "measured": {name: _finite(value) for name, value in asdict(result.measured).items()},
+        "environment": dict(result.environment),
+    }
+    whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
+    write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_tables(study: Study, folder: Path) -> None:
+    """ablation.csv and ablation.jsonl from the cells there are. Raises WriteError."""
+    rows = to_rows(study)
+    write_text(folder / "ablation.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+    write_text(folder / "ablation.csv", to_csv(rows, columns(study.config)))
+
+
+def columns(config: AblationConfig) -> list[str]:
+    """The 14 of nanochat-rs-next first and in its order, the rest of a record, what was measured, the other axes.
+
+    Last, where the variants share a budget of tokens or operations: what was asked of it, and what the cell spent.
+    """
+    fields = ["variant", *RunRecord.__dataclass_fields__, *SHARES, *Measured.__dataclass_fields__]
+    others = [path.rpartition(".")[2] for path in config.axes]
+    others += ["budget", "budget_asked", "budget_spent"] if config.budget in _SPENT else []
+    return fields + [name for name in others if name not in fields]
+
+
+def to_rows(study: Study) -> list[dict[str, Any]]:
+    """One mapping a finished cell, all with the same keys in the same order; None where there is no number."""
+    rows = []
+    for result in study.results:
+        row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in study.config.axes}
+        row |= {name: _finite(result.loss_at(share)) for name, share in SHARES.items()}
+        row |= {name: _finite(value) for name, value in asdict(result.measured).items()}
+        row |= {**to_row(result.record), "variant": result.cell.variant}
+        row |= _budget(study.config, result)
+        rows.append({name: row[name] for name in columns(study.config)})
+    return rows
+
+
+def to_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
+    """Header and rows: floats with 6 decimals, bools lower-case, what is missing empty."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    writer.writerows([_spell(row[name]) for name in names] for row in rows)
+    return text.getvalue()
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """What write_result wrote. Raises FileNotFoundError, and ValueError with a clause about the file."""
+    try:
+        content = read_json(path)
+    except CheckpointError as error:
+        if isinstance(error.__cause__, FileNotFoundError):
+            raise FileNotFoundError(path) from error
+        if isinstance(error.__cause__, OSError):
+            raise ValueError(f"cannot be read: {error.__cause__.strerror}") from error
+        raise ValueError("is no whole JSON document" if path.is_file() else "is no file") from error
+    head = {"format": FORMAT, "version": VERSION, "sha256": ""}
+    if not isinstance(content, dict) or not content.keys() >= head.keys() or content["format"] != FORMAT:
+        raise ValueError("is not the file of a cell")
+    if content["version"] != VERSION:
+        raise ValueError(f"is of version {content['version']!r:.20} of the format, not {VERSION}")
+    body = {name: value for name, value in content.items() if name not in head}
+    if content["sha256"] != _digest(body):
+        raise ValueError("is not what was written there: its checksum differs")
+    return body
+
+
+def _result(content: dict[str, Any], cell: Cell) -> CellResult:
+    """Raises ValueError with a clause about the file."""
+    try:
+        same = content["config"] == asdict(cell.config) or config_from_dict(content["config"]) == cell.config
+        result = CellResult(
+            cell=cell,
+            record=from_row(content["record"]),
+            losses=tuple(_number(loss) for loss in content["losses"]),
+            validations=tuple(Validation(step, _number(loss)) for step, loss in content["validations"]),
+            measured=read_dataclass(
+                Measured, {k: math.nan if v is None else v for k, v in content["measured"].items()}, "measured"
+            ),
+            environment=dict(content.get("environment", {})),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        raise ValueError("does not say what a cell says") from error
+    if not same:  # config_from_dict knows what an earlier version did not write, and takes longer
+        raise ValueError("holds the result of another configuration")
+    return result
+
+
+def _budget(config: AblationConfig, result: CellResult) -> dict[str, Any]:
+    if config.budget not in _SPENT:
+        return {}
+    spent = getattr(result.measured, _SPENT[config.budget])
+    return {"budget": config.budget, "budget_asked": config.budget_asked, "budget_spent": spent}
+
+
+def _read_environment(folder: Path) -> dict[str, Any]:
+    content = read_json(folder / "env.json")
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{folder / 'env.json'} is damaged (it holds no table): restore it from a copy")
+    return content
+
+
+def _known_inputs(environment: dict[str, Any], config: AblationConfig) -> dict[str, Any]:
+    """Digests by path; an earlier version noted that of the text alone, and none of a text of the package."""
+    known = environment.get("inputs", {config.base.data.source: environment.get("text_sha256")})
+    return known if isinstance(known, dict) else {}
+
+
+def _changed(path: str, folder: Path) -> GuardError:
+    return GuardError(
+        f"{path} has changed since the cells in {folder} were run: choose another --out, or pass --force to run them "
+        "all again"
+    )
+
+
+def _digest(content: dict[str, Any]) -> str:
+    return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _finite(value: float) -> float | None:
+    """JSON has no word for nan and inf."""
+    return value if math.isfinite(value) else None
+
+
+def _number(value: Any) -> float:
+    return math.nan if value is None else float(value)
+
+
+def _spell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float):
+        return f"{value:.6f}" if abs(value) < 1e15 else f"{value:.6e}"
+    return str(value)

@@ -1,0 +1,104 @@
+"""What runs in a benchmark: our training step and decoder at the sizes that students train, and torch's beside them.
+
+A contender is a function that does one step. All have the same weights, batches, precision (float32) and cores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ...data.batches import Batch
+from ...models.build import build_model, logits_array
+from ...models.gpt.config import GPTConfig
+from ...models.initial import draw_weights
+from ...models.presets import PRESETS
+from ...training.config import DataConfig, RunConfig, TrainingConfig
+from ...training.prepare import build_accumulate, build_optimizer, resolve_replicas
+from .opponent import load_opponent, torch_step
+
+Step = Callable[[], object]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A row of the table: a model and a batch of it."""
+
+    name: str
+    model: GPTConfig
+    batch_size: int
+    floor: float
+    """Ours over torch in tokens a second: what must be reached."""
+    aim: float
+
+
+_RUSTGPT = replace(PRESETS["rustgpt"].model, vocab_size=66, block_size=64)
+SHAPES = (
+    Shape("B1 T16 L1 H4 C16 (microgpt)", PRESETS["microgpt"].model, 1, 4.0, 6.0),  # type: ignore[arg-type]  # a GPTConfig
+    Shape("B12 T64 L4 H4 C128 (nanogpt-cpu)", PRESETS["nanogpt-cpu"].model, 12, 1.0, 1.25),  # type: ignore[arg-type]
+    Shape("B16 T64 L3 H8 C128 (rustgpt-like)", _RUSTGPT, 16, 1.0, 1.25),  # type: ignore[arg-type]
+    Shape("B8 T256 L6 H6 C384 (nanogpt-char)", replace(PRESETS["nanogpt-char"].model, dropout=0.0), 8, 1.0, 1.1),  # type: ignore[arg-type]
+)
+TRAINING = TrainingConfig(lr=1e-4, weight_decay=0.1, max_grad_norm=1.0, replicas=0)
+
+
+def draw_batch(config: GPTConfig, batch_size: int, seed: int = 0) -> Batch:
+    """Random tokens       (B, T)"""
+    ids = np.random.default_rng(seed).integers(0, config.vocab_size, (batch_size, config.block_size + 1))
+    return Batch(ids[:, :-1].copy(), ids[:, 1:].copy())
+
+
+def our_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Step:
+    """Forward, backward, clip, AdamW, in float32, with the replicas that a run would use."""
+    training = replace(TRAINING, batch_size=shape.batch_size)
+    config = RunConfig(preset="bench", mode="tensor", model=shape.model, data=DataConfig(), training=training)
+    config = replace(config, training=replace(training, replicas=resolve_replicas(config)))
+    model = build_model(shape.model, "tensor", "float32")
+    model.load_state_dict(state)
+    optimizer, accumulate = build_optimizer(model, config), build_accumulate(model, config)
+    parts = split_rows(batch, config.training.replicas)
+
+    def step() -> float:
+        optimizer.zero_grad()
+        loss = accumulate(parts)
+        optimizer.clip_gradients()
+        optimizer.step(TRAINING.lr)
+        return loss
+
+    return step
+
+
+def split_rows(batch: Batch, n: int) -> list[Batch]:
+    """The batch in n parts of equal size."""
+    inputs, targets = np.split(batch.inputs, n), np.split(batch.targets, n)
+    return [Batch(x, y) for x, y in zip(inputs, targets, strict=True)]
+
+
+def first_weights(config: GPTConfig, seed: int = 0) -> dict[str, np.ndarray]:
+    """As a run would draw them, the same for every contender."""
+    return draw_weights(config.parameters(), np.random.default_rng(seed))
+
+
+def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1) -> Step:
+    """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text."""
+    model = build_model(config, "tensor", "float32")
+    model.load_state_dict(state)
+
+    def decode() -> np.ndarray:
+        cache = model.empty_cache(batch_size)
+        ids = np.zeros((batch_size, 1), dtype=np.int64)
+        for _ in range(config.block_size):
+            ids = logits_array(model, ids, cache)[:, -1].argmax(-1)[:, None]
+        return ids
+
+    return decode
+
+
+def contender(shape: Shape, name: str) -> Step:
+    """Our step or torch's, on the usual weights and batch."""
+    state, batch = first_weights(shape.model), draw_batch(shape.model, shape.batch_size)
+    if name == "ours":
+        return our_step(shape, state, batch)
+    return torch_step(load_opponent(), shape.model, state, batch, lr=TRAINING.lr, weight_decay=TRAINING.weight_decay)

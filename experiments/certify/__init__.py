@@ -1,0 +1,1 @@
+"""Scalar path, tensor path and finite differences, compared."""

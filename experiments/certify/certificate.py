@@ -1,0 +1,190 @@
+"""What a certificate says, when it passes, and how it is written: certificate.json and certificate.md."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ... import __version__
+from ...checkpoints.ownership import check_pair
+from ...errors import NanochatError
+from ...machine import describe
+from ...storage.atomic import write_json, write_text
+
+ENGINES_TOLERANCE = 1e-10
+"""Loss and gradients, scalar against tensor."""
+SLOPE_TOLERANCE = 1e-6
+"""Gradients against central finite differences."""
+N_DIRECTIONS = 32
+"""Random directions in which each parameter is moved."""
+MEASURE = "max|a - b| / max(1, max|b|)"
+
+
+class CertificateError(NanochatError):
+    """The engines disagree, or a gradient is not the slope: a bug of ours."""
+
+    exit_code = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finding:
+    """One row of the certificate; errors by name of parameter."""
+
+    kind: str
+    """op, layer, model or edge."""
+    name: str
+    remark: str
+    """Sizes, and what was reduced."""
+    n_numbers: int
+    """Numbers that were moved: parameters, and inputs of ops and layers."""
+    loss: float
+    """On the scalar path."""
+    loss_error: float
+    """Tensor against scalar, as are gradient_errors."""
+    gradient_errors: Mapping[str, float]
+    slope_errors: Mapping[str, float]
+    """The tensor path's gradients against finite differences of its loss."""
+    scalar_slope_errors: Mapping[str, float]
+    """The same on the scalar path; empty for whole models, whose scalar gradients equal those above. Both are empty for
+    edges, where nothing has a slope."""
+
+    @property
+    def engines_error(self) -> float:
+        """The worst of loss and gradients, scalar against tensor."""
+        return worst([self.loss_error, *self.gradient_errors.values()])
+
+    @property
+    def slope_error(self) -> float:
+        """The worst against finite differences, on either path."""
+        return worst([*self.slope_errors.values(), *self.scalar_slope_errors.values()])
+
+    @property
+    def passed(self) -> bool:
+        """Within both tolerances; nan is not."""
+        return self.engines_error <= ENGINES_TOLERANCE and self.slope_error <= SLOPE_TOLERANCE
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """All findings of one seed."""
+
+    seed: int
+    findings: tuple[Finding, ...]
+    not_compared: Mapping[str, str]
+    """Ops that only one engine has, and why."""
+
+    @property
+    def passed(self) -> bool:
+        return not self.failures
+
+    @property
+    def failures(self) -> list[str]:
+        """'op attention', 'model rustgpt', ..."""
+        return [f"{finding.kind} {finding.name}" for finding in self.findings if not finding.passed]
+
+    def summary(self) -> str:
+        """One line: how many pass, and the worst errors."""
+        n, n_passed = len(self.findings), len(self.findings) - len(self.failures)
+        return (
+            f"{n_passed} of {n} pass: scalar against tensor {worst(f.engines_error for f in self.findings):.1e} "
+            f"(allowed {ENGINES_TOLERANCE:g}), against finite differences "
+            f"{worst(f.slope_error for f in self.findings):.1e} (allowed {SLOPE_TOLERANCE:g})"
+        )
+
+    def check(self) -> None:
+        """Raises CertificateError naming what failed."""
+        if not self.passed:
+            raise CertificateError(
+                f"{len(self.failures)} of {len(self.findings)} comparisons failed with seed {self.seed} "
+                f"({'; '.join(self.failures)}): this is a bug in nanochat, please report it with certificate.json"
+            )
+
+
+def worst(errors: Iterable[float]) -> float:
+    """The largest; nan if one is nan."""
+    found = list(errors)
+    return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
+
+
+# **** files
+
+
+def check_place(folder: Path) -> None:
+    """Raises GuardError where a certificate would replace what is none."""
+    check_pair(folder, "certificate", {"passed", "tolerances"})
+
+
+def write_certificate(certificate: Certificate, folder: Path) -> None:
+    """certificate.json and certificate.md. Raises WriteError."""
+    content = to_document(certificate)
+    write_json(folder / "certificate.json", content)
+    write_text(folder / "certificate.md", to_markdown(certificate, content["environment"]))
+
+
+def to_document(certificate: Certificate) -> dict[str, Any]:
+    """Everything as plain values; a number that is not finite becomes None, since JSON has no word for it."""
+    return {
+        "passed": certificate.passed,
+        "seed": certificate.seed,
+        "dtype": "float64",
+        "measure": MEASURE,
+        "directions": N_DIRECTIONS,
+        "tolerances": {"scalar_tensor": ENGINES_TOLERANCE, "finite_differences": SLOPE_TOLERANCE},
+        "environment": {"nanochat": __version__} | describe(),
+        "failures": certificate.failures,
+        "not_compared": dict(certificate.not_compared),
+        "findings": [{"passed": finding.passed} | _plain(asdict(finding)) for finding in certificate.findings],
+    }
+
+
+def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str:
+    """The certificate for people."""
+    verdict = "passed" if certificate.passed else "FAILED: " + "; ".join(certificate.failures)
+    packages = ", ".join(f"{name} {number}" for name, number in environment["packages"].items() if name != "nanochat")
+    lines = [
+        "# Certificate of gradients",
+        "",
+        f"Verdict: **{verdict}**. {certificate.summary()}.",
+        "",
+        "Each row was computed three times from the same tokens and the same random weights, in float64: in single",
+        "numbers (scalar), in arrays (tensor), and by central finite differences of the loss.",
+        f"An error is {MEASURE}.",
+        f"Between the engines it is the worst of the loss and all gradients, allowed {ENGINES_TOLERANCE:g}; against",
+        f"differences the worst of {N_DIRECTIONS} random directions a parameter, allowed {SLOPE_TOLERANCE:g}.",
+        "Ops and layers are differenced on both paths, models on the tensor path. Edges (nan, infinities, nothing at",
+        "all, targets that are no class) are compared between the engines: results, gradients, refusals; nan as nan.",
+        "",
+        f"Seed {certificate.seed}; nanochat {environment['nanochat']}, Python {environment['python']}, {packages},",
+        f"BLAS {environment['blas']}, {environment['platform']}.",
+        "",
+    ]
+    for kind, title in (("op", "Ops"), ("layer", "Layers"), ("model", "Whole models"), ("edge", "Edges")):
+        rows = [finding for finding in certificate.findings if finding.kind == kind]
+        if rows:
+            lines += [
+                f"## {title}", "",
+                "| name | what | numbers | scalar against tensor | finite differences | verdict |",
+                "|---|---|---:|---:|---:|---|",
+                *map(_row, rows), "",
+            ]  # fmt: skip
+    if certificate.not_compared:
+        lines += ["## Not compared", ""]
+        lines += [f"- {name}: {why}" for name, why in certificate.not_compared.items()]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _row(finding: Finding) -> str:
+    verdict = "pass" if finding.passed else "FAIL"
+    return (
+        f"| {finding.name} | {finding.remark} | {finding.n_numbers} "
+        f"| {finding.engines_error:.1e} | {finding.slope_error:.1e} | {verdict} |"
+    )
+
+
+def _plain(item: Any) -> Any:
+    if isinstance(item, dict):
+        return {key: _plain(value) for key, value in item.items()}
+    return None if isinstance(item, float) and not math.isfinite(item) else item

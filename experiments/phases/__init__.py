@@ -1,0 +1,1 @@
+"""Training in phases: read, then learn to answer."""

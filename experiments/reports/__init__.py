@@ -1,0 +1,1 @@
+"""Results as Markdown, figures and sentences."""

@@ -1,0 +1,232 @@
+"""The report of a study in Markdown, from the files in its folder alone: the answer first, then what it rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from ....plain import code_span, markdown
+from ....storage.atomic import write_text
+from ...ablation.study import FIGURES, Study, read_study
+from ...analysis.comparisons import Comparison, compare, effects
+from ...analysis.summary import VariantSummary, ending, summarise
+from ...statistics.intervals import t_quantile
+from ...statistics.significance import MOST_EXACT, bootstrap_narrowness
+from ..figures import save_figure
+from ..reproduce import ablation_command_line
+from ..run import bullets, configuration, data_caveats, document, environment, fenced, setting, text_seen
+from ..sentences import answer
+from .figures import costs, costs_text, curves_text, study_curves
+from .forest import forest, forest_text
+from .tables import cost_table, differ, mean_of, operations, result_table, steps, tests_table, tokens
+
+_TABLE_NOTE = """\
+Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds ± half of its \
+95 % t interval. Difference: this variant minus the baseline, seed by seed, with its 95 % t interval. Bits per byte \
+are means over the bytes of the text: they leave out tokens that stand for none, such as the end of a document, and \
+may rank otherwise. All figures are over the seeds that ended well; a variant with one that did not stands after the \
+others. Every cell: [ablation.csv](ablation.csv), [ablation.jsonl](ablation.jsonl); its curve: `cells/`."""
+
+_TESTS_NOTE = """\
+p: of the paired t-test, and of the sign-flip test ({how}), which assumes no normal distribution and decides; the last \
+is corrected by Holm's method for all comparisons of the table, and below 0.05 it counts. Bootstrap: 95 % percentile \
+interval of the mean difference, 10,000 resamples of the seeds{narrow}. Pairs: runs with the same seed that both ended \
+well; others are left out."""
+
+_EFFECTS_NOTE = """\
+A pair is two runs with the same seed and the same values of all other axes. A seed's difference is the mean over its \
+pairs; the seeds are tested as above, with a correction for the rows of this table. In single combinations: the lowest \
+and the highest mean difference over the combinations of the other axes; where they are far apart, the average says \
+little about any one of them."""
+
+
+def write_study_report(folder: Path) -> Path:
+    """Write report.md and its figures beside the study's cells. Raises CheckpointError, WriteError."""
+    study = read_study(folder)
+    for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=True):
+        if name != "forest.png" or len(study.config.variants) > 1:
+            save_figure(draw(study), folder / name)
+    write_text(folder / "report.md", study_report(study))
+    return folder / "report.md"
+
+
+def study_report(study: Study) -> str:
+    """The question and the answer first, then what they rest on."""
+    summaries, comparisons = summarise(study), compare(study)
+    axes = " × ".join(path.rpartition(".")[2] for path in study.config.axes)
+    parts = [
+        f"# Ablation: {axes}",
+        f"**Question.** {_question(study)}",
+        f"**Answer.** {answer(study)}",
+        _troubles(summaries, study),
+        "## Result",
+        result_table(summaries, comparisons),
+        _TABLE_NOTE,
+        f"![{markdown(curves_text(study))}](curves.png)",
+        *_differences(study, comparisons),
+        "## Cost",
+        cost_table(summaries, study),
+        _cost_note(summaries, study),
+        f"![{markdown(costs_text(study))}](costs.png)",
+        *_left_out(study),
+        "## Reproduce",
+        fenced(ablation_command_line(study.config), "sh"),
+        configuration(study.config.base, varied=study.config.axes),
+        environment(study.environment, [result.environment or study.environment for result in study.results]),
+        "## Caveats",
+        bullets(caveats(study, summaries)),
+    ]
+    return document(parts)
+
+
+def _question(study: Study) -> str:
+    config, base = study.config, study.config.base
+    axes = ", ".join(f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items())
+    seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
+    unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
+    return (
+        f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
+        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: {axes}; {seeds} each."
+    )
+
+
+def _after(study: Study) -> str:
+    """How long they train, where the study says that for all of them."""
+    config, training = study.config, study.config.base.training
+    steps = "1 step" if training.steps == 1 else f"{training.steps:,} steps"
+    if {"training.steps", "training.epochs", "training.patience"} & set(config.axes):
+        return ""
+    if training.patience:
+        return f" after at most {steps} (patience {training.patience})"
+    if config.budget != "steps":
+        what = "training tokens" if config.budget == "tokens" else "operations"
+        return f" for the {what} of {steps} of the baseline"
+    return f" after {training.epochs:g} epochs" if training.epochs else f" after {steps}"
+
+
+def _design(study: Study) -> str:
+    config = study.config
+    if config.design == "one-at-a-time":
+        return ", one at a time from the baseline, which has the first value of each"
+    return f", in a random part of the grid ({config.drawn})" if config.drawn else ""
+
+
+def _troubles(summaries: Sequence[VariantSummary], study: Study) -> str:
+    """Cells that ended badly or are missing, a line for each variant; nothing if all is well."""
+    lines = []
+    for summary in summaries:
+        bad = [result for result in summary.results if not result.is_ok]
+        for word in dict.fromkeys(map(ending, bad)):
+            ended = [result.record for result in bad if ending(result) == word]
+            seeds = f"seed{'s' if len(ended) > 1 else ''} {', '.join(str(record.seed) for record in ended)}"
+            reason = ended[0].reason or "its validation loss is not a number"
+            first = f"; with seed {ended[0].seed}" if len({record.reason for record in ended}) > 1 else ""
+            lines.append(f"**{word.capitalize()}:** {code_span(summary.name)}, {seeds}{first}: {markdown(reason)}.")
+    if study.missing:
+        cells = f"{len(study.missing)} of {len(study.missing) + len(study.results)} cells"
+        lines.append(f"**Not finished:** {cells} have no result yet; run the command below again to complete them.")
+    return bullets(lines)
+
+
+def _left_out(study: Study) -> list[str]:
+    lines = [f"{code_span(name)}: {markdown(reason)}" for name, reason in study.config.skipped.items()]
+    return ["## Left out", bullets(lines)] if lines else []
+
+
+def _differences(study: Study, comparisons: Sequence[Comparison]) -> list[str]:
+    if not comparisons:
+        return []
+    n = max(len(one.differences) for one in comparisons)
+    narrow = (
+        f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)" if n > 1 else ""
+    )
+    parts = [
+        "## Differences",
+        f"To the baseline {code_span(study.config.baseline)}:",
+        tests_table("variant", comparisons),
+    ]
+    how = "exact" if n <= MOST_EXACT else "by 100,000 drawn patterns of signs"
+    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{markdown(forest_text(study))}](forest.png)"]
+    averages = effects(study)
+    if averages:
+        parts += ["What each axis does on average over the other axes, against its first value:"]
+        parts += [tests_table("value", averages), _EFFECTS_NOTE]
+    return parts
+
+
+def _cost_note(summaries: Sequence[VariantSummary], study: Study) -> str:
+    """How the figures were taken, and how well a budget was kept."""
+    note = (
+        "All are means over seeds. Operations are those of forward and backward, counted from the configuration; "
+        "seconds are of whole runs, validations included, beside whatever other cells were at work."
+    )
+    measured = {summary.name: summary for summary in summaries if summary.ok}
+    baseline = measured.get(study.config.baseline)
+    if study.config.budget == "steps" or baseline is None:
+        return note
+    spent, what = (tokens, "training tokens") if study.config.budget == "tokens" else (operations, "operations")
+    amounts = [mean_of(one, spent) for one in measured.values()]
+    ends = min(amounts), max(amounts)
+    low, high = (f"{100 * (amount / mean_of(baseline, spent) - 1):+.1f} %" for amount in ends)
+    return (
+        f"{note} The budget is the {what} of the baseline, {study.config.budget_asked:,} for each seed on average; "
+        f"the variants spent {ends[0]:,.0f} to {ends[1]:,.0f}, {low} to {high} from the baseline."
+    )
+
+
+_FEW = 5
+"""Up to so many seeds the quantile of Student's t is far from the normal 1.96."""
+
+
+def caveats(study: Study, summaries: Sequence[VariantSummary]) -> list[str]:
+    """A sentence or two each."""
+    config = study.config
+    found = _of_seeds(config.seeds)
+    found.append(
+        f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
+        "difference may still be there."
+    )
+    if len(config.variants) > 2:
+        found.append("The best of several is chosen after the fact, which flatters it a little.")
+    if "training.lr" not in config.axes:
+        found.append("All variants use the same learning rate; none was tuned for itself.")
+    sound = [summary for summary in summaries if summary.ok]
+    if any(summary.n_bad for summary in summaries):
+        found.append("A run that ended badly is left out of means and pairs, which flatters a variant that has some.")
+    found += _unequal(sound)
+    lazy = [code_span(summary.name) for summary in sound if not summary.has_learned]
+    if lazy:
+        found.append(f"Ended no better than their first weights: {', '.join(lazy)}.")
+    return found + _of_text(study)
+
+
+def _of_seeds(n: int) -> list[str]:
+    if n == 1:
+        return ["One seed: nothing here tells a better variant from a luckier one."]
+    if n > _FEW:
+        return []
+    errors = f"{t_quantile(0.975, n - 1):.1f} standard errors"
+    return [f"{n} seeds: a t interval is {errors} wide on each side and assumes that losses scatter about normally."]
+
+
+def _unequal(sound: Sequence[VariantSummary]) -> list[str]:
+    """What the variants were not given the same of."""
+    unequal = [
+        word
+        for word, figure in (("steps", steps), ("tokens", tokens), ("operations", operations))
+        if differ(sound, figure)
+    ]
+    if not unequal:
+        return []
+    return [f"Variants did not get the same number of {' or of '.join(unequal)}: see the table of costs."]
+
+
+def _of_text(study: Study) -> list[str]:
+    """How much text was trained and validated on."""
+    trained = [result for result in study.results if result.is_ok] or list(study.results)
+    if not trained:
+        return []
+    n_steps, n_tokens = zip(*((result.record.steps, result.measured.tokens) for result in trained), strict=True)
+    found = [text_seen(n_steps, n_tokens, trained[0].record.train_tokens)] if any(n_tokens) else []
+    return found + data_caveats(study.config.base, asdict(trained[0].record))

@@ -1,0 +1,144 @@
+"""Write a file whole or not at all, and say in one sentence why it could not be written; and JSON both ways."""
+
+from __future__ import annotations
+
+import codecs
+import errno
+import json
+import os
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, TypedDict
+
+from ..errors import CheckpointError, GuardError, WriteError
+from .drafts import draft_name, remove_stale
+from .reading import Sha256, reading
+from .strict_json import check_writable, strict_json
+
+LIMIT_JSON = 1 << 28
+"""Configs, states and manifests above 256 MiB are refused unread."""
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+class Written(TypedDict):
+    """What a manifest keeps of a file."""
+
+    bytes: int
+    sha256: str
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the operating system says against writing `path` into a WriteError, and a name that is none."""
+    try:
+        is_name = b"\0" not in os.fsencode(path)
+    except UnicodeEncodeError:
+        is_name = False
+    if not is_name:
+        raise WriteError(f"cannot write {str(path)!r}: that is no name of a file; choose another --out")
+    try:
+        yield
+    except OSError as error:
+        mending = "free space or choose another --out" if error.errno in _FULL else "choose another --out"
+        raise WriteError(f"cannot write {path}: {_reason(error)}; {mending}") from error
+
+
+def make_directory(path: Path) -> None:
+    """Create the folder and its parents; it may exist already."""
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_text(path: Path, text: str) -> Written:
+    """Atomically replace `path` by UTF-8 text, line ends as they are."""
+    return write_bytes(path, text.encode("utf-8"))
+
+
+def write_bytes(path: Path, content: bytes) -> Written:
+    """Atomically replace `path`: temporary file beside it, fsync, rename. Raises WriteError."""
+    return write_chunks(path, [content])
+
+
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
+    """write_bytes for content that comes in pieces (memoryviews of bytes), each needed only once.
+
+    The sha256 is that of the content in memory, so that a disk that keeps something else is found out later.
+    """
+    make_directory(path.parent)
+    with writing(path):
+        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+            raise WriteError(f"cannot write {path}: it is no regular file; choose another --out")
+        draft = draft_name(path, "tmp")  # not tempfile's: its files are for the owner alone
+        remove_stale(path.parent, re.escape(path.name))
+        n_bytes = 0
+        try:
+            with Sha256() as digest:
+                with draft.open("xb") as file:
+                    for chunk in chunks:
+                        digest.update(chunk)
+                        file.write(chunk)
+                        n_bytes += len(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+                os.replace(draft, path)
+                return {"bytes": n_bytes, "sha256": digest.hexdigest()}
+        except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
+            with suppress(OSError):
+                draft.unlink()
+            raise
+
+
+def open_text(path: Path, mode: str) -> IO[str]:
+    """Open a file of ours to write lines to, never through a link. Raises OSError, and GuardError naming the link."""
+    return open(path, mode, encoding="utf-8", newline="\n", opener=unless_link)
+
+
+def unless_link(path: str | Path, flags: int) -> int:
+    """A descriptor. In a folder from elsewhere a link may lie where a file of ours belongs: what it leads to stays."""
+    if Path(path).is_symlink():
+        raise linked(Path(path))
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
+def linked(path: Path) -> GuardError:
+    """The refusal to write to a link."""
+    return GuardError(f"{path} is a link, and nothing is written through one: remove it, or choose another --out")
+
+
+def write_json(path: Path, content: Any) -> Written:
+    """Atomically write JSON that reads well and is the same bytes for the same content. Raises on nan and inf."""
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True, is_foreign: bool = False) -> Any:
+    """The content of a JSON file, at most `limit` bytes; one that others wrote may begin with a byte order mark.
+
+    Raises CheckpointError.
+    """
+    with reading(path, follow=follow) as source:
+        if source.size > limit:
+            raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
+        raw = source.read(source.size)
+        has_mark = is_foreign and bytes(raw[:3]) == codecs.BOM_UTF8
+        content = strict_json(raw[3:] if has_mark else raw, path)
+        check_writable(content, path)
+        return content
+
+
+def sync_directory(path: Path) -> None:
+    """Make a rename inside `path` survive a power cut; Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__

@@ -1,0 +1,69 @@
+import time
+from dataclasses import replace
+
+import pytest
+
+from nanochat.experiments.ablation import forecast as forecasts
+from nanochat.experiments.ablation.forecast import forecast
+from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
+from nanochat.models.parameters import count_parameters
+from nanochat.training.prepare import prepare
+
+
+def with_settings(study, **settings):
+    return replace(study, base=replace(study.base, training=replace(study.base.training, **settings)))
+
+
+def test_a_forecast_has_the_parameters_and_the_memory_of_each_variant(tiny_study):
+    found = forecast(tiny_study, slots=1, processes=False)
+    for name, config in tiny_study.variants.items():
+        assert found.prospects[name].n_parameters == count_parameters(prepare(config).config.model.parameters())
+        assert 10e6 < found.prospects[name].memory_bytes < 10e9
+    assert found.start_s == 0
+
+
+def test_a_wider_variant_takes_more_memory_and_time(tiny_run):
+    study = AblationConfig(base=tiny_run, axes={"training.batch_size": (1, 1000)}, seeds=1)
+    narrow, wide = forecast(with_settings(study, steps=1000), slots=1, processes=False).prospects.values()
+    assert wide.memory_bytes > narrow.memory_bytes
+    assert wide.seconds > 100 * narrow.seconds
+
+
+def test_validations_take_time(tiny_study):
+    seldom = with_settings(tiny_study, steps=1000, eval_every=0)
+    often = with_settings(tiny_study, steps=1000, eval_every=1)
+    assert forecast(often, slots=1, processes=False).seconds > 1.2 * forecast(seldom, slots=1, processes=False).seconds
+
+
+def test_so_does_the_reading_of_the_data_in_each_cell(tiny_study, monkeypatch):
+    def slowly(config):
+        time.sleep(0.05)
+        return prepare(config)
+
+    monkeypatch.setattr(forecasts, "prepare", slowly)
+    found = forecast(with_settings(tiny_study, steps=1, eval_every=0), slots=1, processes=False)
+    assert all(one.seconds > 0.05 for one in found.prospects.values())
+
+
+@pytest.mark.parametrize("slots", [1, 2, 3, 50])
+def test_a_sweep_takes_its_cells_by_its_slots_and_at_least_its_longest_cell(tiny_run, slots):
+    study = AblationConfig(base=tiny_run, axes={"training.steps": (1, 500, 2000)}, seeds=2)
+    found = forecast(study, slots=slots, processes=False)
+    cells = [one.seconds for one in found.prospects.values()] * 2
+    assert found.seconds == pytest.approx(max(max(cells), sum(cells) / slots))
+
+
+def test_a_variant_that_cannot_begin_says_why_and_the_others_are_foretold(tiny_run):
+    study = AblationConfig(base=tiny_run, axes={"training.batch_size": (1, 10**12)}, seeds=1)
+    sound, huge = forecast(study, slots=1, processes=False).prospects.values()
+    assert "MiB of memory" in huge.reason
+    assert sound.seconds > 0
+
+
+@pytest.mark.slow
+def test_the_memory_foretold_is_near_to_what_a_sweep_in_processes_takes(tiny_study, tmp_path):
+    study = with_settings(tiny_study, steps=20, eval_every=20)
+    found = forecast(study, slots=2, processes=True)
+    results = run_ablation(study, tmp_path, jobs=2).results
+    peak = max(result.measured.peak_memory_bytes for result in results)
+    assert peak / 1.3 < max(one.memory_bytes for one in found.prospects.values()) < 1.3 * peak

@@ -1,0 +1,193 @@
+"""Training in phases: one goes on from the other, and what is finished is not done again."""
+
+import json
+from dataclasses import replace
+from itertools import product
+
+import pytest
+
+from nanochat.errors import ConfigError, DataError, GuardError
+from nanochat.experiments.phases.report import write_phases_report
+from nanochat.experiments.phases.train import PhaseStarted, configs_of, folder_of, read_phases, run_phases
+from nanochat.storage.lock import folder_locked
+from nanochat.training.folder.record import read_run
+from nanochat.training.run import run_training
+
+RECIPE = """
+title = "Two phases"
+questions = "world-small"
+prompts = ["What is the capital of France?"]
+
+[[phase]]
+name = "reading"
+about = "sentences"
+preset = "mini-gpt"
+mode = "tensor"
+model = { n_embd = 16, n_head = 2, block_size = 32 }
+data = { source = "builtin:world-small", tokenizer = "word" }
+training = { steps = 4, batch_size = 8, eval_tokens = 128 }
+
+[[phase]]
+name = "answering"
+data = { source = "builtin:world-chat-small" }
+training = { steps = 4, batch_size = 8, eval_tokens = 128 }
+"""
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    path = tmp_path / "two.toml"
+    path.write_text(RECIPE, encoding="utf-8")
+    return read_phases(path)
+
+
+def test_a_phase_begins_with_the_model_of_the_one_before(recipe, tmp_path):
+    first, second = run_phases(recipe, tmp_path / "out")
+    assert (first.status, second.status) == ("ok", "ok")
+    earlier, later = (read_run(folder_of(tmp_path / "out", recipe, n)).config for n in (1, 2))
+    assert later.start_from == str(folder_of(tmp_path / "out", recipe, 1))
+    assert later.model == replace(earlier.model, vocab_size=later.model.vocab_size)
+    assert later.model.vocab_size > earlier.model.vocab_size, "questions have words that sentences have not"
+
+
+def test_what_is_finished_is_not_trained_again(recipe, tmp_path):
+    records = run_phases(recipe, tmp_path / "out")
+    events = []
+    assert run_phases(recipe, tmp_path / "out", observe=events.append) == records
+    assert [event.was_there for event in events if isinstance(event, PhaseStarted)] == [True, True]
+    assert len(events) == 2, "no step was done"
+
+
+def test_an_interrupted_phase_goes_on(recipe, tmp_path):
+    calls = iter([False, False, True])
+    (only,) = run_phases(recipe, tmp_path / "out", should_stop=lambda: next(calls, True))
+    assert only.status == "interrupted"
+    whole, parts = run_phases(recipe, tmp_path / "whole"), run_phases(recipe, tmp_path / "out")
+    assert [record.val_loss for record in parts] == [record.val_loss for record in whole]
+
+
+def test_another_recipe_does_not_mix_with_it(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out")
+    with pytest.raises(GuardError, match="another recipe"):
+        run_phases(replace(recipe, title="Other"), tmp_path / "out")
+
+
+def test_the_report_has_phases_samples_baselines_and_the_outcome_first(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out")
+    write_phases_report(tmp_path / "out", recipe, "nanochat train --recipe two.toml")
+    text = (tmp_path / "out" / "report.md").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line]
+    assert lines[0] == "# Two phases"
+    assert "of the taught facts are answered" in lines[1]
+    assert "| untrained | bigram counts |" in text
+    assert "| What is the capital of France? |" in text
+    found = json.loads((tmp_path / "out" / "evaluation.json").read_text(encoding="utf-8"))
+    assert set(found["baselines"]) == {"untrained", "bigram counts"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("[[phase]]", "[phase]"), "no phases"),
+        (('name = "answering"', 'name = "reading"'), "two phases of one name"),
+        (('name = "answering"', 'name = "../x"'), "phase 2 has name"),
+        (('name = "answering"', 'nome = "answering"'), "phase 2 has name=None"),
+        (("[[phase]]", "colour = 1\n[[phase]]"), "bad.toml: there is no setting colour"),
+        (('questions = "world-small"', 'questions = "moon"'), "bad.toml: questions='moon' does not fit"),
+        (
+            ('preset = "mini-gpt"', 'presett = "mini-gpt"'),
+            "has an unknown key 'presett': did you mean 'preset'",
+        ),
+        (('preset = "mini-gpt"', 'preset = "minigpt"'), r"phase 1 \(reading\): there is no preset 'minigpt'"),
+        (("n_head = 2", "n_head = 3"), r"phase 1 \(reading\): n_embd=16 is not divisible"),
+        ((', tokenizer = "word"', ""), 'model of characters.* write tokenizer = "word"'),
+    ],
+)
+def test_a_bad_recipe_is_one_sentence(tmp_path, change, message):
+    path = tmp_path / "bad.toml"
+    text = RECIPE.replace(*change) if change[0] != "[[phase]]" else RECIPE.replace(change[0], change[1], 1)
+    if change[1] == "[phase]":
+        text = text.split("[[phase]]")[0]
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=message):
+        read_phases(path)
+
+
+SECOND = 'data = { source = "builtin:world-chat-small" }'
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("", "names no text"),
+        ("data = 3", "names no text"),
+        (SECOND + "\nmodel = { n_embd = 32 }", "model.n_embd cannot change here"),
+        (SECOND + '\nmodel_kind = "bigram"', "model_kind=bigram does not fit"),
+        (SECOND[:-1] + ', tokenizer = "bpe" }', "data.tokenizer cannot change here"),
+        (SECOND[:-1] + ", vocab_size = 300 }", "data.vocab_size cannot change here"),
+        (SECOND[:-1] + ", sorce = 1 }", "no setting data.sorce: did you mean 'source'"),
+    ],
+)
+def test_a_later_phase_is_checked_before_the_first_is_trained(tmp_path, line, message):
+    path = tmp_path / "bad.toml"
+    path.write_text(RECIPE.replace(SECOND, line), encoding="utf-8")
+    with pytest.raises(ConfigError, match=rf"bad\.toml: phase 2 \(answering\).*{message}"):
+        read_phases(path)
+
+
+def test_the_text_of_a_later_phase_is_read_before_the_first_is_trained(tmp_path):
+    path = tmp_path / "bad.toml"
+    path.write_text(RECIPE.replace("builtin:world-chat-small", "chat.json"), encoding="utf-8")
+    events = []
+    with pytest.raises(DataError, match=r"there is no file chat\.json"):
+        run_phases(read_phases(path), tmp_path / "out", observe=events.append)
+    assert not events
+    assert not (tmp_path / "out").exists(), "nothing was done"
+
+
+def test_a_later_phase_has_the_tokenizer_of_the_first_in_its_settings(recipe):
+    assert [config.data.tokenizer for config in configs_of(recipe.phases)] == ["word", "word"]
+
+
+def test_a_recipe_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"nowhere\.toml does not exist"):
+        read_phases(tmp_path / "nowhere.toml")
+
+
+def test_phases_of_a_text_that_changed_are_not_mixed(tmp_path):
+    text = tmp_path / "told.txt"
+    text.write_text("\n".join(f"{a} comes after {b}." for a, b in product("abcdef", repeat=2)), encoding="utf-8")
+    path = tmp_path / "two.toml"
+    path.write_text(RECIPE.replace("builtin:world-small", str(text)), encoding="utf-8")
+    recipe = read_phases(path)
+    run_phases(recipe, tmp_path / "out")
+    text.write_text(text.read_text(encoding="utf-8").replace("after", "before"), encoding="utf-8")
+    with pytest.raises(GuardError, match=r"told\.txt has changed since .*1-reading was trained"):
+        run_phases(recipe, tmp_path / "out")
+
+
+def test_a_phase_that_was_trained_anew_is_not_the_one_that_the_next_began_with(recipe, tmp_path):
+    out = tmp_path / "out"
+    run_phases(recipe, out)
+    reading = folder_of(out, recipe, 1)
+    config = read_run(reading).config
+    run_training(replace(config, seed=config.seed + 1), out=reading)
+    with pytest.raises(GuardError, match=r"1-reading has changed since .*2-answering was trained"):
+        run_phases(recipe, out)
+
+
+def test_one_process_at_a_time_is_at_work_in_a_recipe_and_in_its_phases(recipe, tmp_path):
+    run_phases(recipe, tmp_path / "out", should_stop=lambda: True)
+    for folder, who in ((tmp_path / "out", "recipe"), (folder_of(tmp_path / "out", recipe, 1), "run")):
+        for force in (False, True):
+            with folder_locked(folder, who), pytest.raises(GuardError, match=f"another {who}"):
+                run_phases(recipe, tmp_path / "out", force=force)
+
+
+def test_a_recipe_replaces_nothing_that_others_wrote(recipe, tmp_path):
+    for name in ("report.md", "1-reading"):
+        out = tmp_path / name
+        (out / name).mkdir(parents=True)
+        with pytest.raises(GuardError, match=f"{name} is in the way"):
+            run_phases(recipe, out, force=True)
+        assert (out / name).is_dir()

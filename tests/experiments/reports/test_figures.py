@@ -1,0 +1,231 @@
+import itertools
+import math
+import re
+import struct
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from matplotlib.axis import Tick
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
+
+from nanochat.errors import WriteError
+from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
+from nanochat.experiments.analysis.comparisons import compare
+from nanochat.experiments.reports.figures import compare_curves, folded, loss_curve, save_figure, spread
+from nanochat.experiments.reports.sentences import interval_of
+from nanochat.experiments.reports.study.figures import costs, costs_text, curves_text, study_curves
+from nanochat.experiments.reports.study.forest import forest, forest_text
+from nanochat.plain import shown_path
+from nanochat.training.folder.record import read_run
+from nanochat.training.run import run_training
+
+pytestmark = pytest.mark.figures
+
+BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
+
+
+@pytest.fixture(scope="module")
+def run(tiny_run, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    run_training(tiny_run, out=folder)
+    return read_run(folder)
+
+
+@pytest.fixture(scope="module")
+def study(tiny_study, tmp_path_factory):
+    return run_ablation(tiny_study, tmp_path_factory.mktemp("study"))
+
+
+def words_of(figure):
+    """What is written inside the axes, a variant's folded name in one line."""
+    return {text.get_text().replace("\n", " ") for text in figure.axes[0].texts}
+
+
+def png_size(path):
+    head = path.read_bytes()[:24]
+    assert head[:8] == b"\x89PNG\r\n\x1a\n"
+    return struct.unpack(">II", head[16:24])
+
+
+def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
+    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: study_curves(study)}.items():
+        for take in "ab":
+            save_figure(draw(), tmp_path / f"{name}-{take}.png")
+        assert (tmp_path / f"{name}-a.png").read_bytes() == (tmp_path / f"{name}-b.png").read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run-a.png", "run-b.png", "study-a.png", "study-b.png"]
+
+
+def test_figures_are_wide_enough_to_read(study, tmp_path):
+    save_figure(forest(study), tmp_path / "forest.png")
+    assert png_size(tmp_path / "forest.png")[0] == 1200
+
+
+def test_axes_have_units_and_the_title_says_the_finding(run, study):
+    for figure in (loss_curve(run), compare_curves([run, run]), study_curves(study)):
+        assert figure.axes[0].get_xlabel() == "step"
+        assert "loss (nats per token)" in figure.axes[0].get_ylabel()
+        assert re.search("nats|too few seeds", figure.get_suptitle())
+
+
+def test_every_variant_is_named_in_every_figure(study):
+    curves, rows, names = words_of(study_curves(study)), words_of(forest(study)), costs(study).axes[-1].get_legend()
+    assert curves == {text.get_text() for text in names.get_texts()} == set(study.config.variants)
+    assert set(study.config.variants) - {study.config.baseline} <= rows
+
+
+def test_the_dots_are_the_differences_of_the_records(study):
+    drawn = [float(x) for dots in forest(study).axes[0].collections for x in dots.get_offsets()[:, 0]]
+    assert sorted(drawn) == sorted(x for one in compare(study) for x in one.differences)
+
+
+def test_a_diverged_variant_is_named_as_such(diverging_study, tmp_path):
+    study = run_ablation(diverging_study, tmp_path)
+    assert "lr=1e+300 (2 of 2 diverged)" in words_of(study_curves(study))
+    assert words_of(forest(study)) == set()
+
+
+def test_of_many_variants_the_best_and_the_baseline_are_drawn_and_told(study_of):
+    study = study_of([9.0], *([1.0 + i / 100] for i in range(15)))
+    figure = study_curves(study)
+    assert words_of(figure) == {"lr=1.0", *(f"lr={i}.0" for i in range(2, 11))}
+    assert figure.get_supxlabel() == "the best 9 of 16 variants and the baseline"
+    for text in (curves_text(study), costs_text(study)):
+        assert ", the best 9 of 16 variants and the baseline" in text
+        assert "lr=10.0 " in text
+        assert "lr=11.0 " not in text
+    assert "the best 10 of 16 variants;" in costs_text(study_of(*([1.0 + i / 100] for i in range(16)))).replace(
+        ":", ";"
+    )
+
+
+def test_each_variant_is_a_dot_within_the_axes_and_none_hides_another(study):
+    """Two of the four have one size: they stand beside each other. Pixels."""
+    figure = costs(study)
+    figure.draw_without_rendering()
+    for axes in figure.axes[:-1]:
+        dots = [line for line in axes.lines if line.get_label() in study.config.variants]
+        places = [line.get_transform().transform(line.get_xydata())[0] for line in dots]
+        assert len(places) == 4
+        assert all(axes.bbox.contains(*place) for place in places)
+        assert axes is figure.axes[1] or all(math.dist(a, b) > 8 for a, b in itertools.combinations(places, 2))
+
+
+def test_a_forest_of_many_shows_the_lowest_and_says_so(study_of):
+    study = study_of([1.0], *([1.0 + i / 100] for i in range(1, 43)))
+    figure = forest(study)
+    assert {f"lr={i}.0" for i in range(2, 42)} == {word for word in words_of(figure) if word.startswith("lr")}
+    assert "the 40 lowest of 42" in figure.get_supxlabel()
+    assert ", the 40 lowest of 42: lr=2.0" in forest_text(study)
+
+
+def test_alternative_text_says_which_variants_have_no_curve_or_no_difference(study_of):
+    study = study_of((2.0, 2.1), (1.0, math.nan), (math.nan, math.nan))
+    bare = study.results[:4] + tuple(replace(result, validations=()) for result in study.results[4:])
+    study = replace(study, results=bare)
+    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(study)
+    assert forest_text(study).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
+    assert "lr=2.0" not in costs_text(study)
+
+
+def test_intervals_are_drawn_whole_where_they_leave_room_for_the_rest(study_of):
+    study = study_of(BASE, [x + 0.3 + 0.01 * i for i, x in enumerate(BASE)], [x - 0.1 for x in BASE])
+    axes, found = forest(study).axes[0], compare(study)
+    low, high = axes.get_xlim()
+    assert all(low < one.interval.low and one.interval.high < high for one in found)
+    assert "arrow" not in forest(study).get_supxlabel()
+
+
+def test_an_interval_that_would_squash_the_rest_ends_in_an_arrow_with_its_numbers(study_of):
+    """Two seeds: Student's interval is 12.7 / sqrt 2 times as long as the dots lie apart."""
+    study = study_of(BASE[:2], [2.1, 2.3], [2.0, 2.035])
+    figure, one = forest(study), compare(study)[0]
+    low, high = figure.axes[0].get_xlim()
+    assert one.interval.low < low
+    assert high < one.interval.high
+    arrows = {line.get_marker(): line.get_xdata()[0] for line in figure.axes[0].lines if line.get_marker() in "<>"}
+    assert arrows == {"<": low, ">": high}
+    assert interval_of(one).replace("-", "\N{MINUS SIGN}") in " ".join(words_of(figure))
+    assert "arrow: the interval goes on" in figure.get_supxlabel().replace("\n", " ")
+
+
+def test_a_long_name_takes_two_lines_between_settings():
+    assert folded("norm=rms") == "norm=rms"
+    assert folded("lr=0.03_weight_decay=0.01_batch_size=1") == "lr=0.03_weight_decay=0.01_\nbatch_size=1"
+    assert folded("untied_no_input_rmsnorm (2 of 2 diverged)") == "untied_no_input_rmsnorm\n(2 of 2 diverged)"
+
+
+def test_nothing_is_cut_off_or_written_over_another(tiny_run, tmp_path):
+    """Three axes: twelve names of 37 letters, most at the same height. Ticks aside, of which some lie out of sight."""
+    axes = {"training.lr": (0.03, 0.1), "training.weight_decay": (0.01, 0.1), "training.batch_size": (1, 2, 3)}
+    base = replace(tiny_run, training=replace(tiny_run.training, steps=1))
+    study = run_ablation(AblationConfig(base=base, axes=axes, seeds=2), tmp_path)
+    for draw in (study_curves, forest, costs):
+        figure = draw(study)
+        figure.draw_without_rendering()
+        ticks = {text for tick in figure.findobj(Tick) for text in tick.findobj(Text)}
+        texts = [text for text in figure.findobj(Text) if text.get_text() and text not in ticks]
+        boxes = {text.get_text(): text.get_window_extent().padded(-3) for text in texts}
+        width, height = figure.bbox.width, figure.bbox.height
+        assert all(box.x0 > 0 and box.x1 < width and box.y0 > 0 and box.y1 < height for box in boxes.values())
+        pairs = itertools.combinations(boxes, 2)
+        assert [(a, b) for a, b in pairs if Bbox.intersection(boxes[a], boxes[b]) is not None] == []
+
+
+@pytest.mark.parametrize("lr", [1e4, 1e40])
+def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_legible(tiny_run, tmp_path, lr):
+    unguarded = replace(tiny_run.training, max_loss=0.0, max_gradient=0.0, max_weight=0.0)
+    base = replace(tiny_run, training=unguarded)
+    study = run_ablation(AblationConfig(base=base, axes={"training.lr": (0.03, lr)}, seeds=1), tmp_path)
+    figure = study_curves(study)
+    save_figure(figure, tmp_path / "curves.png")
+    save_figure(forest(study), tmp_path / "forest.png")
+    assert figure.axes[0].get_yscale() == "log"
+    assert figure.axes[0].get_ylim()[1] < 1e3
+
+
+def test_a_study_without_a_result_and_a_run_without_a_step_can_be_drawn(tiny_study, run, tmp_path):
+    study = run_ablation(tiny_study, tmp_path, should_stop=lambda: True)
+    empty = replace(run, metrics=[], record=None)
+    for figure in (study_curves(study), forest(study), costs(study), loss_curve(empty), compare_curves([empty])):
+        save_figure(figure, tmp_path / "empty.png")
+
+
+def test_a_folder_in_the_place_of_the_file_is_a_write_error(run, tmp_path):
+    (tmp_path / "loss.png").mkdir()
+    with pytest.raises(WriteError, match=r"loss\.png"):
+        save_figure(loss_curve(run), tmp_path / "loss.png")
+    assert [path.name for path in tmp_path.iterdir()] == ["loss.png"]
+
+
+@given(st.lists(st.floats(0, 1), max_size=30).map(sorted))
+def test_labels_are_spread_apart_in_their_order_and_stay_inside(heights):
+    placed, gap = spread(heights, 0.06), min(0.06, 1 / max(1, len(heights) - 1))
+    assert all(b - a >= gap - 1e-9 for a, b in itertools.pairwise(placed))
+    assert all(-1e-9 <= height <= 1 + 1e-9 for height in placed)
+
+
+def test_labels_that_do_not_touch_stay_where_they_are():
+    assert spread([0.1, 0.5, 0.9], 0.06) == pytest.approx([0.1, 0.5, 0.9])
+
+
+def test_matplotlib_is_loaded_when_a_figure_is_drawn_and_not_before():
+    code = "import sys, nanochat.experiments.reports.run; sys.exit('matplotlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "name", ["a$x^{$b", "$lr$", "p$\\frac{$", "日本", "שלום", "W" * 250, "x \x1b]0;y\x07 \u202e", "a\udcff"]
+)
+def test_any_name_is_drawn_as_it_is_written_and_leaves_room_for_the_curves(run, tmp_path, name):
+    figure = compare_curves([replace(run, path=tmp_path / name), run])
+    texts = [text for text in figure.findobj(Text) if text.get_text()]
+    drawn = [text._preprocess_math(text.get_text()) for text in texts]
+    assert not [text for text, is_mathematics in drawn if is_mathematics and "mathdefault" not in text]
+    assert any(shown_path(name)[:20] in text for text, _ in drawn)
+    save_figure(figure, tmp_path / "figure.png")  # a warning is an error here
+    assert figure.axes[0].get_position().width > 0.05

@@ -1,0 +1,1 @@
+"""Tokenizers in other people's formats."""

@@ -1,0 +1,270 @@
+"""What a wish to go on with a run means: from which checkpoint, with which settings, in which folder.
+
+Decides and refuses; writes nothing.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from ...checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoint, read_manifest, verify
+from ...checkpoints.manifest import NewerVersionError, surroundings
+from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
+from ...machine import arithmetic
+from ...storage.atomic import read_json
+from ...tokenizers import Tokenizer, tokenizer_from_dict
+from ..config import RunConfig
+from ..resolve import Settings, config_from_dict, merge
+from .checkpoint import step_of
+from .metrics import metrics_until
+from .record import RunRecord, from_row
+from .state import State, read_state
+
+_FIXED = ("preset", "model_kind", "mode", "training.optimizer")
+"""Settings that decide what the arrays of a checkpoint mean."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResumePlan:
+    """A run about to go on."""
+
+    checkpoint: Path
+    source: Path | None
+    """Folder of the run that the checkpoint is of; None for one that lies alone."""
+    out: Path
+    """Folder in which the run goes on."""
+    config: RunConfig
+    tokenizer: Tokenizer
+    state: State
+    override: bool
+    """Changed data are welcome."""
+    force: bool
+    """Later checkpoints, or results in another folder, are to go."""
+    finished: RunRecord | None
+    """The record of a run that has nothing left to do."""
+
+    @property
+    def in_place(self) -> bool:
+        """The run goes on in its own folder, not on a branch."""
+        return self.source is not None and self.out.resolve() == self.source.resolve()
+
+    def metrics(self) -> bytes:
+        """The lines of metrics.jsonl until the checkpoint."""
+        return metrics_until(self.source / "metrics.jsonl", self.state.step) if self.source else b""
+
+    def check_place(self) -> None:
+        """Raises GuardError where going on would cost what is there: asked again by whoever holds the folder's lock."""
+        if self.in_place:
+            _check_later(self)
+        elif (self.out / "config.json").exists() and not self.force:
+            raise GuardError(f"{self.out} holds results already: choose another --out, or pass --force to replace them")
+        if not self.checkpoint.is_dir():
+            raise GuardError(f"{self.checkpoint} was removed by the run that it is of, which goes on: try again")
+
+    def check_steps(self, config: RunConfig) -> None:
+        """Raises ConfigError where the config, whose epochs may be steps by now, ends before the checkpoint."""
+        if config.training.steps < self.state.step:
+            raise ConfigError(
+                f"steps={config.training.steps} lies before step {self.state.step} of {self.checkpoint}: give more"
+            )
+
+    def check_data(self, data_sha256: str) -> None:
+        """Raises DataError where the ids that the data give now are not those trained on."""
+        if data_sha256 != self.state.data_sha256 and not self.override:
+            raise DataError(
+                f"{self.config.data.source} gives other tokens (sha256 {data_sha256[:12]}) than those that "
+                f"{self.checkpoint} was trained on ({self.state.data_sha256[:12]}): restore the text, or pass "
+                "--override to go on with this one"
+            )
+
+
+def plan_resume(
+    path: Path,
+    *,
+    config: RunConfig | Settings | None = None,
+    out: Path | None = None,
+    override: bool = False,
+    force: bool = False,
+) -> ResumePlan:
+    """How to go on with `path`: a run's folder (its newest whole checkpoint), or one checkpoint.
+
+    config    None: the run's own. Settings are laid over those; a RunConfig is taken whole. A field that differs needs
+              `override`.
+    out       None: the run's own folder. Another one: a branch, which begins with a copy of the checkpoint and of the
+              metrics until then; the folder must hold no results, unless `force` replaces them.
+    force     An older checkpoint goes on in the run's own folder, and the later ones are dropped.
+
+    Raises ConfigError, CheckpointError, GuardError. Warns of damaged checkpoints that were passed over, and of another
+    NumPy or BLAS, whose last bits may differ.
+    """
+    checkpoint, source = _locate(path)
+    folder = out or source
+    if folder is None:
+        raise ConfigError(f"{checkpoint} lies outside of a run: say with --out where to go on")
+    saved = _saved_config(checkpoint, source if path != checkpoint else None)
+    wanted = _settle(_wanted(config, saved), saved)
+    changes = list(_changes(saved, wanted))
+    _check_changes(changes, checkpoint, override=override)
+    state = read_state(checkpoint / "state.json")
+    plan = ResumePlan(
+        checkpoint=checkpoint,
+        source=source,
+        out=folder,
+        config=wanted,
+        tokenizer=_tokenizer(checkpoint),
+        state=state,
+        override=override,
+        force=force,
+        finished=None,
+    )
+    plan.check_steps(wanted)
+    plan.check_place()
+    if plan.in_place:
+        plan = replace(plan, finished=None if changes else _finished(plan))
+    _warn_of_versions(checkpoint)
+    return plan
+
+
+def _locate(path: Path) -> tuple[Path, Path | None]:
+    """(checkpoint, folder of its run)"""
+    if not path.exists():
+        raise ConfigError(f"there is no {path} to go on with: give the folder of a run, or one of its checkpoints")
+    if (path / "checkpoints").is_dir():
+        return newest_checkpoint(path / "checkpoints"), path
+    if (path / MANIFEST).is_file():
+        verify(path)
+        if path.resolve().parent.name != "checkpoints":
+            return path, None
+        return path, (path if path.parent.name == "checkpoints" else path.resolve()).parent.parent
+    if (path / "metrics.jsonl").is_file():
+        raise CheckpointError(f"the run at {path} ended before its first checkpoint: start it again with --force")
+    raise CheckpointError(f"{path} is neither a run with checkpoints nor a checkpoint: see `nanochat runs list`")
+
+
+def _saved_config(checkpoint: Path, source: Path | None) -> RunConfig:
+    """The run's, which a resumption may have changed since the checkpoint; the checkpoint's own where that is lost."""
+    if not (checkpoint / "config.json").is_file():
+        raise CheckpointError(
+            f"{checkpoint} has no config.json: it holds a model to sample from, not a run to go on with; "
+            "choose a checkpoint that `nanochat train` wrote"
+        )
+    places = [checkpoint / "config.json"] if source is None else [source / "config.json", checkpoint / "config.json"]
+    for place in places:
+        try:
+            return config_from_dict(read_json(place))
+        except (CheckpointError, ValueError, AttributeError) as error:
+            failure = CheckpointError(f"{place} holds settings that this program cannot read: {error}")
+            if place != places[-1]:
+                warnings.warn(f"{failure}; taking those of {places[-1]}", NanochatWarning, stacklevel=4)
+    raise failure
+
+
+def _wanted(config: RunConfig | Settings | None, saved: RunConfig) -> RunConfig:
+    if isinstance(config, RunConfig):
+        return config
+    return config_from_dict(merge(asdict(saved), config)) if config else saved
+
+
+def _settle(wanted: RunConfig, saved: RunConfig) -> RunConfig:
+    """What a run finds out by itself (prepare.py) as it was found out when it began."""
+    layout = saved.data.layout if wanted.data.layout == "auto" else wanted.data.layout
+    training = replace(wanted.training, replicas=wanted.training.replicas or saved.training.replicas)
+    if training.epochs:
+        training = replace(training, steps=saved.training.steps)
+    return replace(
+        wanted,
+        model=replace(wanted.model, vocab_size=saved.model.vocab_size),
+        data=replace(wanted.data, layout=layout),
+        training=training,
+    )
+
+
+def _changes(saved: RunConfig, wanted: RunConfig) -> Iterator[tuple[str, Any, Any]]:
+    """(dotted field, value there, value here) of every setting that differs."""
+    before, now = asdict(saved), asdict(wanted)
+    for section, value in before.items():
+        if not isinstance(value, Mapping):
+            if value != now[section]:
+                yield section, value, now[section]
+            continue
+        for name in {**value, **now[section]}:
+            if value.get(name) != now[section].get(name):
+                yield f"{section}.{name}", value.get(name), now[section].get(name)
+
+
+def _check_changes(changes: list[tuple[str, Any, Any]], checkpoint: Path, *, override: bool) -> None:
+    """Raises ConfigError where a change is not wanted for certain, or cannot be."""
+    fixed = [change for change in changes if change[0] in _FIXED]
+    if not changes or (override and not fixed):
+        return
+    words = ", ".join(f"{name} was {before!r} and is now {now!r}" for name, before, now in fixed or changes)
+    if fixed:
+        raise ConfigError(
+            f"{checkpoint} cannot go on so: {words}; leave these out, or start a new run in another --out"
+        )
+    raise ConfigError(
+        f"{checkpoint} was trained otherwise: {words}; leave these out, or pass --override to go on with them"
+    )
+
+
+def _finished(plan: ResumePlan) -> RunRecord | None:
+    """The record of the run if it ended well, at its last step or, for want of progress, before."""
+    assert plan.source is not None, "a run in place has a folder"
+    if not (plan.source / "record.json").is_file():
+        return None
+    try:
+        record = from_row(read_json(plan.source / "record.json"))
+    except (CheckpointError, ValueError, AttributeError):
+        return None  # damaged: the last validation is made again, and the record written anew
+    return record if record.status == "ok" and record.steps == plan.state.step else None
+
+
+def _check_later(plan: ResumePlan) -> None:
+    """Raises GuardError where going on from here would write over later checkpoints that are whole."""
+    later = [folder for folder in list_checkpoints(plan.checkpoint.parent) if step_of(folder) > plan.state.step]
+    if plan.force or not any(map(_is_whole, later)):
+        return
+    raise GuardError(
+        f"{plan.source} holds checkpoints later than {plan.checkpoint.name}, up to {later[-1].name}: pass --out OTHER "
+        "to go on there, or --force to drop them"
+    )
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        verify(folder)
+    except NewerVersionError:
+        return True  # whole for whoever can read it
+    except CheckpointError:
+        return False
+    return True
+
+
+def _tokenizer(checkpoint: Path) -> Tokenizer:
+    path = checkpoint / "tokenizer.json"
+    try:
+        return tokenizer_from_dict(read_json(path))
+    except (ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(f"{path} describes no tokenizer: {error}") from error
+
+
+def _warn_of_versions(checkpoint: Path) -> None:
+    """The same bits are promised for the same arithmetic only."""
+    manifest, here = read_manifest(checkpoint), surroundings()
+    before = {"numpy": None} | manifest["versions"] | {"BLAS": manifest["blas"]}
+    now = here["versions"] | {"BLAS": here["blas"]}
+    differing = [
+        f"{name} {before[name]} (here {now[name]})"
+        for name in (*arithmetic(), "BLAS")
+        if name in before and name in now and before[name] != now[name]  # earlier versions noted fewer
+    ]
+    if differing:
+        warnings.warn(
+            f"{checkpoint} was written with {' and '.join(differing)}: the last bits of what follows may differ",
+            NanochatWarning,
+            stacklevel=3,
+        )
