@@ -6,6 +6,7 @@ sentence: what was wrong (the value), where (file, line, field, flag), how to me
 
 import errno
 import os
+from collections.abc import Iterable
 
 _LONGEST = 1000
 _MENDING = {
@@ -18,9 +19,17 @@ _MENDING = {
 
 
 class NanochatError(Exception):
-    """Anything that the user can mend; shown as one sentence, never as a traceback."""
+    """Anything that the user can mend; shown as one sentence, never as a traceback.
+
+    settings    fields and values that the sentence names as Python writes them, `layout='chat'`: the command line shows
+                the flag of each instead.
+    """
 
     exit_code = 3
+
+    def __init__(self, *args: object, settings: Iterable[tuple[str, object]] = ()) -> None:
+        super().__init__(*args)
+        self.settings = tuple(settings)
 
     def __str__(self) -> str:
         """The sentence; a damaged file can put a megabyte into it, and then its middle is left out."""
@@ -90,6 +99,10 @@ def missing_extra(name: str) -> ConfigError:
 
 class NanochatWarning(UserWarning):
     """Something that deserves saying and stops nothing: a damaged checkpoint that was passed over, another BLAS."""
+
+    def __init__(self, *args: object, settings: Iterable[tuple[str, object]] = ()) -> None:
+        super().__init__(*args)
+        self.settings = tuple(settings)
 
 
 def unreadable(error: OSError, path: str | os.PathLike[str] | None = None) -> str:

@@ -129,7 +129,7 @@ def _attempt(argv: Sequence[str]) -> int:
 
 def _remark(argv: Sequence[str], message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line on stderr, without the line of code that it comes from."""
-    _tell(name_flags(str(message), argv))
+    _tell(name_flags(str(message), getattr(message, "settings", ()), argv))
 
 
 def _run(argv: Sequence[str]) -> int:
@@ -138,7 +138,7 @@ def _run(argv: Sequence[str]) -> int:
         if command is not None:
             execute(command)
     except NanochatError as error:
-        return _complain(name_flags(str(error), argv), type(error))
+        return _complain(name_flags(str(error), error.settings, argv), type(error))
     except typer.TyperException as error:
         return _refuse(error)
     except typer.Exit as error:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from ..data.config import BUILTIN_HELP
 from ..errors import ConfigError, UsageError
 from ..plain import shown_path
 from . import commands as c
 from . import commands_text as t
-from .options import BUILTIN_HELP, JsonFlag, check_count
+from .options import JsonFlag, check_count
 from .root import data, with_parameters
 
 if TYPE_CHECKING:
@@ -103,4 +104,4 @@ def row_options(**given: Any) -> RowOptions:
     try:
         return RowOptions(**given)
     except ConfigError as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(str(error), settings=error.settings) from error

@@ -1,4 +1,4 @@
-"""The settings that commands share: one table ties each flag to a field of RunConfig, its help and its environment.
+"""The settings that commands share, as flags: a field that names one (setting.py) has one, and an environment variable.
 
 A flag overrides NANOCHAT_<FLAG>, which overrides `--config` file, which overrides the preset. Every flag is None until
 somebody gives it, so the layers below show through.
@@ -6,139 +6,81 @@ somebody gives it, so the layers below show through.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cache
 from inspect import Parameter
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import typer
 
 from ..errors import UsageError
 from ..models.presets import PRESETS
-from ..training.config import DataConfig, RunConfig
+from ..setting import Setting
+from ..training.config import RunConfig, all_settings
 from ..training.resolve import merge, parse_assignment, resolve
 from ..validation import nearest, read_toml_table
 
-BUILTIN_HELP = "names, verse, tales, facts, world, world-chat, world-rehearsal (the worlds -small and -large, too)"
-"""The texts of the package, spelled out: importing the table of them, data/builtin, costs --help 200 ms."""
+_METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
+_GROUPS = {"": "Model", "model": "Model", "data": "Data", "training": "Optimisation"}
 
 
 @dataclass(frozen=True)
-class Setting:
+class Flag:
     """One flag that fills one field."""
 
-    flag: str
-    field: str
-    """Dotted path in RunConfig."""
-    kind: type
-    help: str
-    least: float | None = None
-    choices: tuple[str, ...] = ()
+    path: str
+    """Dotted, in RunConfig."""
+    known: Setting
+    kind: Any
+    """int, float, str or bool."""
+    choices: tuple[str, ...]
+    default: Any
+    """Of the field, to be shown as an example."""
 
     @property
     def name(self) -> str:
         """As a Python name."""
-        return self.flag.removeprefix("--").replace("-", "_")
+        return self.known.flag.removeprefix("--").replace("-", "_")
 
     def parameter(self) -> Parameter:
         """As Typer wants to read it."""
-        declaration = f"{self.flag}/--no-{self.flag[2:]}" if self.kind is bool else self.flag
+        words = self.known.flag
         option = typer.Option(
-            declaration,
-            help=self.help,
+            f"{words}/--no-{words[2:]}" if self.kind is bool else words,
+            help=self.known.short or self.known.help,
             envvar=f"NANOCHAT_{self.name.upper()}",
             show_envvar=False,
             metavar="|".join(self.choices) or _METAVARS.get(self.kind),
+            rich_help_panel=self.known.group or _GROUPS[self.path.rpartition(".")[0]],
         )
         return Parameter(
             self.name, Parameter.KEYWORD_ONLY, default=None, annotation=Annotated[self.kind | None, option]
         )
 
 
-_DATA_SETTING = re.compile(
-    r"(?<![\w./'\"-])(?P<name>layout|text_field|header|delimiter|on_empty|on_duplicate|on_long|max_chars|min_count|style|loss_on|"
-    r"packing|chat_form)=(?P<value>'[^']*'|\"[^\"]*\"|[A-Z]+|\d+)"
-)
-"""Fields of RowOptions and DataConfig, as messages have them."""
-_METAVARS = {int: "N", float: "X", str: "TEXT"}
+@cache
+def flags() -> tuple[Flag, ...]:
+    """Those of all settings, in the order of a config."""
+    return tuple(
+        _flag(path, home, known)
+        for path, (home, known) in all_settings().items()
+        if known.flag and path not in ("start_from", "partial")  # of `train` alone, which reads what they name
+    )
 
-SETTINGS = (
-    Setting("--preset", "preset", str, f"Architecture and recipe to start from: {', '.join(PRESETS)}."),
-    Setting("--mode", "mode", str, "Which engine.", choices=("scalar", "tensor")),
-    Setting("--model-kind", "model_kind", str, "Family of the model.", choices=("bigram", "mini-gpt", "gpt")),
-    Setting("--data", "data.source", str, f"Text, JSON, JSONL or CSV, or builtin:NAME: {BUILTIN_HELP}."),
-    Setting(
-        "--layout",
-        "data.layout",
-        str,
-        "One document a line or row, one text, or conversations.",
-        choices=("auto", "documents", "stream", "chat"),
-    ),
-    Setting("--tokenizer", "data.tokenizer", str, "char, word, bpe, or a tokenizer's file."),
-    Setting("--vocab-size", "data.vocab_size", int, "Most tokens of word or bpe; 0: what it needs.", least=0),
-    Setting("--loss-on", "data.loss_on", str, "What counts in conversations.", choices=("answers", "all")),
-    Setting("--packing", "data.packing", str, "Documents in a row.", choices=("none", "isolated", "joined")),
-    Setting("--style", "data.style", str, "futuristic adds four sentences.", choices=("classic", "futuristic")),
-    Setting(
-        "--unknown",
-        "data.unknown",
-        str,
-        "Characters and words outside the vocabulary.",
-        choices=("auto", "error", "skip", "unk"),
-    ),
-    Setting("--seed", "seed", int, "Root of all randomness.", least=0),
-    Setting("--dtype", "dtype", str, "Precision of arrays.", choices=("float32", "float64")),
-    Setting("--steps", "training.steps", int, "Optimizer steps; 0 only reports the first loss.", least=0),
-    Setting("--epochs", "training.epochs", float, "Passes over the text, instead of --steps.", least=0),
-    Setting(
-        "--patience",
-        "training.patience",
-        int,
-        "Stop after so many validations without a better one; 0 is off.",
-        least=0,
-    ),
-    Setting("--batch-size", "training.batch_size", int, "Rows in one micro-batch.", least=1),
-    Setting("--grad-accum", "training.grad_accum", int, "Micro-batches in one step.", least=1),
-    Setting("--replicas", "training.replicas", str, "Threads that share a batch: a number, or auto for the machine's."),
-    Setting("--optimizer", "training.optimizer", str, "Rule of the update.", choices=("sgd", "adam", "adamw", "muon")),
-    Setting("--lr", "training.lr", float, "Base learning rate.", least=0),
-    Setting(
-        "--lr-schedule",
-        "training.lr_schedule",
-        str,
-        "Shape of the rate.",
-        choices=("constant", "linear", "sqrt", "cosine"),
-    ),
-    Setting("--warmup", "training.warmup", int, "Steps over which the rate rises.", least=0),
-    Setting("--beta1", "training.beta1", float, "Adam's first decay.", least=0),
-    Setting("--beta2", "training.beta2", float, "Adam's second decay.", least=0),
-    Setting("--eps", "training.eps", float, "Adam's denominator.", least=0),
-    Setting("--weight-decay", "training.weight_decay", float, "Decay of matrices.", least=0),
-    Setting("--max-grad-norm", "training.max_grad_norm", float, "Clip the gradient's norm to this; 0 is off.", least=0),
-    Setting("--tie-lm-head", "model.tie_lm_head", bool, "The head is the embedding matrix."),
-    Setting("--input-rmsnorm", "model.input_rmsnorm", bool, "Normalise the embeddings once."),
-    Setting("--eval-every", "training.eval_every", int, "Steps between validations; 0 is at the end only.", least=0),
-    Setting("--sample-every", "training.sample_every", int, "Steps between samples shown; 0 is off.", least=0),
-    Setting(
-        "--checkpoint-every",
-        "training.checkpoint_every",
-        int,
-        "Steps between checkpoints, beside those before validations and at the end.",
-        least=0,
-    ),
-    Setting("--keep-last", "training.keep_last", int, "Checkpoints that stay, the best besides; 0 keeps all.", least=0),
-    Setting(
-        "--checkpoint-format",
-        "training.checkpoint_format",
-        str,
-        "How checkpoints are written: binary, or to be read.",
-        choices=("safetensors", "json", "json.gz"),
-    ),
-)
+
+def _flag(path: str, home: type, known: Setting) -> Flag:
+    name = path.rpartition(".")[2]
+    hint, default = get_type_hints(home)[name], getattr(home, name)
+    if path == "preset":
+        return Flag(path, known, str, tuple(PRESETS), default)
+    if get_origin(hint) is Literal:
+        return Flag(path, known, str, get_args(hint), default)
+    return Flag(path, known, str if path == "training.replicas" else hint, (), default)  # a number, or auto
+
 
 _CONFIG = Annotated[
     Path | None,
@@ -154,7 +96,7 @@ _SET = Annotated[
 def setting_parameters(without: tuple[str, ...] = ()) -> list[Parameter]:
     """The signature of a command with settings, beside its own flags; `without` names flags that do nothing there."""
     return [
-        *(setting.parameter() for setting in SETTINGS if setting.flag not in without),
+        *(flag.parameter() for flag in flags() if flag.known.flag not in without),
         Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
         Parameter("set", Parameter.KEYWORD_ONLY, default=None, annotation=_SET),
     ]
@@ -176,20 +118,17 @@ def resolve_options(
 def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
     """What the flags, the environment and --config say, as nested settings. Raises UsageError, ConfigError."""
     given: dict[str, Any] = {}
-    for setting in SETTINGS:
-        value = options.get(setting.name)
+    for flag in flags():
+        value = options.get(flag.name)
         if value is None:
             continue
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UsageError(f"{setting.flag} {value} is not a finite number: give e.g. {setting.flag} 0.01")
-        if setting.least is not None:
-            check_count(setting.flag, value, setting.least)
-        choices = PRESETS if setting.name == "preset" else setting.choices
-        if choices and value not in choices:
-            raise UsageError(f"{setting.flag} {value!r} is unknown: {nearest(value, list(choices))}")
-        if setting.name == "replicas":
+        if flag.choices and value not in flag.choices:
+            raise UsageError(f"{flag.known.flag} {value!r} is unknown: {nearest(value, list(flag.choices))}")
+        if problem := flag.known.problem(value, flag.default or 0.01):
+            raise UsageError(f"{flag.known.flag} {value} {problem}")
+        if flag.path == "training.replicas":
             value = count_or_auto("--replicas", value)
-        given = merge(given, _nested(setting.field, value))
+        given = merge(given, _nested(flag.path, value))
     if options.get("steps") is not None and options.get("epochs") is not None:
         raise UsageError("--steps and --epochs both say how long to train: give one of the two")
     if options.get("epochs") == 0:
@@ -202,7 +141,7 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown_variables(names: Iterable[str]) -> Iterator[str]:
     """A sentence for each variable of the environment that looks like a setting of ours and is none."""
-    known = [f"NANOCHAT_{setting.name.upper()}" for setting in SETTINGS] + ["NANOCHAT_LOG"]
+    known = [f"NANOCHAT_{flag.name.upper()}" for flag in flags()] + ["NANOCHAT_LOG"]
     for name in sorted(names):
         if name.startswith("NANOCHAT_") and name not in known:
             close = get_close_matches(name, known, n=1)
@@ -210,23 +149,32 @@ def unknown_variables(names: Iterable[str]) -> Iterator[str]:
             yield f"the environment sets {name}, which nothing reads: {hint}"
 
 
-def name_flags(sentence: str, argv: Sequence[str]) -> str:
-    """A message about data, its settings as whoever typed `argv` knows them.
+def name_flags(sentence: str, settings: Iterable[tuple[str, object]], argv: Sequence[str]) -> str:
+    """A message with its `settings` as whoever typed `argv` knows them: the flags for what Python writes.
 
     layout='chat' is --layout chat everywhere.  text_field='b' is --text-field b in `data` and `tokenizer`, elsewhere
     --set data.text_field=b.  on_empty='drop' is --on-empty drop, elsewhere a conversion of the file before.
     """
+    for path, value in settings:
+        typed, name = _typed(path, value, argv), path.rpartition(".")[2]
+        for written in (f"{name}={value!r}", f"{name}={value}"):
+            sentence = sentence.replace(written, typed)
+    return sentence
 
-    def typed(match: re.Match[str]) -> str:
-        name, value = match["name"], match["value"].strip("'\"")
-        value = value if re.fullmatch(r"[\w.-]+", value) else f'"{value}"'
-        flag = f"--{name.replace('_', '-')} {value}"
-        if argv[:1] in (["data"], ["tokenizer"]) or any(setting.field == f"data.{name}" for setting in SETTINGS):
-            return flag
-        is_set = name in DataConfig.__dataclass_fields__
-        return f"--set data.{name}={value}" if is_set else f"nanochat data convert {flag}"
 
-    return _DATA_SETTING.sub(typed, sentence)
+def _typed(path: str, value: object, argv: Sequence[str]) -> str:
+    """The words of a command line that give a setting this value."""
+    section, _, name = path.rpartition(".")
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    word = text if re.fullmatch(r"[\w.+-]+", text) else f'"{text}"'
+    places = [path] if section else [f"data.{name}", f"training.{name}", f"model.{name}", name]
+    place = next((place for place in places if place in all_settings()), "")
+    known = all_settings()[place][1] if place else None
+    if known and known.flag:
+        return f"{known.flag} {word}"
+    if argv[:1] in (["data"], ["tokenizer"]):
+        return f"--{name.replace('_', '-')} {word}"
+    return f"--set {place}={word}" if place else f"nanochat data convert --{name.replace('_', '-')} {word}"
 
 
 def check_count(flag: str, value: float, least: float) -> None:

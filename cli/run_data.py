@@ -54,7 +54,7 @@ def _validate(command: DataValidateCommand) -> None:
     problems = []
     if command.all:
         found = find_source_problems(command.source, command.options, limit=_MOST_PROBLEMS)
-        problems = [name_flags(problem, ["data"]) for problem in found]
+        problems = [name_flags(str(problem), problem.settings, ["data"]) for problem in found]
     if problems:
         _show_problems(command, problems)
         number = f"{len(problems)} problems{' or more' * (len(problems) == _MOST_PROBLEMS)}"
@@ -63,7 +63,7 @@ def _validate(command: DataValidateCommand) -> None:
         rows = read_source(command.source, command.options)
     except DataError as error:
         if command.json:
-            _show_problems(command, [name_flags(str(error), ["data"])])
+            _show_problems(command, [name_flags(str(error), error.settings, ["data"])])
         raise
     if command.json:
         print_json({**_facts(rows), "valid": True, "n_kept": len(rows), **asdict(rows.counts)})

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data.builtin.world import Question, build_world
+from ..data.config import DataConfig
 from ..errors import ConfigError
 from ..experiments.evaluation.evaluate import Report, evaluate_model
 from ..experiments.evaluation.quiz import by_group
@@ -20,7 +21,6 @@ from ..experiments.evaluation.report import (
 )
 from ..inference.language_model import load
 from ..plain import shown_path
-from ..training.config import DataConfig
 from ..training.folder.record import read_run
 from .commands import EvalCommand
 from .console import print_json, print_table, say

@@ -73,9 +73,15 @@ class Batches:
         if seed < 0:
             raise ConfigError(f"seed={seed} is negative: choose 0 or more")
         if packing not in get_args(Packing):
-            raise ConfigError(f"packing={packing!r} is unknown: choose one of {', '.join(get_args(Packing))}")
+            raise ConfigError(
+                f"packing={packing!r} is unknown: choose one of {', '.join(get_args(Packing))}",
+                settings=(("packing", packing),),
+            )
         if packing != "none" and kind == "windows":
-            raise ConfigError(f"packing={packing!r} has no meaning for windows, which are full: choose packing='none'")
+            raise ConfigError(
+                f"packing={packing!r} has no meaning for windows, which are full: choose packing='none'",
+                settings=(("packing", packing), ("packing", "none")),
+            )
         self.kind, self.packing = kind, packing
         self.batch_size = batch_size
         self.seed = seed
@@ -233,7 +239,10 @@ def _cut(stream: TokenStream, kind: Kind, block_size: int) -> _Rows:
     n_counted = _n_counted(stream.counted, starts, lengths)
     asks = n_counted > 0
     if not asks.any():
-        raise DataError("no token of this text counts as a target: give conversations with answers, or loss_on='all'")
+        raise DataError(
+            "no token of this text counts as a target: give conversations with answers, or loss_on='all'",
+            settings=(("loss_on", "all"),),
+        )
     return _Rows(starts[asks], lengths[asks], n_counted[asks], width)
 
 

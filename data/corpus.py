@@ -76,10 +76,15 @@ def load_corpus(spec: str, layout: LayoutChoice = "auto", *, text_field: str = "
     and for a corpus too small to learn from (fewer than two characters, or fewer than two documents).
     """
     if layout not in ("auto", "stream", "documents", "chat"):
-        raise ConfigError(f"layout={layout!r} is unknown: choose auto, stream, documents or chat")
+        raise ConfigError(
+            f"layout={layout!r} is unknown: choose auto, stream, documents or chat", settings=(("layout", layout),)
+        )
     if spec.startswith(BUILTIN_PREFIX):
         if text_field:
-            raise ConfigError(f"text_field={text_field!r} is for JSON and CSV, and {spec} is text: leave it out")
+            raise ConfigError(
+                f"text_field={text_field!r} is for JSON and CSV, and {spec} is text: leave it out",
+                settings=(("text_field", text_field),),
+            )
         name, origin, text = _read_builtin(spec)
         chosen = BUILTINS[name].layout if layout == "auto" else layout
     elif layout == "chat" or format_of(spec) != "text" or text_field:
@@ -112,7 +117,8 @@ def choose_layout(spec: str, text: str) -> Layout:
     """`guess_layout` for the text of a file; warns where it looks like conversations, which a plain text never is."""
     if looks_like_chat(text):
         hint = "choose layout='chat' to learn to answer"
-        warnings.warn(f"{spec} looks like conversations and is read as text: {hint}", NanochatWarning, stacklevel=3)
+        remark = f"{spec} looks like conversations and is read as text: {hint}"
+        warnings.warn(NanochatWarning(remark, settings=(("layout", "chat"),)), stacklevel=3)
     return guess_layout(text)
 
 
@@ -154,7 +160,8 @@ def _checked(corpus: Corpus, spec: str) -> Corpus:
         or_stream = ", or choose layout='stream'" if (what, where) == ("document", "line") else ""
         raise DataError(
             f"{spec} holds one {what}, too few to split into training and validation: "
-            f"put one {what} on each {where}{or_stream}"
+            f"put one {what} on each {where}{or_stream}",
+            settings=(("layout", "stream"),),
         )
     return corpus
 

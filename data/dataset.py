@@ -107,7 +107,7 @@ def build_dataset(
     leaves fewer than 2 tokens on a side; WriteError if the cache cannot be written.
     """
     if loss_on not in ("answers", "all"):
-        raise ConfigError(f"loss_on={loss_on!r} is unknown: choose answers or all")
+        raise ConfigError(f"loss_on={loss_on!r} is unknown: choose answers or all", settings=(("loss_on", loss_on),))
     reading = Reading(layout, text_field, style_name, val_fraction)
     corpus, sides, train, val = read_sides(spec, reading, cache)
     if tokenizer is None or extend:  # otherwise a model that is there is measured
@@ -162,9 +162,11 @@ def _tell_copies(spec: str, train: Side, val: Side) -> None:
     if n_copies > n * _MOST_COPIES:
         what = "conversations" if val.layout == "chat" else "documents"
         warnings.warn(
-            f"{n_copies:,} of {n:,} validation {what} of {spec} also stand in the training text, so that their loss "
-            "measures memory: on_duplicate='drop' leaves copies out",
-            NanochatWarning,
+            NanochatWarning(
+                f"{n_copies:,} of {n:,} validation {what} of {spec} also stand in the training text: their loss "
+                "measures memory: on_duplicate='drop' leaves copies out",
+                settings=(("on_duplicate", "drop"),),
+            ),
             stacklevel=3,
         )
 

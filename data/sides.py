@@ -91,7 +91,10 @@ def read_large(spec: str, reading: Reading, cache: str | Path) -> Sides:
             "name a folder where its tokens may be kept (--set data.cache=DIR), or train on a part of it"
         )
     if reading.layout not in ("auto", "stream") or reading.style_name != "classic" or reading.text_field:
-        raise ConfigError(f"{spec} is larger than memory: it can only be one text, with style='classic'")
+        raise ConfigError(
+            f"{spec} is larger than memory: it can only be one text, with style='classic'",
+            settings=(("style", "classic"),),
+        )
     check_fraction(reading.val_fraction)
     n_chars, sha256 = 0, hashlib.sha256()
     for piece in read_pieces(spec):

@@ -22,7 +22,7 @@ def read_source(spec: str, options: RowOptions = RowOptions()) -> Rows:  # noqa:
     return read_rows(spec, _with_layout(spec, options))
 
 
-def find_source_problems(spec: str, options: RowOptions = RowOptions(), *, limit: int = 20) -> list[str]:  # noqa: B008
+def find_source_problems(spec: str, options: RowOptions = RowOptions(), *, limit: int = 20) -> list[DataError]:  # noqa: B008
     """What is wrong with the rows of `spec`, as `find_problems` says it; a built-in corpus has nothing wrong."""
     if spec.startswith(BUILTIN_PREFIX):
         read_source(spec, options)
@@ -30,7 +30,7 @@ def find_source_problems(spec: str, options: RowOptions = RowOptions(), *, limit
     try:
         options = _with_layout(spec, options)
     except DataError as failure:
-        return [str(failure)]
+        return [failure]
     return find_problems(spec, options, limit=limit)
 
 

@@ -58,12 +58,13 @@ def style(sides: Split, name: Style) -> Split:
     and the losses of both styles can be compared. Raises ConfigError for another name, and for style in conversations.
     """
     if name not in ("classic", "futuristic"):
-        raise ConfigError(f"style={name!r} is unknown: choose classic or futuristic")
+        raise ConfigError(f"style={name!r} is unknown: choose classic or futuristic", settings=(("style", name),))
     if name == "classic":
         return sides
     if sides.layout == "chat":
         raise ConfigError(
-            f"style={name!r} adds sentences to a text, and conversations have none: choose style='classic'"
+            f"style={name!r} adds sentences to a text, and conversations have none: choose style='classic'",
+            settings=(("style", name), ("style", "classic")),
         )
     texts = (*cast("tuple[str, ...]", sides.train), *FUTURISTIC_SENTENCES)
     return replace(sides, train=texts if sides.layout == "documents" else ("\n".join(texts),))

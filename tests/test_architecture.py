@@ -26,10 +26,13 @@ FLOORS = [
     ["cli"],
 ]
 FOLDERS = [name for floor in FLOORS for name in floor]
+GROUND = [[""], ["errors", "plain"], ["machine", "setting"], ["validation"]]
 # Modules at the root: the package itself and the ground under the floors at the bottom, the door on top.
 LEVEL = {
     name: level
-    for level, names in enumerate([[""], ["errors", "plain"], ["machine"], ["validation"], *FLOORS, ["__main__"]])
+    for level, names in enumerate(
+        [[""], ["errors", "plain"], ["machine", "setting"], ["validation"], *FLOORS, ["__main__"]]
+    )
     for name in names
 }
 FORBIDDEN_MODULES = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib", "imp"}
@@ -41,7 +44,8 @@ SOURCES = {  # dotted name inside the package -> file
 }
 TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
 # The scalar path, readable and runnable with the standard library alone.
-PURE_FILES = """errors.py engine/__init__.py engine/module.py engine/gradcheck.py engine/scalar/*.py models/__init__.py
+PURE_FILES = """errors.py setting.py engine/__init__.py engine/module.py engine/gradcheck.py engine/scalar/*.py
+    models/__init__.py
     models/parameters.py models/*/__init__.py models/*/config.py models/*/scalar.py""".split()
 PURE = {name for name, path in SOURCES.items() if any(path in ROOT.glob(glob) for glob in PURE_FILES)}
 

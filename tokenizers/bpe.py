@@ -96,7 +96,10 @@ class BPETokenizer:
                 f"choose {vocab_size - n_merges} or more"
             )
         if min_count < 1:
-            raise TokenizerError(f"min_count={min_count} would merge pairs that do not occur: choose 1 or more")
+            raise TokenizerError(
+                f"min_count={min_count} would merge pairs that do not occur: choose 1 or more",
+                settings=(("min_count", min_count),),
+            )
         bare = cls((b"", *(bytes([b]) for b in range(256))), (), pattern=pattern)
         words = bare.with_special_tokens(special)._count(texts)
         merges = learn_merges(words, first_id=bare.vocab_size, n_merges=n_merges, min_count=min_count)

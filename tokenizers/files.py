@@ -52,7 +52,7 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
             merges = path.with_name(path.name.removesuffix("vocab.json") + "merges.txt")
             return from_gpt2(content, _read_text(merges), bos_token=bos_token, beside=_beside(path))
     except TokenizerError as failure:
-        raise TokenizerError(f"{path}: {failure}") from None
+        raise TokenizerError(f"{path}: {failure}", settings=failure.settings) from None
     raise TokenizerError(
         f"{path} has neither a kind nor a model, so it is no tokenizer: name a tokenizer.json, or a vocab.json that "
         "has its merges.txt beside it"

@@ -104,7 +104,10 @@ class WordTokenizer:
         common = sorted(((-n, word) for word, n in counts.items() if n >= min_count))[:room]
         if counts and not common:
             most = max(counts.values())
-            raise TokenizerError(f"no word occurs min_count={min_count} times, the commonest {most}: give less")
+            raise TokenizerError(
+                f"no word occurs min_count={min_count} times, the commonest {most}: give less",
+                settings=(("min_count", min_count),),
+            )
         return cls((*special, *sorted(word for _, word in common)), special, unknown, has_unk=unknown == "unk")
 
     def extended(self, texts: str | Iterable[str], *, min_count: int = 1, special_tokens: Sequence[str] = ()) -> Self:

@@ -3,116 +3,182 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from functools import cache
+from typing import Literal
 
+from ..data.config import DataConfig
 from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
 from ..plain import shown_path
+from ..setting import Setting, check_bounds, setting, settings_of
 
-_MOST = 1 << 53
-"""A count above this is a slip of a finger, and no JSON reader keeps it."""
-
-if TYPE_CHECKING:
-    from ..data.vocabulary import TokenizerChoice
-
+_ADAM = ("training.optimizer", ("adam", "adamw", "muon"))
+_EVALUATION = "Evaluation and checkpoints"
+_SHOWN = "it changes what a run shows or keeps, not what is learned"
+_GUARD = "it changes when a run is called diverged or refused, not what is learned"
 _SMALLEST = {"float32": 1.2e-38, "float64": 2.3e-308}
 """Normal numbers, rounded up; what is smaller loses digits, then all of them."""
+_TOKENS = "it changes the tokens, and losses of different tokens cannot be compared"
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
     """How the weights are found."""
 
-    steps: int = 500
-    """Optimizer steps; 0 only measures the first weights."""
-    epochs: float = 0.0
-    """Passes over the training text, from which `steps` follows; 0: `steps` says."""
-    patience: int = 0
-    """Stop early after so many validations without a new best; 0 never does."""
-    batch_size: int = 1
-    """Windows or documents in one micro-batch."""
-    grad_accum: int = 1
-    """Micro-batches in one step, weighted by their tokens."""
-    replicas: int = 1
-    """Threads that share a batch, batch_size / replicas rows each; tensor mode. 0: what suits the machine, once."""
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "adamw"
-    """Rule of the update; muon is for tensor mode: matrices by Muon, the rest by AdamW."""
-    lr: float = 0.01
-    """Base learning rate."""
-    lr_schedule: Literal["constant", "linear", "sqrt", "cosine"] = "linear"
-    """Shape of the rate over the run."""
-    warmup: int = 0
-    """Steps over which the rate rises linearly from near 0."""
-    warmdown: float = 0.5
-    """Share of the steps in which linear and sqrt fall."""
-    min_lr_ratio: float = 0.1
-    """Share of lr at which cosine ends."""
-    momentum: float = 0.0
-    """Of SGD and Muon."""
-    beta1: float = 0.9
-    """Decay of Adam's mean of gradients."""
-    beta2: float = 0.999
-    """Decay of Adam's mean of squared gradients."""
-    eps: float = 1e-8
-    """Added to Adam's denominator."""
-    weight_decay: float = 0.01
-    """Decay of matrices toward 0, times the rate."""
-    max_grad_norm: float = 1.0
-    """Clip the global L2 norm of the gradient to this; 0 turns clipping off."""
-    agc: float = 0.0
-    """Adaptive clipping: |g| of an output unit at most agc |w|, before max_grad_norm; 0 is off; tensor mode."""
-    centralize_gradients: bool = False
-    """Subtract the mean over the fan-in from gradients of matrices, first of all; tensor mode."""
-    eval_every: int = 100
-    """Steps between validations; 0 validates only at the end."""
-    eval_tokens: int = 1024
-    """Validation tokens in one evaluation, evenly spread; 0 takes all."""
-    sample_every: int = 0
-    """Steps between samples shown while training; 0 is off."""
-    checkpoint_every: int = 0
-    """Steps between checkpoints; one precedes each validation but the first, and the last step is always saved."""
-    keep_last: int = 2
-    """Checkpoints that stay, newest first, the one of the best validation besides; 0 keeps all."""
-    checkpoint_format: Literal["safetensors", "json", "json.gz"] = "safetensors"
-    """How weights and the optimizer's memory are written: binary, readable, or readable and compressed."""
-    max_loss: float = 1000.0
-    """Diverged: a loss above this, in nats a token, a hundred times that of guessing; 0 is off."""
-    max_gradient: float = 1e6
-    """Diverged: a gradient's norm, before clipping, ten thousand times the largest of our studies; 0 is off."""
-    max_weight: float = 1e5
-    """Diverged: a weight where float32 counts in steps of 0.008 and rounds a usual update away; 0 is off."""
-    max_memory_growth: float = 4.0
-    """Refuse to go on when resident memory exceeds this many times what the first steps used; 0 is off."""
+    steps: int = setting(
+        500,
+        "Optimizer steps; 0 only measures the first weights.",
+        flag="--steps",
+        least=0,
+        needs=("training.epochs", (0.0,)),
+    )
+    epochs: float = setting(
+        0.0, "Passes over the training text, from which `steps` follows; 0: `steps` says.", flag="--epochs", least=0
+    )
+    patience: int = setting(
+        0,
+        "Stop early after so many validations without a new best; 0 never does.",
+        flag="--patience",
+        least=0,
+        group=_EVALUATION,
+        no_axis="it ends runs by the validation loss that is to be compared: compare training.steps",
+    )
+    batch_size: int = setting(1, "Windows or documents in one micro-batch.", flag="--batch-size", least=1)
+    grad_accum: int = setting(1, "Micro-batches in one step, weighted by their tokens.", flag="--grad-accum", least=1)
+    replicas: int = setting(
+        1,
+        "Threads that share a batch, batch_size / replicas rows each; tensor mode. 0: what suits the machine, once.",
+        flag="--replicas",
+        short="Threads that share a batch: a number, or auto for the machine's.",
+        least=0,
+        needs=("mode", ("tensor",)),
+    )
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
+        "adamw",
+        "Rule of the update; muon is for tensor mode: matrices by Muon, the rest by AdamW.",
+        flag="--optimizer",
+        short="Rule of the update.",
+    )
+    lr: float = setting(0.01, "Base learning rate.", flag="--lr", above=0)
+    lr_schedule: Literal["constant", "linear", "sqrt", "cosine"] = setting(
+        "linear", "Shape of the rate over the run.", flag="--lr-schedule"
+    )
+    warmup: int = setting(0, "Steps over which the rate rises linearly from near 0.", flag="--warmup", least=0)
+    warmdown: float = setting(
+        0.5,
+        "Share of the steps in which linear and sqrt fall.",
+        least=0,
+        most=1,
+        needs=("training.lr_schedule", ("linear", "sqrt")),
+    )
+    min_lr_ratio: float = setting(
+        0.1, "Share of lr at which cosine ends.", least=0, most=1, needs=("training.lr_schedule", ("cosine",))
+    )
+    momentum: float = setting(0.0, "Of SGD and Muon.", least=0, below=1, needs=("training.optimizer", ("sgd", "muon")))
+    beta1: float = setting(0.9, "Decay of Adam's mean of gradients.", flag="--beta1", least=0, below=1, needs=_ADAM)
+    beta2: float = setting(
+        0.999, "Decay of Adam's mean of squared gradients.", flag="--beta2", least=0, below=1, needs=_ADAM
+    )
+    eps: float = setting(1e-8, "Added to Adam's denominator.", flag="--eps", above=0, needs=_ADAM)
+    weight_decay: float = setting(0.01, "Decay of matrices toward 0, times the rate.", flag="--weight-decay", least=0)
+    max_grad_norm: float = setting(
+        1.0, "Clip the global L2 norm of the gradient to this; 0 turns clipping off.", flag="--max-grad-norm", least=0
+    )
+    agc: float = setting(
+        0.0,
+        "Adaptive clipping: |g| of an output unit at most agc |w|, before max_grad_norm; 0 is off; tensor mode.",
+        least=0,
+    )
+    centralize_gradients: bool = setting(
+        False, "Subtract the mean over the fan-in from gradients of matrices, first of all; tensor mode."
+    )
+    eval_every: int = setting(
+        100,
+        "Steps between validations; 0 validates only at the end.",
+        flag="--eval-every",
+        least=0,
+        group=_EVALUATION,
+        no_axis=_SHOWN,
+    )
+    eval_tokens: int = setting(
+        1024,
+        "Validation tokens in one evaluation, evenly spread; 0 takes all.",
+        least=0,
+        no_axis="it changes the validation text, and losses on different texts cannot be compared",
+    )
+    sample_every: int = setting(
+        0,
+        "Steps between samples shown while training; 0 is off.",
+        flag="--sample-every",
+        least=0,
+        group=_EVALUATION,
+        one_run=True,
+        no_axis=_SHOWN,
+    )
+    checkpoint_every: int = setting(
+        0,
+        "Steps between checkpoints; one precedes each validation but the first, and the last step is always saved.",
+        flag="--checkpoint-every",
+        short="Steps between checkpoints, beside those before validations and at the end.",
+        least=0,
+        group=_EVALUATION,
+        one_run=True,
+        no_axis=_SHOWN,
+    )
+    keep_last: int = setting(
+        2,
+        "Checkpoints that stay, newest first, the one of the best validation besides; 0 keeps all.",
+        flag="--keep-last",
+        short="Checkpoints that stay, the best besides; 0 keeps all.",
+        least=0,
+        group=_EVALUATION,
+        one_run=True,
+        no_axis=_SHOWN,
+    )
+    checkpoint_format: Literal["safetensors", "json", "json.gz"] = setting(
+        "safetensors",
+        "How weights and the optimizer's memory are written: binary, readable, or readable and compressed.",
+        flag="--checkpoint-format",
+        short="How checkpoints are written: binary, or to be read.",
+        group=_EVALUATION,
+        one_run=True,
+        no_axis=_SHOWN,
+    )
+    max_loss: float = setting(
+        1000.0,
+        "Diverged: a loss above this, in nats a token, a hundred times that of guessing; 0 is off.",
+        least=0,
+        no_axis=_GUARD,
+    )
+    max_gradient: float = setting(
+        1e6,
+        "Diverged: a gradient's norm, before clipping, ten thousand times the largest of our studies; 0 is off.",
+        least=0,
+        no_axis=_GUARD,
+    )
+    max_weight: float = setting(
+        1e5,
+        "Diverged: a weight where float32 counts in steps of 0.008 and rounds a usual update away; 0 is off.",
+        least=0,
+        no_axis=_GUARD,
+    )
+    max_memory_growth: float = setting(
+        4.0,
+        "Refuse to go on when resident memory exceeds this many times what the first steps used; 0 is off.",
+        least=0,
+        no_axis=_GUARD,
+    )
 
     def __post_init__(self) -> None:
-        counts = ("steps", "warmup", "replicas", "eval_every", "eval_tokens", "sample_every")
-        self._require(
-            (*counts, "checkpoint_every", "keep_last", "patience"), lambda x: x >= 0, "is negative: give 0 or more"
-        )
-        self._require((*counts, "batch_size", "grad_accum"), lambda x: x <= _MOST, f"is over {_MOST:,}: give a number")
-        self._require(("batch_size", "grad_accum"), lambda x: x >= 1, "is too small: give 1 or more")
-        amounts = ("epochs", "weight_decay", "max_grad_norm", "agc", "max_loss", "max_gradient", "max_weight")
-        self._require(
-            (*amounts, "max_memory_growth"),
-            lambda x: 0 <= x < math.inf,
-            "is not a number of 0 or more: give 0 to turn it off",
-        )
-        self._require(("beta1", "beta2", "momentum"), lambda x: 0 <= x < 1, "is outside 0 to 1: give e.g. 0.9")
-        self._require(("warmdown", "min_lr_ratio"), lambda x: 0 <= x <= 1, "is outside 0 to 1: give e.g. 0.5")
-        self._require(("lr", "eps"), lambda x: 0 < x < math.inf, "is not a positive number: give e.g. 0.01")
+        check_bounds(self, "training")
         if self.replicas and self.batch_size % self.replicas:
             raise ConfigError(
                 f"batch_size={self.batch_size} does not split over replicas={self.replicas}: choose a divisor"
             )
-
-    def _require(self, names: tuple[str, ...], holds: Callable[[float], bool], otherwise: str) -> None:
-        for name in names:
-            if not holds(getattr(self, name)):
-                raise ConfigError(f"{name}={getattr(self, name)} {otherwise}")
 
     @property
     def micro_batches(self) -> int:
@@ -126,79 +192,60 @@ class TrainingConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """What the model reads."""
-
-    source: str = "builtin:names"
-    """A file of text, JSON, JSON Lines or CSV, or builtin:NAME, a text of data/builtin such as builtin:names.
-
-    A path with a byte that is no text is file:caf%E9.txt: of this, `tokenizer`, `cache` and a run's `start_from`.
-    """
-    layout: Literal["auto", "documents", "stream", "chat"] = "auto"
-    """One document a line or row, one stream, or conversations; auto decides by the rows, or by the lines' lengths."""
-    text_field: str = ""
-    """Field of JSON objects or column of a CSV that holds the text; "" where that is clear."""
-    tokenizer: str = "char"
-    """char, word, bpe, or the path of a tokenizer's file."""
-    vocab_size: int = 0
-    """The most ids of word or bpe, special ones included; 0: every word, or 1,024."""
-    min_count: int = 0
-    """How often a word or a pair of bpe must occur; 0: once, or twice."""
-    loss_on: Literal["answers", "all"] = "answers"
-    """Of conversations: which tokens are targets."""
-    packing: Literal["none", "isolated", "joined"] = "none"
-    """Of documents and conversations: one a row, or several, that do not attend to each other or do."""
-    cache: str = ""
-    """Folder of tokenised texts for the next run, and for a text larger than memory; "" is none."""
-    style: Literal["classic", "futuristic"] = "classic"
-    """futuristic adds four sentences of another world to the training text."""
-    val_fraction: float = 0.1
-    """Share kept for validation."""
-    unknown: Literal["auto", "error", "skip", "unk"] = "auto"
-    """What a character or word outside the vocabulary does; auto: a character is an error, a word reads <UNK>."""
-
-    def __post_init__(self) -> None:
-        if not 0 < self.val_fraction < 1:
-            raise ConfigError(f"val_fraction={self.val_fraction} is outside 0 to 1: give e.g. 0.1")
-        for name in ("source", "tokenizer", "cache"):  # paths, whose bytes may be no text
-            object.__setattr__(self, name, shown_path(getattr(self, name)))
-        _ = self.choice  # checks its fields
-
-    @property
-    def choice(self) -> TokenizerChoice:
-        """How the tokenizer is made."""
-        from ..data.vocabulary import TokenizerChoice  # regex and numpy: not before a run is configured
-
-        return TokenizerChoice(
-            tokenizer=self.tokenizer, vocab_size=self.vocab_size, min_count=self.min_count, unknown=self.unknown
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
 class RunConfig:
     """One run, whole."""
 
-    preset: str = "microgpt"
-    """Where the settings below started from."""
-    model_kind: ModelKind = "gpt"
-    """The architecture's family."""
-    mode: Mode = "scalar"
-    """Which engine: single numbers, or arrays."""
-    dtype: Literal["float32", "float64"] = "float32"
-    """Precision of the arrays in tensor mode; Python floats, of scalar mode, are float64."""
-    seed: int = 1337
-    """Root of the streams init, data, dropout and sample."""
-    start_from: str = ""
-    """A run, checkpoint or model whose weights are the first ones, its vocabulary extended; "" draws them."""
-    partial: str = ""
-    """Take only weights of these names (as in a shell: h.*), where they fit, with a vocabulary of the text; "": all."""
+    preset: str = setting(
+        "microgpt",
+        "Where the settings below started from.",
+        flag="--preset",
+        no_axis="a preset is where all cells start from: run one study a preset",
+    )
+    model_kind: ModelKind = setting(
+        "gpt",
+        "The architecture's family.",
+        flag="--model-kind",
+        no_axis="a kind of model is a preset of its own: run one study a kind",
+    )
+    mode: Mode = setting("scalar", "Which engine: single numbers, or arrays.", flag="--mode")
+    dtype: Literal["float32", "float64"] = setting(
+        "float32",
+        "Precision of the arrays in tensor mode; Python floats, of scalar mode, are float64.",
+        flag="--dtype",
+        short="Precision of arrays.",
+        needs=("mode", ("tensor",)),
+    )
+    seed: int = setting(
+        1337,
+        "Root of the streams init, data, dropout and sample.",
+        flag="--seed",
+        least=0,
+        most=math.inf,
+        group="Optimisation",
+        no_axis="every variant runs with the same seeds: give the number of seeds instead",
+    )
+    start_from: str = setting(
+        "",
+        'A run, checkpoint or model whose weights are the first ones, its vocabulary extended; "" draws them.',
+        flag="--from",
+        short="Begin with the weights of this run or model.",
+        one_run=True,
+        no_axis=_TOKENS,
+    )
+    partial: str = setting(
+        "",
+        'Take only weights of these names (as in a shell: h.*), where they fit, and a vocabulary of the text; "": all.',
+        flag="--partial",
+        short="With --from: take weights of these names, where they fit.",
+        one_run=True,
+        no_axis=_TOKENS,
+    )
     model: GPTConfig | BigramConfig = field(default_factory=GPTConfig)
     data: DataConfig = field(default_factory=DataConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        if self.seed < 0:
-            raise ConfigError(f"seed={self.seed} is negative: give 0 or more")
+        check_bounds(self, "")
         object.__setattr__(self, "start_from", shown_path(self.start_from))
         if (self.model_kind == "bigram") != isinstance(self.model, BigramConfig):
             raise ConfigError(
@@ -233,3 +280,19 @@ class RunConfig:
             raise ConfigError(
                 f"dropout={self.model.dropout} is for arrays: use --mode tensor, or --set model.dropout=0"
             )
+
+
+def setting_at(path: str) -> Setting:
+    """What is known of the field with this dotted name, e.g. model.n_layer. Raises KeyError."""
+    return all_settings()[path][1]
+
+
+@cache
+def all_settings() -> Mapping[str, tuple[type, Setting]]:
+    """Dotted name -> (the class that has the field, the setting), in the order of a config; both kinds of model."""
+    homes = (("", RunConfig), ("model.", GPTConfig), ("model.", BigramConfig), ("data.", DataConfig))
+    found: dict[str, tuple[type, Setting]] = {}
+    for prefix, home in (*homes, ("training.", TrainingConfig)):
+        for name, known, _ in settings_of(home):
+            found.setdefault(prefix + name, (home, known))
+    return found

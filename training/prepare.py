@@ -10,6 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from ..data.batches import Batch, Batches, evaluation_batches
+from ..data.config import DataConfig
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
@@ -18,7 +19,7 @@ from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
 from ..tokenizers import Tokenizer
-from .config import DataConfig, RunConfig
+from .config import RunConfig
 from .limits.memory import check_memory
 from .streams import stream_number, stream_seed
 from .trainer import Accumulate, Optimizer, accumulate_in_turn
@@ -77,8 +78,10 @@ def prepare(
     kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
     if kind == "windows" and data.packing != "none":
         warnings.warn(
-            f"packing={data.packing!r} is for documents, and here windows are cut that are full: it changes nothing",
-            NanochatWarning,
+            NanochatWarning(
+                f"packing={data.packing!r} is for documents, and here full windows are cut: it changes nothing",
+                settings=(("packing", data.packing),),
+            ),
             stacklevel=2,
         )
         data = replace(data, packing="none")

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from ..data.config import DataConfig
 from ..errors import ConfigError
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import get_preset
 from ..validation import nearest, read_dataclass
-from .config import DataConfig, RunConfig, TrainingConfig
+from .config import RunConfig, TrainingConfig
 
 Settings = Mapping[str, Any]
 """Nested: {"seed": 1, "model": {"n_layer": 2}, "training": {...}, "data": {...}}"""

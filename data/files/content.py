@@ -48,7 +48,10 @@ class ContentReader:
             is_messages = name == MESSAGES_FIELD
             excluded = _USUAL[name] if options.layout == "auto" else None
         if is_messages and options.layout == "documents":
-            raise DataError(f"{row.where}: messages are no document: choose layout='chat', or a field with text")
+            raise DataError(
+                f"{row.where}: messages are no document: choose layout='chat', or a field with text",
+                settings=(("layout", "chat"),),
+            )
         is_told_by_rows = not is_messages and options.layout == "auto" and format != "text"
         is_chat = None if is_told_by_rows else is_messages or options.layout == "chat"
         return cls(name, is_messages, is_chat, is_told_by_rows, excluded)
@@ -84,7 +87,10 @@ class ContentReader:
         if looks_like_chat != self.is_chat:
             this, first = ("a conversation", "none") if looks_like_chat else ("no conversation", "one")
             hint = "choose layout='chat' or layout='documents'"
-            raise DataError(f"{where}: looks like {this} where the rows before are {first}: {hint}")
+            raise DataError(
+                f"{where}: looks like {this} where the rows before are {first}: {hint}",
+                settings=(("layout", "chat"), ("layout", "documents")),
+            )
 
 
 def check_text(text: str, where: str) -> None:
@@ -107,7 +113,10 @@ def _choose_field(row: Row, options: RowOptions, *, numbered: bool) -> str | Non
     value, wanted = row.value, options.text_field
     if not isinstance(value, Mapping):
         if wanted and not (numbered and wanted == "1"):
-            raise DataError(f"{row.where}: {_type(value)} has no field: leave out text_field={wanted!r}")
+            raise DataError(
+                f"{row.where}: {_type(value)} has no field: leave out text_field={wanted!r}",
+                settings=(("text_field", wanted),),
+            )
         return None
     names = [str(name) for name in value]
     if numbered and (column := find_column(wanted or DEFAULT_FIELD, names)) is not None:
@@ -132,12 +141,18 @@ def _choose_field(row: Row, options: RowOptions, *, numbered: bool) -> str | Non
     if not names:
         raise DataError(f"{row.where}: an object without fields: write the text into a field {DEFAULT_FIELD}")
     wanted = f"column is called {DEFAULT_FIELD}" if numbered else f"field is called {DEFAULT_FIELD} or {MESSAGES_FIELD}"
-    raise DataError(f"{row.where}: no {wanted}: name the one to read with text_field=NAME ({_list(names)})")
+    raise DataError(
+        f"{row.where}: no {wanted}: name the one to read with text_field=NAME ({_list(names)})",
+        settings=(("text_field", "NAME"),),
+    )
 
 
 def _both(where: str) -> DataError:
     hint = "choose text_field='text' or text_field='messages'"
-    return DataError(f"{where}: fields {DEFAULT_FIELD} and {MESSAGES_FIELD} both: {hint}")
+    return DataError(
+        f"{where}: fields {DEFAULT_FIELD} and {MESSAGES_FIELD} both: {hint}",
+        settings=(("text_field", "text"), ("text_field", "messages")),
+    )
 
 
 def _read_messages(value: object, where: str) -> Conversation:
@@ -170,7 +185,7 @@ def told(where: str, make: Callable[[], Any]) -> Any:
     try:
         return make()
     except DataError as failure:
-        raise DataError(f"{where}: {failure}") from None
+        raise DataError(f"{where}: {failure}", settings=failure.settings) from None
 
 
 def looks_like_chat(text: str) -> bool:

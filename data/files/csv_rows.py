@@ -105,7 +105,8 @@ def _check_delimiter(spec: str, lines: list[tuple[int, str]], delimiter: str, co
             mending = "name the file .tsv" if other == "\t" else f"read it with delimiter={other!r}"
             raise DataError(
                 f"{spec}, line {number}: {name} stands between cells where {_DELIMITERS[delimiter]} is due: {mending}, "
-                "or put texts that hold one in quotes"
+                "or put texts that hold one in quotes",
+                settings=(("delimiter", other),),
             )
 
 
@@ -153,7 +154,8 @@ def _has_header(first: list[str], where: str, options: RowOptions) -> bool:
         return True
     if wanted.isdecimal() and len(first) > 1:
         raise DataError(
-            f"{where}: whether these are names or a row is not told: read it with header='yes', or with header='no'"
+            f"{where}: whether these are names or a row is not told: read it with header='yes', or with header='no'",
+            settings=(("header", "yes"), ("header", "no")),
         )
     if wanted and not wanted.isdecimal():
         raise DataError(f"{where}: no column is called {wanted!r}: choose one of {_list(first)}, or another delimiter")
@@ -161,11 +163,14 @@ def _has_header(first: list[str], where: str, options: RowOptions) -> bool:
         raise DataError(
             f"{where}: {len(first)} columns and none is called {DEFAULT_FIELD!r}: name the one to read "
             f"with text_field=NAME ({_list(first)}), or by its number with header='no' where this is a row of texts, "
-            "and put texts that hold a comma in quotes"
+            "and put texts that hold a comma in quotes",
+            settings=(("text_field", "NAME"), ("header", "no")),
         )
     warnings.warn(
-        f"{where}: {first[0]:.40} is read as a row, not as the name of the column: header='yes' reads it as a name",
-        NanochatWarning,
+        NanochatWarning(
+            f"{where}: {first[0]:.40} is read as a row, not as the name of the column: header='yes' reads it as a name",
+            settings=(("header", "yes"),),
+        ),
         stacklevel=2,
     )
     return False

@@ -42,12 +42,12 @@ def read_rows(path: str | Path, options: RowOptions = RowOptions()) -> Rows:  # 
     return _read(str(path), options, _raise)
 
 
-def find_problems(path: str | Path, options: RowOptions = RowOptions(), *, limit: int = 20) -> list[str]:  # noqa: B008
+def find_problems(path: str | Path, options: RowOptions = RowOptions(), *, limit: int = 20) -> list[DataError]:  # noqa: B008
     """What `read_rows` would say of each bad row, up to `limit`, in the order of the file; [] if all are good."""
-    problems: list[str] = []
+    problems: list[DataError] = []
 
     def complain(failure: DataError) -> None:
-        problems.append(str(failure))
+        problems.append(failure)
         if len(problems) >= limit:
             raise _Enough
 
@@ -57,7 +57,7 @@ def find_problems(path: str | Path, options: RowOptions = RowOptions(), *, limit
         pass
     except DataError as failure:  # one that ends the reading; that nothing is left is no news after the others
         if not problems or not isinstance(failure, _NothingLeft):
-            problems.append(str(failure))
+            problems.append(failure)
     return problems
 
 
@@ -78,12 +78,21 @@ def rows_of(contents: Iterable[Content], origin: str, options: RowOptions = RowO
 def check_options(spec: str, options: RowOptions, format: Format) -> None:
     """Raises ConfigError for options that would have no effect on `spec`, which is of `format`."""
     if options.layout == "stream" and format != "text":
-        raise ConfigError(f"layout='stream' is for plain text, and {spec} holds rows: choose documents or chat")
+        raise ConfigError(
+            f"layout='stream' is for plain text, and {spec} holds rows: choose documents or chat",
+            settings=(("layout", "stream"),),
+        )
     if format != "csv" and (options.header != "auto" or options.delimiter):
         given = f"delimiter={options.delimiter!r}" if options.delimiter else f"header={options.header!r}"
-        raise ConfigError(f"{given} is for CSV, and {spec} is {_NAMES[format]}: leave it out")
+        raise ConfigError(
+            f"{given} is for CSV, and {spec} is {_NAMES[format]}: leave it out",
+            settings=(("delimiter", options.delimiter), ("header", options.header)),
+        )
     if format == "text" and options.text_field:
-        raise ConfigError(f"text_field={options.text_field!r} is for JSON and CSV, and {spec} is text: leave it out")
+        raise ConfigError(
+            f"text_field={options.text_field!r} is for JSON and CSV, and {spec} is text: leave it out",
+            settings=(("text_field", options.text_field),),
+        )
 
 
 class _Enough(Exception):

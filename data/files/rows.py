@@ -89,11 +89,20 @@ class RowOptions:
             if value not in allowed:
                 raise ConfigError(f"{name}={value!r} is unknown: choose one of {', '.join(allowed)}")
         if self.max_chars < 0:
-            raise ConfigError(f"max_chars={self.max_chars} is negative: choose 0 for no limit")
+            raise ConfigError(
+                f"max_chars={self.max_chars} is negative: choose 0 for no limit",
+                settings=(("max_chars", self.max_chars),),
+            )
         if self.on_long != "error" and self.max_chars == 0:
-            raise ConfigError(f"on_long={self.on_long!r} has no effect without a limit: give max_chars=N")
+            raise ConfigError(
+                f"on_long={self.on_long!r} has no effect without a limit: give max_chars=N",
+                settings=(("on_long", self.on_long), ("max_chars", "N")),
+            )
         if self.delimiter and (len(self.delimiter) != 1 or self.delimiter in '"\r\n'):
-            raise ConfigError(f"delimiter={self.delimiter!r} cannot separate cells: choose one character, such as ;")
+            raise ConfigError(
+                f"delimiter={self.delimiter!r} cannot separate cells: choose one character, such as ;",
+                settings=(("delimiter", self.delimiter),),
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +178,7 @@ class Sieve:
         if self.options.on_empty == "error":
             what = "text" if isinstance(content, str) else "message"
             hint = "write one, or drop such rows with on_empty='drop'"
-            self.complain(DataError(f"{row.where}: there is no {what}: {hint}"))
+            self.complain(DataError(f"{row.where}: there is no {what}: {hint}", settings=(("on_empty", "drop"),)))
         return False
 
     def _shorten(self, content: Content, row: Row) -> Content | None:
@@ -185,7 +194,12 @@ class Sieve:
         hint = "shorten it, or drop such rows with on_long='drop'"
         if choice == "truncate":
             hint += "; conversations are not truncated, since an answer would end in the middle"
-        self.complain(DataError(f"{row.where}: {n_chars:,} characters are more than max_chars={limit}: {hint}"))
+        self.complain(
+            DataError(
+                f"{row.where}: {n_chars:,} characters are more than max_chars={limit}: {hint}",
+                settings=(("max_chars", limit), ("on_long", "drop")),
+            )
+        )
         return None
 
     def _is_new(self, content: Content, row: Row) -> bool:
@@ -197,5 +211,7 @@ class Sieve:
         if self.options.on_duplicate == "error":
             name = "row" if row.number else "line"
             hint = "remove one, or drop repeated rows with on_duplicate='drop'"
-            self.complain(DataError(f"{row.where}: repeats {name} {first}: {hint}"))
+            self.complain(
+                DataError(f"{row.where}: repeats {name} {first}: {hint}", settings=(("on_duplicate", "drop"),))
+            )
         return self.options.on_duplicate == "keep"

@@ -28,9 +28,15 @@ def render_rows(
     """
     is_json = format in ("json", "jsonl")
     if chat_form and not rows.is_chat:
-        raise ConfigError(f"chat_form={chat_form!r} is for conversations, and {rows.origin} holds texts: leave it out")
+        raise ConfigError(
+            f"chat_form={chat_form!r} is for conversations, and {rows.origin} holds texts: leave it out",
+            settings=(("chat_form", chat_form),),
+        )
     if chat_form == "messages" and not is_json:
-        raise ConfigError(f"chat_form='messages' needs JSON, and {format} holds strings: write .json or .jsonl")
+        raise ConfigError(
+            f"chat_form='messages' needs JSON, and {format} holds strings: write .json or .jsonl",
+            settings=(("chat_form", "messages"),),
+        )
     if rows.is_chat and is_json and chat_form != "text":
         return _json_lines(map(_messages, rows.conversations), format)
     texts = enumerate(_strings(rows) if rows.is_chat else rows.documents, start=1)

@@ -8,53 +8,13 @@ from dataclasses import fields
 from functools import cache
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from ...data.config import DataConfig
 from ...errors import ConfigError
 from ...models.bigram.config import BigramConfig
 from ...models.gpt.config import GPTConfig
-from ...training.config import DataConfig, RunConfig, TrainingConfig
+from ...training.config import RunConfig, TrainingConfig, setting_at
 from ...training.resolve import find_section
 from ...validation import nearest
-
-_NO_AXIS = {
-    "every variant runs with the same seeds: give the number of seeds instead": "seed",
-    "a preset is where all cells start from: run one study a preset": "preset",
-    "a kind of model is a preset of its own: run one study a kind": "model_kind",
-    "the text decides it, whatever is given": "model.vocab_size",
-    "it changes the validation text, and losses on different texts cannot be compared": (
-        "data.source data.layout data.unknown data.val_fraction data.text_field data.style training.eval_tokens"
-    ),
-    "it changes the tokens, and losses of different tokens cannot be compared": (
-        "data.tokenizer data.vocab_size data.min_count start_from partial"
-    ),
-    "it changes which tokens count, and losses on different tokens cannot be compared": "data.loss_on",
-    "it ends runs by the validation loss that is to be compared: compare training.steps": "training.patience",
-    "it changes what a run shows or keeps, not what is learned": (
-        "training.eval_every training.sample_every training.checkpoint_every training.keep_last "
-        "training.checkpoint_format data.cache"
-    ),
-    "it changes when a run is called diverged or refused, not what is learned": (
-        "training.max_loss training.max_gradient training.max_weight training.max_memory_growth"
-    ),
-}
-_REFUSED = {path: reason for reason, paths in _NO_AXIS.items() for path in paths.split()}
-"""Fields that are no axis, and why."""
-
-_ADAM = ("adam", "adamw", "muon")
-_NEEDS: dict[str, tuple[str, tuple[Any, ...]]] = {
-    "dtype": ("mode", ("tensor",)),
-    "training.replicas": ("mode", ("tensor",)),
-    "training.steps": ("training.epochs", (0.0,)),
-    "training.momentum": ("training.optimizer", ("sgd", "muon")),
-    "training.beta1": ("training.optimizer", _ADAM),
-    "training.beta2": ("training.optimizer", _ADAM),
-    "training.eps": ("training.optimizer", _ADAM),
-    "training.warmdown": ("training.lr_schedule", ("linear", "sqrt")),
-    "training.min_lr_ratio": ("training.lr_schedule", ("cosine",)),
-    "model.norm_position": ("model.norm", ("rms", "layer", "dyt")),
-    "model.norm_gain": ("model.norm", ("rms", "layer", "dyt")),
-    "model.norm_bias": ("model.norm", ("layer", "dyt")),
-}
-"""A field without effect unless another has one of these values."""
 
 
 def parse_axes(texts: Iterable[str]) -> dict[str, tuple[Any, ...]]:
@@ -89,8 +49,9 @@ def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
             f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
             "add --set eval_tokens=0, which takes all of them"
         )
-    for path, (other, wanted) in _NEEDS.items():
-        possible = axes.get(other, (read(base, other),)) if path in axes else wanted
+    for path in axes:
+        other, wanted = setting_at(path).needs or (path, axes[path])
+        possible = axes.get(other, (read(base, other),))
         if not set(possible) & set(wanted):
             needed = " or ".join(map(str, wanted))
             raise ConfigError(f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={needed}")
@@ -98,8 +59,9 @@ def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
 
 def idle_axis(settings: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> str | None:
     """Why this combination would repeat another: an axis moved off its first value where it has no effect."""
-    for path, (other, wanted) in _NEEDS.items():
-        if path in settings and other in settings and settings[other] not in wanted and settings[path] != axes[path][0]:
+    for path in settings:
+        other, wanted = setting_at(path).needs or ("", ())
+        if other in settings and settings[other] not in wanted and settings[path] != axes[path][0]:
             return f"{path} has no effect with {other}={settings[other]}: the same as with {path}={axes[path][0]}"
     return None
 
@@ -129,8 +91,6 @@ def full_path(name: str) -> str:
 
 def hint_of(path: str, base: RunConfig) -> Any:
     """The type of a field, by its dotted path. Raises ConfigError on one that is no axis, or leads nowhere."""
-    if path in _REFUSED:
-        raise ConfigError(f"{path} is no axis: {_REFUSED[path]}")
     section, _, name = path.rpartition(".")
     kinds: dict[str, type] = {"": RunConfig, "model": type(base.model), "data": DataConfig, "training": TrainingConfig}
     if section not in kinds or (section, name) in (("", "model"), ("", "data"), ("", "training")):
@@ -143,6 +103,8 @@ def hint_of(path: str, base: RunConfig) -> Any:
                 f"{', '.join(known)}, or another --model-kind"
             )
         raise ConfigError(f"there is no setting {path}: {nearest(name, known)}")
+    if reason := setting_at(path).no_axis:
+        raise ConfigError(f"{path} is no axis: {reason}")
     return _hints(kinds[section])[name]
 
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ...data.batches import Batch
+from ...data.config import DataConfig
 from ...models.build import build_model, logits_array
 from ...models.gpt.config import GPTConfig
 from ...models.initial import draw_weights
 from ...models.presets import PRESETS
-from ...training.config import DataConfig, RunConfig, TrainingConfig
+from ...training.config import RunConfig, TrainingConfig
 from ...training.prepare import build_accumulate, build_optimizer, resolve_replicas
 from .opponent import load_opponent, torch_step
 

@@ -12,6 +12,7 @@ import numpy as np
 from ...data.batches import Kind, evaluation_batches
 from ...data.builtin.world import Question
 from ...data.chat import ChatTemplate, Conversation
+from ...data.config import DataConfig
 from ...data.corpus import Documents
 from ...data.dataset import Dataset, build_dataset
 from ...data.tokens import TokenStream
@@ -20,7 +21,6 @@ from ...inference.chat import answers, check_chat_model
 from ...inference.language_model import LanguageModel
 from ...inference.samplers import Sampling
 from ...models.bigram.config import BigramConfig
-from ...training.config import DataConfig
 from ...training.evaluate import Evaluation, evaluate
 from .bleu import Bleu, bleu
 from .matching import Share, matches, share

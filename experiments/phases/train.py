@@ -93,7 +93,7 @@ def read_phases(path: Path) -> PhasedRecipe:
         head = read_dataclass(_Head, content, "")
         configs = configs_of(phases)
     except ConfigError as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {error}", settings=error.settings) from None
     if len({phase.name for phase in phases}) < len(phases):
         raise ConfigError(f"{path} has two phases of one name: name each differently")
     if configs[0].data.tokenizer == "char" and (head.prompts or head.questions != "none"):
@@ -190,7 +190,7 @@ def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:
         try:
             configs.append(_next_config(configs[-1], phase.settings) if configs else resolve(phase.settings))
         except ConfigError as error:
-            raise ConfigError(f"phase {number} ({phase.name}): {error}") from None
+            raise ConfigError(f"phase {number} ({phase.name}): {error}", settings=error.settings) from None
     return configs
 
 

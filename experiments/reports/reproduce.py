@@ -4,51 +4,20 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict
 
 from ...data.builtin import BUILTINS
-from ...training.config import RunConfig
+from ...training.config import RunConfig, setting_at
 from ...training.resolve import resolve
 from ..ablation.grid import HEAD_AND_NORM, AblationConfig, flatten
 
-_FLAGS = {
-    "start_from": "--from",
-    "partial": "--partial",
-    "mode": "--mode",
-    "data.source": "--data",
-    "data.layout": "--layout",
-    "data.tokenizer": "--tokenizer",
-    "data.vocab_size": "--vocab-size",
-    "data.loss_on": "--loss-on",
-    "data.packing": "--packing",
-    "data.unknown": "--unknown",
-    "data.style": "--style",
-    "seed": "--seed",
-    "training.steps": "--steps",
-    "training.epochs": "--epochs",
-    "training.patience": "--patience",
-    "training.optimizer": "--optimizer",
-    "training.lr": "--lr",
-    "training.lr_schedule": "--lr-schedule",
-    "training.batch_size": "--batch-size",
-    "training.grad_accum": "--grad-accum",
-    "training.beta1": "--beta1",
-    "training.beta2": "--beta2",
-    "training.eps": "--eps",
-    "training.weight_decay": "--weight-decay",
-    "training.max_grad_norm": "--max-grad-norm",
-    "training.warmup": "--warmup",
-    "training.eval_every": "--eval-every",
-    "training.sample_every": "--sample-every",
-    "training.checkpoint_every": "--checkpoint-every",
-}
-"""Settings with a flag of their own, in the order in which a person would write them; the others take --set."""
-
-_OF_ONE_RUN = frozenset({"start_from", "partial", "training.sample_every", "training.checkpoint_every"})
-"""`nanochat ablate` has no flag for these, and takes --set."""
-
-_SWITCHES = {"model.tie_lm_head": "tie-lm-head", "model.input_rmsnorm": "input-rmsnorm"}
+_ORDER = (
+    *("start_from", "partial", "mode", "data.source", "data.layout", "data.tokenizer", "data.vocab_size"),
+    *("data.loss_on", "data.packing", "data.unknown", "data.style", "seed", "training.steps", "training.epochs"),
+    *("training.patience", "training.optimizer", "training.lr", "training.lr_schedule", "training.batch_size"),
+)
+"""What a person would write first; the others follow in the order of a config, those without a flag last."""
 
 
 def command_line(config: RunConfig) -> str:
@@ -64,7 +33,7 @@ def ablation_command_line(config: AblationConfig) -> str:
     """`nanochat ablate --preset ... --axis ...` for one shell line."""
     # A study turns replicas=0, what suits the machine, into 1 by itself.
     own = {*config.axes, *(["training.replicas"] if config.base.training.replicas == 1 else [])}
-    shared = [words for path, words in _differences(config.base, without_flag=_OF_ONE_RUN) if path not in own]
+    shared = [words for path, words in _differences(config.base, of_a_study=True) if path not in own]
     words = ["--preset", config.base.preset, *(word for some in shared for word in some)]
     if list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
         for path, values in config.axes.items():
@@ -84,19 +53,23 @@ def _arguments(config: RunConfig) -> list[str]:
     return ["--preset", config.preset, *(word for _, words in _differences(config) for word in words)]
 
 
-def _differences(config: RunConfig, *, without_flag: Collection[str] = ()) -> Iterator[tuple[str, list[str]]]:
+def _differences(config: RunConfig, *, of_a_study: bool = False) -> Iterator[tuple[str, list[str]]]:
     """(dotted field, words of the command line) of each setting that the preset does not have."""
-    flags = {name: flag for name, flag in _FLAGS.items() if name not in without_flag}
     wanted, given = flatten(asdict(config)), flatten(asdict(resolve({"preset": config.preset})))
-    ours = {name: value for name, value in wanted.items() if value != given.get(name) and name not in _skipped(config)}
-    for name in sorted(ours, key=lambda name: list(_FLAGS).index(name) if name in _FLAGS else len(_FLAGS)):
-        value = ours[name]
-        if name in flags:
-            yield name, [flags[name], str(value)]
-        elif name in _SWITCHES:
-            yield name, [f"--{'' if value else 'no-'}{_SWITCHES[name]}"]
-        else:
+    skipped = _skipped(config)
+    ours = [name for name, value in wanted.items() if value != given.get(name) and name not in skipped]
+    for name in sorted(ours, key=_place):
+        value, known = wanted[name], setting_at(name)
+        if not known.flag or (of_a_study and known.one_run):
             yield name, ["--set", f"{name}={_word(value)}"]
+        elif isinstance(value, bool):
+            yield name, [f"--{'' if value else 'no-'}{known.flag[2:]}"]
+        else:
+            yield name, [known.flag, str(value)]
+
+
+def _place(name: str) -> tuple[int, bool]:
+    return (_ORDER.index(name) if name in _ORDER else len(_ORDER), not setting_at(name).flag)
 
 
 def _skipped(config: RunConfig) -> set[str]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...errors import ConfigError
+from ...setting import check_bounds, setting
 from ..parameters import Parameter
 
 Norm = Literal["none", "rms", "layer", "dyt"]
@@ -14,81 +15,68 @@ Positions = Literal["learned", "sinusoidal", "rope", "none"]
 Activation = Literal["relu", "relu2", "gelu", "silu", "swiglu"]
 Init = Literal["uniform", "normal", "gpt2", "he"]
 
+_A_NORM = ("model.norm", ("rms", "layer", "dyt"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class GPTConfig:
     """A decoder-only transformer; the defaults are the mini-GPT of nanochat-rs-next."""
 
-    vocab_size: int = 27
-    """Tokens in the vocabulary; the tokenizer of a run replaces it."""
-    block_size: int = 8
-    """Tokens that attention can look back over; longer text slides through."""
-    n_layer: int = 1
-    """Blocks, each attention and an MLP."""
-    n_head: int = 4
-    """Query heads; n_embd is a multiple of it."""
-    n_kv_head: int = 0
-    """Key and value heads; 0 means n_head, fewer is grouped-query, 1 is multi-query attention."""
-    n_embd: int = 16
-    """Width of the residual stream."""
-    mlp_width: int = 0
-    """Hidden units of the MLP; 0 means 4 n_embd."""
-    norm: Norm = "rms"
-    """Normalisation of every block."""
-    norm_position: Literal["pre", "post"] = "pre"
-    """Before each sublayer (x + f(norm(x))) or after its sum (norm(x + f(x)))."""
-    norm_gain: bool = False
-    """Norms learn a gain."""
-    norm_bias: bool = False
-    """LayerNorm and DyT learn a bias."""
-    norm_eps: float = 1e-5
-    """Added to the variance or mean square under the root."""
-    final_norm: bool = False
-    """One more norm before the head."""
-    input_rmsnorm: bool = False
-    """Normalise token + position once, before the first block."""
-    qk_norm: bool = False
-    """RMS-normalise queries and keys, head by head, after the rotation."""
-    positions: Positions = "learned"
-    """How a token knows where it stands; sinusoidal ones are added with amplitude 1, embeddings begin near 0."""
-    activation: Activation = "relu2"
-    """Nonlinearity of the MLP."""
-    attn_bias: bool = False
-    """Biases in the attention's linear layers."""
-    mlp_bias: bool = False
-    """Biases in the MLP's linear layers."""
-    head_bias: bool = False
-    """A bias in an untied head."""
-    attn_proj: bool = True
-    """Attention has an output projection."""
-    tie_lm_head: bool = True
-    """The head is the token embedding matrix."""
-    window: int = 0
-    """A token sees itself and the window - 1 before it; 0 means all."""
-    logit_softcap: float = 0.0
-    """Logits become c tanh(logits / c); 0 turns it off."""
-    dropout: float = 0.0
-    """Share of activations dropped in training, tensor mode only."""
-    init: Init = "uniform"
-    """uniform in +-init_scale; normal; gpt2: residual projections smaller by sqrt(2 n_layer); he: sqrt(2 / fan_in)."""
-    init_scale: float = 0.02
-    """Half-width or standard deviation of the first weights."""
-    zero_init_proj: bool = True
-    """Projections into the residual stream start at zero, so that a block starts as the identity."""
+    vocab_size: int = setting(
+        27,
+        "Tokens in the vocabulary; the tokenizer of a run replaces it.",
+        least=1,
+        no_axis="the text decides it, whatever is given",
+    )
+    block_size: int = setting(8, "Tokens that attention can look back over; longer text slides through.", least=1)
+    n_layer: int = setting(1, "Blocks, each attention and an MLP.", least=1)
+    n_head: int = setting(4, "Query heads; n_embd is a multiple of it.", least=1)
+    n_kv_head: int = setting(
+        0, "Key and value heads; 0 means n_head, fewer is grouped-query, 1 is multi-query attention.", least=0
+    )
+    n_embd: int = setting(16, "Width of the residual stream.", least=1)
+    mlp_width: int = setting(0, "Hidden units of the MLP; 0 means 4 n_embd.", least=0)
+    norm: Norm = setting("rms", "Normalisation of every block.")
+    norm_position: Literal["pre", "post"] = setting(
+        "pre", "Before each sublayer (x + f(norm(x))) or after its sum (norm(x + f(x))).", needs=_A_NORM
+    )
+    norm_gain: bool = setting(False, "Norms learn a gain.", needs=_A_NORM)
+    norm_bias: bool = setting(False, "LayerNorm and DyT learn a bias.", needs=("model.norm", ("layer", "dyt")))
+    norm_eps: float = setting(1e-5, "Added to the variance or mean square under the root.", above=0)
+    final_norm: bool = setting(False, "One more norm before the head.")
+    input_rmsnorm: bool = setting(
+        False,
+        "Normalise token + position once, before the first block.",
+        flag="--input-rmsnorm",
+        short="Normalise the embeddings once.",
+    )
+    qk_norm: bool = setting(False, "RMS-normalise queries and keys, head by head, after the rotation.")
+    positions: Positions = setting(
+        "learned",
+        "How a token knows where it stands; sinusoidal ones are added with amplitude 1, embeddings begin near 0.",
+    )
+    activation: Activation = setting("relu2", "Nonlinearity of the MLP.")
+    attn_bias: bool = setting(False, "Biases in the attention's linear layers.")
+    mlp_bias: bool = setting(False, "Biases in the MLP's linear layers.")
+    head_bias: bool = setting(False, "A bias in an untied head.")
+    attn_proj: bool = setting(True, "Attention has an output projection.")
+    tie_lm_head: bool = setting(
+        True, "The head is the token embedding matrix.", flag="--tie-lm-head", short="The head is the embedding matrix."
+    )
+    window: int = setting(0, "A token sees itself and the window - 1 before it; 0 means all.", least=0)
+    logit_softcap: float = setting(0.0, "Logits become c tanh(logits / c); 0 turns it off.", least=0)
+    dropout: float = setting(0.0, "Share of activations dropped in training, tensor mode only.", least=0, below=1)
+    init: Init = setting(
+        "uniform",
+        "uniform in +-init_scale; normal; gpt2: residual projections smaller by sqrt(2 n_layer); he: sqrt(2 / fan_in).",
+    )
+    init_scale: float = setting(0.02, "Half-width or standard deviation of the first weights.", least=0)
+    zero_init_proj: bool = setting(
+        True, "Projections into the residual stream start at zero, so that a block starts as the identity."
+    )
 
     def __post_init__(self) -> None:
-        for field, least in {
-            "vocab_size": 1,
-            "block_size": 1,
-            "n_layer": 1,
-            "n_head": 1,
-            "n_embd": self.n_head,
-        }.items():
-            if getattr(self, field) < 1:
-                raise ConfigError(f"{field}={getattr(self, field)} is too small: give {least} or more")
-        for field in ("n_kv_head", "mlp_width", "window"):
-            if getattr(self, field) < 0:
-                raise ConfigError(f"{field}={getattr(self, field)} is negative: give 0 for the default, or a count")
+        check_bounds(self, "model")
         if self.n_embd % self.n_head:
             raise ConfigError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}: "
@@ -104,17 +92,6 @@ class GPTConfig:
                 f"positions=rope rotates pairs, but a head has {self.head_size} channels: "
                 f"choose n_head so that n_embd / n_head is even, e.g. n_embd={self.n_head * (self.head_size + 1)}"
             )
-        for field, low, high in (
-            ("dropout", 0.0, 1.0),
-            ("logit_softcap", 0.0, math.inf),
-            ("init_scale", 0.0, math.inf),
-        ):
-            if not low <= getattr(self, field) < high:
-                raise ConfigError(
-                    f"{field}={getattr(self, field)} is outside {low:g} to {high:g}: give e.g. {field}=0.1"
-                )
-        if not 0 < self.norm_eps < math.inf:
-            raise ConfigError(f"norm_eps={self.norm_eps} must be positive, e.g. 1e-5")
         if self.head_bias and self.tie_lm_head:
             raise ConfigError("head_bias=true needs an untied head: set tie_lm_head=false or head_bias=false")
 

@@ -7,8 +7,8 @@ import pytest
 import typer
 
 from nanochat.cli.app import parse
-from nanochat.cli.options import BUILTIN_HELP
 from nanochat.data.builtin import BUILTINS
+from nanochat.data.config import BUILTIN_HELP
 from nanochat.data.files.formats import read_rows
 
 CHAT = "User: Capital of Peru? Assistant: Lima. </s>"

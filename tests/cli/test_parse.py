@@ -9,7 +9,7 @@ import pytest
 
 from nanochat.cli import commands, commands_text
 from nanochat.cli.app import main, parse
-from nanochat.cli.options import SETTINGS
+from nanochat.cli.options import flags
 from nanochat.cli.root import app
 from nanochat.errors import ConfigError, UsageError
 from nanochat.training.config import TrainingConfig
@@ -91,15 +91,15 @@ def test_no_words_at_all_get_the_help(nanochat):
 
 def test_every_flag_reaches_its_field():
     values = {int: "3", float: "0.25", bool: None, str: "4"}
-    for setting in SETTINGS:
-        if setting.name in ("preset", "model_kind"):
+    for flag in flags():
+        if flag.name in ("preset", "model_kind"):
             continue
-        text = setting.choices[-1] if setting.choices else values[setting.kind]
+        text = flag.choices[-1] if flag.choices else values[flag.kind]
         extra = [] if text is None else [text]
-        extra += ["--tokenizer", "word"] if setting.name == "vocab_size" else []  # of characters it has no meaning
-        config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", setting.flag, *extra]).config
+        extra += ["--tokenizer", "word"] if flag.name == "vocab_size" else []  # of characters it has no meaning
+        config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", flag.known.flag, *extra]).config
         found = config
-        for name in setting.field.split("."):
+        for name in flag.path.split("."):
             found = getattr(found, name)
         assert str(found) == (text or "True")
 

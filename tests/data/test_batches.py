@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data import Batches, TokenStream, evaluation_batches
-from nanochat.data.batches import Batch
+from nanochat.data.batches import Batch, Batches, evaluation_batches
+from nanochat.data.tokens import TokenStream
 from nanochat.errors import ConfigError, DataError
 
 LISTS = st.lists(st.lists(st.integers(1, 50), max_size=20), min_size=1, max_size=12)

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from nanochat.data import load_corpus
 from nanochat.data.builtin import BUILTINS
 from nanochat.data.chat import from_text
+from nanochat.data.corpus import load_corpus
 from nanochat.data.files import text as reading
 from nanochat.errors import ConfigError, DataError, NanochatWarning
 

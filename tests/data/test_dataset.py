@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from nanochat.data import build_dataset
+from nanochat.data.dataset import build_dataset
 from nanochat.data.split import FUTURISTIC_SENTENCES
 from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import ConfigError, DataError, NanochatWarning, TokenizerError
@@ -151,7 +151,7 @@ def copied(n_copies, n=10):
 def test_copies_of_training_documents_are_counted_and_said(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(copied(3), encoding="utf-8")
-    said = r"^3 of 10 validation documents of .*a\.txt also stand in the training text, so that their loss"
+    said = r"^3 of 10 validation documents of .*a\.txt also stand in the training text: their loss"
     with pytest.warns(NanochatWarning, match=said):
         tokenizer = build_dataset(str(path)).tokenizer
     with pytest.warns(NanochatWarning, match=said):

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data import Batches, TokenStream
+from nanochat.data.batches import Batches
 from nanochat.data.packing import fill_rows, lay_side_by_side
+from nanochat.data.tokens import TokenStream
 from nanochat.errors import ConfigError, DataError
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig

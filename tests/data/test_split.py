@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data import FUTURISTIC_WORDS, Corpus, load_corpus, split, style
-from nanochat.data.split import FUTURISTIC_SENTENCES
+from nanochat.data.corpus import Corpus, load_corpus
+from nanochat.data.split import FUTURISTIC_SENTENCES, FUTURISTIC_WORDS, split, style
 from nanochat.errors import ConfigError
 
 FRACTIONS = st.floats(0.01, 0.99)

@@ -2,10 +2,11 @@
 
 import pytest
 
+from nanochat.data.config import DataConfig
 from nanochat.errors import ConfigError
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.gpt.config import GPTConfig
-from nanochat.training.config import DataConfig, RunConfig, TrainingConfig
+from nanochat.training.config import RunConfig, TrainingConfig
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.data.config import DataConfig
 from nanochat.errors import ConfigError
 from nanochat.models.presets import PRESETS
-from nanochat.training.config import DataConfig, TrainingConfig
+from nanochat.training.config import TrainingConfig
 from nanochat.training.resolve import config_from_dict, merge, parse_assignment, resolve
 
 TREES = st.recursive(

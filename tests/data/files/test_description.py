@@ -87,6 +87,6 @@ def test_a_plain_text_is_lines_or_a_stream_by_the_rule_of_the_corpus(tmp_path):
     assert len(read_source(str(path))) == 20
     path.write_text("name\n" * 19, encoding="utf-8")
     assert read_source(str(path)).documents == ("name\n" * 19,)
-    assert find_source_problems(str(tmp_path / "none.txt"))[0].startswith("there is no file")
+    assert str(find_source_problems(str(tmp_path / "none.txt"))[0]).startswith("there is no file")
     with pytest.raises(DataError, match="there is no file"):
         read_source(str(tmp_path / "none.txt"))

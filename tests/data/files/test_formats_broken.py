@@ -216,7 +216,7 @@ def test_a_broken_file_is_one_sentence_with_its_place(tmp_path, file, content, p
     assert ": " in sentence
     assert "\n" not in sentence
     assert len(sentence.removeprefix(str(path))) < 250
-    assert find_problems(path)[0] == sentence
+    assert str(find_problems(path)[0]) == sentence
 
 
 @pytest.mark.parametrize(

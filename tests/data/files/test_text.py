@@ -8,7 +8,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from nanochat.data import build_dataset, load_corpus
+from nanochat.data.corpus import load_corpus
+from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.data.files.formats import find_problems, read_rows
 from nanochat.data.large.text import read_pieces
@@ -52,7 +53,7 @@ def test_what_the_first_bytes_tell_is_refused_by_name_whatever_it_is_called(tmp_
     with pytest.raises(DataError) as failure:
         read_rows(path)
     assert str(failure.value).startswith(f"{path} {part}")
-    assert find_problems(path) == [str(failure.value)]
+    assert [str(problem) for problem in find_problems(path)] == [str(failure.value)]
 
 
 @pytest.mark.parametrize(

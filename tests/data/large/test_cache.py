@@ -8,8 +8,9 @@ import sys
 import numpy as np
 import pytest
 
-from nanochat.data import TokenStream, build_dataset
+from nanochat.data.dataset import build_dataset
 from nanochat.data.large.cache import Parts, cached_stream, digest
+from nanochat.data.tokens import TokenStream
 from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import NanochatWarning, WriteError
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nanochat.data import build_dataset
+from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.data.large import text as large_files
 from nanochat.data.large.text import read_pieces

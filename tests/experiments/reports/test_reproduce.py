@@ -9,13 +9,19 @@ from hypothesis import strategies as st
 from nanochat.cli.app import app
 from nanochat.errors import ConfigError
 from nanochat.experiments.ablation.sweep import HEAD_AND_NORM, AblationConfig
-from nanochat.experiments.reports.reproduce import _FLAGS, _OF_ONE_RUN, _SWITCHES, ablation_command_line, command_line
+from nanochat.experiments.reports.reproduce import ablation_command_line, command_line
 from nanochat.models.presets import PRESETS
+from nanochat.training.config import all_settings
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import merge, parse_assignment, resolve
 
-FIELD_OF = {flag: field for field, flag in _FLAGS.items()} | {"--preset": "preset"}
-SWITCH_OF = {f"--{sign}{name}": (field, not sign) for field, name in _SWITCHES.items() for sign in ("", "no-")}
+FLAGS = {path: known.flag for path, (_, known) in all_settings().items() if known.flag}
+FIELD_OF = {flag: path for path, flag in FLAGS.items()}
+SWITCH_OF = {
+    f"--{sign}{FLAGS[path][2:]}": (path, not sign)
+    for path in ("model.tie_lm_head", "model.input_rmsnorm")
+    for sign in ("", "no-")
+}
 
 
 def parse(line):
@@ -121,8 +127,8 @@ def test_an_ablation_is_given_no_flag_that_it_does_not_have():
         "--seeds 2"
     )
     click_command = typer.main.get_command(app).commands["ablate"]
-    known = {flag for parameter in click_command.params for flag in parameter.opts}
-    assert {flag for name, flag in _FLAGS.items() if name not in _OF_ONE_RUN} <= known
+    known_flags = {flag for parameter in click_command.params for flag in parameter.opts}
+    assert {known.flag for _, known in all_settings().values() if known.flag and not known.one_run} <= known_flags
 
 
 @pytest.mark.parametrize("preset", sorted(PRESETS))
