@@ -52,7 +52,7 @@ class Setting:
         """What is wrong with a number, to be written after it; "" if nothing is. `example` is one that fits."""
         if isinstance(value, bool) or not isinstance(value, int | float):
             return ""
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return f"is not a finite number: give e.g. {example}"
         if isinstance(value, int) and self.most is None and value > _MOST:
             return f"is over {_MOST:,}: give a number"

@@ -19,7 +19,7 @@ DType = Literal["float32", "float64"]
 def build_model(
     config: ModelConfig, mode: Mode, dtype: DType = "float32", dropout_rng: np.random.Generator | None = None
 ) -> Any:
-    """A model whose weights are still to be loaded. Scalar models compute in Python floats, whatever the dtype.
+    """A model whose weights are still to be loaded: they are zero. Scalar models compute in Python floats, whatever the dtype.
 
     Raises ConfigError where the mode cannot do what the config asks for.
     """
@@ -27,19 +27,18 @@ def build_model(
         from .bigram import tensor as bigram
         from .gpt import tensor as gpt
 
-        with np.errstate(over="ignore"):  # in first weights drawn by an absurd init_scale: others will be loaded
-            if isinstance(config, BigramConfig):
-                return bigram.Bigram(config, dtype=np.dtype(dtype))
-            return gpt.GPT(config, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
+        if isinstance(config, BigramConfig):
+            return bigram.Bigram(config, None, dtype=np.dtype(dtype))
+        return gpt.GPT(config, None, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
     if isinstance(config, BigramConfig):
         from .bigram.scalar import Bigram
 
-        return Bigram(config)
+        return Bigram(config, None)
     if config.dropout:
         raise ConfigError(f"dropout={config.dropout} is for arrays: use --mode tensor, or --set model.dropout=0")
     from .gpt.scalar import GPT
 
-    return GPT(config)
+    return GPT(config, None)
 
 
 def context_size(config: ModelConfig) -> int:

@@ -16,11 +16,12 @@ from .config import BigramConfig
 class Bigram(Module):
     """logits_t = W norm(E[id_t])"""
 
-    def __init__(self, config: BigramConfig, seed: int = 0) -> None:
+    def __init__(self, config: BigramConfig, seed: int | None = 0) -> None:
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.vocab_size)
         self.lm_head = None if config.tie_lm_head else nn.Linear(config.vocab_size, config.vocab_size)
-        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+        if seed is not None:  # otherwise weights are loaded
+            self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
 
     def loss(
         self,

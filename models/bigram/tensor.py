@@ -18,11 +18,12 @@ class Bigram(Module):
 
     takes_arrays = True
 
-    def __init__(self, config: BigramConfig, seed: int = 0, *, dtype: Any = np.float32) -> None:
+    def __init__(self, config: BigramConfig, seed: int | None = 0, *, dtype: Any = np.float32) -> None:
         self.config, V = config, config.vocab_size
         self.wte = nn.Embedding(V, V, dtype=dtype)
         self.lm_head = None if config.tie_lm_head else nn.Linear(V, V, dtype=dtype)
-        self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
+        if seed is not None:  # otherwise weights are loaded
+            self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""

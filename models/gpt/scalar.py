@@ -31,7 +31,7 @@ class Memory:
 class GPT(Module):
     """ids -> embedding -> blocks -> logits"""
 
-    def __init__(self, config: GPTConfig, seed: int = 0) -> None:
+    def __init__(self, config: GPTConfig, seed: int | None = 0) -> None:
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.positions == "learned" else None
@@ -40,7 +40,8 @@ class GPT(Module):
         self.lm_head = (
             None if config.tie_lm_head else nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
         )
-        self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
+        if seed is not None:  # otherwise weights are loaded
+            self.load_state_dict(draw_lists(config.parameters(), random.Random(seed)))
 
     def loss(
         self,

@@ -27,7 +27,7 @@ class GPT(Module):
     def __init__(
         self,
         config: GPTConfig,
-        seed: int = 0,
+        seed: int | None = 0,
         *,
         dtype: Any = np.float32,
         dropout_rng: np.random.Generator | None = None,
@@ -45,7 +45,8 @@ class GPT(Module):
             else nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias, dtype=dtype)
         )
         self.dropout = nn.Dropout(config.dropout, dropout_rng or np.random.default_rng(seed))
-        self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
+        if seed is not None:  # otherwise weights are loaded, and drawing them first would take seconds
+            self.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
