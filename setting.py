@@ -9,6 +9,7 @@ study and the messages all read it from the field.
 from __future__ import annotations
 
 import math
+import reprlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, TypeVar
@@ -93,4 +94,6 @@ def check_bounds(config: Any, section: str) -> None:
         value = getattr(config, name)
         example = default if default and not known.problem(default, "") else 0.1
         if problem := known.problem(value, example):
-            raise ConfigError(f"{name}={value} {problem}", settings=[(f"{section}.{name}".lstrip("."), value)])
+            raise ConfigError(
+                f"{name}={reprlib.repr(value)} {problem}", settings=[(f"{section}.{name}".lstrip("."), value)]
+            )

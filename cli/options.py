@@ -157,8 +157,8 @@ def name_flags(sentence: str, settings: Iterable[tuple[str, object]], argv: Sequ
     """
     for path, value in settings:
         typed, name = _typed(path, value, argv), path.rpartition(".")[2]
-        for written in (f"{name}={value!r}", f"{name}={value}"):
-            sentence = sentence.replace(written, typed)
+        quoted, bare = f"{name}={value!r}", f"{name}={value}"
+        sentence = sentence.replace(quoted if quoted in sentence else bare, typed)
     return sentence
 
 

@@ -313,7 +313,7 @@ def test_a_weight_that_is_no_number_is_refused(folder):
         ("n_layer", 0, "n_layer=0"),
         ("n_layer", 10**9, "n_layer=1000000000"),
         ("n_layer", 1, "h.1.attn.c_attn.weight"),
-        pytest.param("n_embd", 10**400, "wte.weight", id="n_embd-1e400"),
+        pytest.param("n_embd", 10**400, "n_embd=1000", id="n_embd-1e400"),
         ("n_positions", 10**12, "wpe.weight"),
         ("vocab_size", 10**12, "wte.weight"),
         ("layer_norm_epsilon", -1.0, "norm_eps=-1.0"),

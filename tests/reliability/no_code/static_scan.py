@@ -37,7 +37,7 @@ KNOWN: dict[tuple[str, str], str] = {
     (
         "experiments/bench/measure.py",
         "import subprocess",
-    ): "`nanochat bench` times programs of its own in fresh interpreters",
+    ): "times programs of its own in fresh interpreters",
     ("__init__.py", "__import__"): "lazy names of the package, each with its module in a table of that file",
     ("cli/app.py", _NO_CONSTANT): "the module of a command, from a table of that file",
 }
