@@ -163,8 +163,8 @@ def _tell_copies(spec: str, train: Side, val: Side) -> None:
         what = "conversations" if val.layout == "chat" else "documents"
         warnings.warn(
             NanochatWarning(
-                f"{n_copies:,} of {n:,} validation {what} of {spec} also stand in the training text: their loss "
-                "measures memory: on_duplicate='drop' leaves copies out",
+                f"{n_copies:,} of {n:,} validation {what} of {spec} also stand in the training text, so that their "
+                "loss measures memory: on_duplicate='drop' leaves copies out",
                 settings=(("on_duplicate", "drop"),),
             ),
             stacklevel=3,

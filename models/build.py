@@ -19,7 +19,9 @@ DType = Literal["float32", "float64"]
 def build_model(
     config: ModelConfig, mode: Mode, dtype: DType = "float32", dropout_rng: np.random.Generator | None = None
 ) -> Any:
-    """A model whose weights are still to be loaded: they are zero. Scalar models compute in Python floats, whatever the dtype.
+    """A model whose weights are still to be loaded: they are zero.
+
+    Scalar models compute in Python floats, whatever the dtype.
 
     Raises ConfigError where the mode cannot do what the config asks for.
     """

@@ -79,7 +79,8 @@ def prepare(
     if kind == "windows" and data.packing != "none":
         warnings.warn(
             NanochatWarning(
-                f"packing={data.packing!r} is for documents, and here full windows are cut: it changes nothing",
+                f"packing={data.packing!r} is for documents, and here windows are cut that are full: "
+                "it changes nothing",
                 settings=(("packing", data.packing),),
             ),
             stacklevel=2,

@@ -151,7 +151,7 @@ def copied(n_copies, n=10):
 def test_copies_of_training_documents_are_counted_and_said(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text(copied(3), encoding="utf-8")
-    said = r"^3 of 10 validation documents of .*a\.txt also stand in the training text: their loss"
+    said = r"^3 of 10 validation documents of .*a\.txt also stand in the training text, so that their loss"
     with pytest.warns(NanochatWarning, match=said):
         tokenizer = build_dataset(str(path)).tokenizer
     with pytest.warns(NanochatWarning, match=said):
