@@ -1,4 +1,7 @@
-"""From words to a command (cli/arguments_*.py), from a command to its work (cli/run_*.py), and to an exit code."""
+"""The program: its commands in one table, from words to work and an exit code.
+
+A command is a file below commands/, its words above its work; `parse` imports it and reads the words, `main` also works.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,12 @@ import sys
 import warnings
 from collections.abc import Sequence
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Annotated, cast
 
 import typer
 
+from .. import __version__
 from ..errors import (
     CheckpointError,
     GuardError,
@@ -24,53 +27,51 @@ from ..errors import (
     unreadable,
 )
 from ..plain import terminal
-
-from . import (  # noqa: F401  isort: skip  (each hangs its commands on the app, in the order of --help)
-    arguments_run,
-    arguments_sample,
-    arguments_eval,
-    arguments_study,
-    arguments_tools,
-    arguments_checkpoint,
-    arguments_data,
-    arguments_tokenizer,
-)
-from . import commands as c
-from . import commands_text as t
 from .interrupts import interruptible, interruption
-from .options import name_flags, unknown_variables
-from .root import app
+from .parser import Entry, LazyGroup, Work
 from .streams import discard, streams_guarded
 
-_WORK = {
-    c.TrainCommand: "run_train",
-    c.SampleCommand: "run_sample",
-    c.ChatCommand: "run_chat",
-    c.EvalCommand: "run_eval",
-    c.PhasesCommand: "run_phases",
-    c.AblateCommand: "run_ablate",
-    c.ReportCommand: "run_report",
-    c.RunsListCommand: "run_runs",
-    c.RunsCompareCommand: "run_runs",
-    c.PresetsCommand: "run_presets",
-    c.CertifyCommand: "run_certify",
-    c.GraphCommand: "run_graph",
-    c.BenchCommand: "run_bench",
-    c.CheckpointInspectCommand: "run_checkpoint_inspect",
-    c.CheckpointConvertCommand: "run_checkpoint",
-    c.CheckpointDiffCommand: "run_checkpoint",
-    c.CheckpointVerifyCommand: "run_checkpoint_folders",
-    c.CheckpointPruneCommand: "run_checkpoint_folders",
-    c.DoctorCommand: "run_doctor",
-    t.DataValidateCommand: "run_data",
-    t.DataStatsCommand: "run_data",
-    t.DataConvertCommand: "run_data",
-    t.TokenizerTrainCommand: "run_tokenizer_train",
-    t.TokenizerEncodeCommand: "run_tokenizer",
-    t.TokenizerDecodeCommand: "run_tokenizer",
-    t.TokenizerInspectCommand: "run_tokenizer_figures",
-    t.TokenizerCompareCommand: "run_tokenizer_figures",
+COMMANDS = {
+    "train": Entry("Run", "run.train", "Train a model; with no flag at all, microgpt on names."),
+    "sample": Entry("Run", "run.sample", "Draw text from a model, or search for the likeliest."),
+    "chat": Entry("Run", "run.chat", "Talk with a model that was trained on conversations."),
+    "eval": Entry("Run", "run.eval", "Measure a model: loss, perplexity, answers."),
+    "runs": Entry("Run", "run.runs", "What was run so far, listed or compared."),
+    "report": Entry("Run", "run.report", "Write the report of a run or a study anew."),
+    "ablate": Entry("Study", "study.ablate", "Compare variants over several seeds, with statistics."),
+    "certify": Entry("Study", "study.certify", "Prove that both engines compute the same gradients."),
+    "bench": Entry("Study", "study.bench", "Measure training steps and decoding."),
+    "graph": Entry("Teach", "teach.graph", "Draw the graph of an expression, or of a run's loss."),
+    "data": Entry("File", "file.data", "Data files: checked, counted, converted."),
+    "tokenizer": Entry("File", "file.tokenizer", "Text to ids and back."),
+    "checkpoint": Entry("File", "file.checkpoint", "Models and checkpoints on disk."),
+    "presets": Entry("More", "presets", "List what there is to start from."),
+    "doctor": Entry("More", "doctor", "Look at this machine, and what may be wrong with it."),
 }
+
+
+class _Program(LazyGroup):
+    table = COMMANDS
+
+
+app = typer.Typer(
+    cls=_Program,
+    name="nanochat",
+    help="Automatic differentiation and transformers, in single numbers and in arrays.",
+    epilog="Example: nanochat train && nanochat sample --n-samples 10",
+    no_args_is_help=True,
+    add_completion=True,
+    rich_markup_mode=None,  # Rich markup in help costs 100 ms
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(f"nanochat {__version__}")
+        raise typer.Exit
 
 
 _NO_MEMORY = "not enough memory: choose a smaller model, batch or corpus"
@@ -87,22 +88,16 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(WriteError.exit_code if is_closed else _exit_code(words))
 
 
-def parse(argv: Sequence[str]) -> c.Command | None:
-    """The command that the words ask for; None where they asked for help and got it.
+def parse(argv: Sequence[str]) -> Work | None:
+    """What the words ask for, to be called; None where they asked for help and got it.
 
-    Raises typer.TyperException on wrong usage and NanochatError on wrong settings.
+    Flags are checked and nothing is done, and neither a model nor a corpus is read. Raises typer.TyperException on
+    wrong usage and NanochatError on wrong settings.
     """
     result = app(list(argv), prog_name="nanochat", standalone_mode=False)
     if isinstance(result, int) and result:  # Typer's word for Ctrl-C while it reads the words
         raise typer.Exit(result)
-    return cast("c.Command", result) if type(result) in _WORK else None
-
-
-def execute(command: c.Command) -> None:
-    """Do what the command says; its module is imported only now."""
-    work = import_module(f".{_WORK[type(command)]}", __package__).execute
-    with interruptible():
-        work(command)
+    return result if isinstance(result, partial) else None
 
 
 def _exit_code(argv: Sequence[str]) -> int:
@@ -122,23 +117,37 @@ def _attempt(argv: Sequence[str]) -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("default", NanochatWarning)  # the same remark is made once
         warnings.showwarning = partial(_remark, argv)
-        for sentence in unknown_variables(os.environ):
-            _remark(argv, sentence)
+        if any(name.startswith("NANOCHAT_") for name in os.environ):
+            from .options import unknown_variables  # the settings: not for `nanochat --help`
+
+            for sentence in unknown_variables(os.environ):
+                _remark(argv, sentence)
         return _run(argv)
 
 
 def _remark(argv: Sequence[str], message: Warning | str, *_: object, **__: object) -> None:
     """A warning as one line on stderr, without the line of code that it comes from."""
-    _tell(name_flags(str(message), getattr(message, "settings", ()), argv))
+    _tell(_spelled(message, argv))
+
+
+def _spelled(message: Warning | NanochatError | str, argv: Sequence[str]) -> str:
+    """The text, its settings as whoever typed `argv` knows them."""
+    settings = getattr(message, "settings", ())
+    if not settings:
+        return str(message)
+    from .options import name_flags
+
+    return name_flags(str(message), settings, argv)
 
 
 def _run(argv: Sequence[str]) -> int:
     try:
-        command = parse(argv)
-        if command is not None:
-            execute(command)
+        work = parse(argv)
+        if work is not None:
+            with interruptible():
+                work()
     except NanochatError as error:
-        return _complain(name_flags(str(error), error.settings, argv), type(error))
+        return _complain(_spelled(error, argv), type(error))
     except typer.TyperException as error:
         return _refuse(error)
     except typer.Exit as error:

@@ -15,8 +15,8 @@ from ..experiments.runs import RunDamaged, find_runs, latest_run, run_folders
 from ..plain import path_of
 from ..storage.atomic import writing
 from ..storage.lock import folder_locked
-from .commands import ABLATIONS, RUNS
 from .console import say
+from .options import ABLATIONS, RUNS
 
 _LONGEST_NAME = 60
 """A file system takes 255 bytes; a corpus may have a longer path, and a name in any script."""

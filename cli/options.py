@@ -24,6 +24,10 @@ from ..training.config import RunConfig, all_settings
 from ..training.resolve import merge, parse_assignment, resolve
 from ..validation import nearest, read_toml_table
 
+RUNS = Path("results/runs")
+ABLATIONS = Path("results/ablations")
+"""Where results go without --out, in the folder that the command is given in."""
+
 _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
 _GROUPS = {"": "Model", "model": "Model", "data": "Data", "training": "Optimisation"}
 
@@ -200,9 +204,22 @@ def _nested(path: str, value: Any) -> dict[str, Any]:
     return {section: {name: value}} if section else {name: value}
 
 
-JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
-ForceFlag = Annotated[bool, typer.Option("--force", help="Write into a folder that holds results already.")]
-ReplaceFlag = Annotated[bool, typer.Option("--force", help="Replace files that are there, whoever wrote them.")]
-DryRunFlag = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-OutFlag = Annotated[Path | None, typer.Option("--out", help="Folder of the results.", metavar="DIR", readable=False)]
-LongPrompt = Literal["error", "truncate-left"]
+_OUTPUT = "Output"
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.", rich_help_panel=_OUTPUT)]
+ForceFlag = Annotated[
+    bool, typer.Option("--force", help="Write into a folder that holds results already.", rich_help_panel=_OUTPUT)
+]
+ReplaceFlag = Annotated[
+    bool, typer.Option("--force", help="Replace files that are there, whoever wrote them.", rich_help_panel=_OUTPUT)
+]
+DryRunFlag = Annotated[
+    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.", rich_help_panel=_OUTPUT)
+]
+OutFlag = Annotated[
+    Path | None,
+    typer.Option("--out", help="Folder of the results.", metavar="DIR", readable=False, rich_help_panel=_OUTPUT),
+]
+RunFlag = Annotated[str, typer.Option(help="Folder of a run, a checkpoint, a model file, or latest.")]
+UnknownFlag = Annotated[
+    Literal["error", "skip", "unk"] | None, typer.Option(help="Characters or words that the model does not know.")
+]

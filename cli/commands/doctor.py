@@ -9,17 +9,19 @@ import time
 from pathlib import Path
 from typing import Any
 
-import numpy as np
+from ... import __version__
+from ..console import print_json, print_table
+from ..options import JsonFlag
+from ..parser import Commands
 
-from .. import __version__, machine
-from .commands import DoctorCommand
-from .console import print_json, print_table
+commands = Commands()
 
 
-def execute(command: DoctorCommand) -> None:
-    """A table of findings, or JSON."""
+@commands.work("doctor", "nanochat doctor")
+def doctor(*, json: JsonFlag = False) -> None:
+    """Look at this machine: versions, cores, memory, and whether results can be written."""
     findings = examine()
-    if command.json:
+    if json:
         print_json(findings)
     else:
         print_table([{"what": key.replace("_", " "), "found": value} for key, value in findings.items()])
@@ -27,6 +29,8 @@ def execute(command: DoctorCommand) -> None:
 
 def examine() -> dict[str, Any]:
     """Every finding as a plain value."""
+    from ... import machine
+
     environment = machine.describe()
     resident = machine.resident_bytes()
     return {
@@ -46,6 +50,8 @@ def examine() -> dict[str, Any]:
 
 def _sgemm_rate() -> float:
     """Billions of floating-point operations a second in a 512 x 512 float32 product, the best of five."""
+    import numpy as np
+
     n = 512
     a = np.ones((n, n), dtype=np.float32)
     best = float("inf")

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from ..models.parameters import count_parameters
-from ..models.presets import PRESETS
-from .commands import PresetsCommand
-from .console import print_json, print_table
+from ...models.parameters import count_parameters
+from ...models.presets import PRESETS
+from ..console import print_json, print_table
+from ..options import JsonFlag
+from ..parser import Commands
+
+commands = Commands()
 
 
-def execute(command: PresetsCommand) -> None:
-    """A table, or everything as JSON."""
-    if command.json:
+@commands.work("presets", "nanochat presets")
+def show_presets(*, json: JsonFlag = False) -> None:
+    """List the presets with their parameter counts and sources."""
+    if json:
         print_json({name: asdict(preset) for name, preset in PRESETS.items()})
         return
     rows = [

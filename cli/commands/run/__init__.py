@@ -1,0 +1,1 @@
+"""Models: trained, drawn from, talked with, measured, reported."""

@@ -1,0 +1,120 @@
+"""`nanochat eval`: how good a trained model is, in a table, and in two files."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from ....data.config import DataConfig
+from ....errors import ConfigError
+from ....plain import shown_path
+from ...console import print_json, print_table, say
+from ...options import JsonFlag, ReplaceFlag, RunFlag, UnknownFlag, check_count
+from ...parser import Commands
+from ...sampling import load_model
+
+if TYPE_CHECKING:
+    from ....data.builtin.world import Question
+    from ....experiments.evaluation.evaluate import Report
+
+commands = Commands()
+
+
+@commands.work("eval", "nanochat eval --run latest --questions world")
+def evaluate(
+    *,
+    run: RunFlag = "latest",
+    data: Annotated[str, typer.Option(help="Text or conversations; by default those of the run.", metavar="PATH")] = "",
+    side: Annotated[
+        Literal["val", "train", "all"] | None,
+        typer.Option(help="Which side of the split; val if not given, all where --data names another text."),
+    ] = None,
+    questions: Annotated[
+        Literal["none", "world-small", "world", "world-large"], typer.Option(help="Ask about the built-in world.")
+    ] = "none",
+    best: Annotated[bool, typer.Option("--best", help="The checkpoint of the lowest validation loss.")] = False,
+    batch_size: Annotated[int, typer.Option(help="Rows at a time; the result does not depend on it.")] = 32,
+    unknown: UnknownFlag = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of evaluation.json and .md; by default the run's.", metavar="DIR", readable=False),
+    ] = None,
+    force: ReplaceFlag = False,
+    json: JsonFlag = False,
+) -> None:
+    """Measure a trained model: loss, perplexity, bits per byte; replies and answers where it was trained on chat."""
+    from ....experiments.evaluation.evaluate import evaluate_model
+    from ....experiments.evaluation.report import check_evaluation, to_dict, write_evaluation
+    from ...folders import find_folder
+
+    check_count("--batch-size", batch_size, 1)
+    path = find_folder(run)
+    out = out or (path if path.is_dir() else path.parent)
+    if not force:
+        check_evaluation(out)
+    language_model = load_model(path, unknown, "best" if best else "last")
+    corpus, is_own = _data(data, path)
+    report = evaluate_model(
+        language_model,
+        corpus,
+        side=side or ("val" if is_own else "all"),
+        questions=_questions(questions),
+        batch_size=batch_size,
+    )
+    write_evaluation(report, out, path.name, {})
+    if json:
+        print_json(to_dict(report))
+    else:
+        _print(report)
+    say(f"written to {out / 'evaluation.md'} and {out / 'evaluation.json'}")
+
+
+def _data(source: str, path: Path) -> tuple[DataConfig, bool]:
+    """The corpus named, or the run's own, and whether it is that. Raises ConfigError where there is neither."""
+    from ....training.folder.record import read_run
+
+    if (path / "config.json").is_file():
+        own = read_run(path).config.data
+        if shown_path(source) in ("", own.source):
+            return own, True
+        return replace(own, source=source, layout="auto", text_field="", style="classic"), False
+    if not source:
+        raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
+    return DataConfig(source=source), False
+
+
+def _questions(name: str) -> tuple[Question, ...]:
+    from ....data.builtin.world import build_world
+
+    if name == "none":
+        return ()
+    sizes = {"world-small": "small", "world": "medium", "world-large": "large"}
+    return build_world(sizes[name]).questions  # type: ignore[arg-type]  # one of the sizes
+
+
+def _print(report: Report) -> None:
+    from ....experiments.evaluation.quiz import by_group
+    from ....experiments.evaluation.report import LOSS_NAMES, bleu_text, caveats, share_text
+
+    text = report.text
+    rows = [
+        {
+            "measure": LOSS_NAMES[report.side],
+            "value": f"{text.loss:.4f} nats per token",
+            "of": f"{text.n_tokens:,} tokens",
+        },
+        {"measure": "perplexity", "value": f"{text.perplexity:.4f}", "of": report.source},
+        {"measure": "bits per byte", "value": f"{text.bits_per_byte:.4f}", "of": f"{report.n_text_bytes:,} bytes"},
+    ]
+    if report.bleu:
+        n = f"{len(report.replies):,} replies"
+        rows.append({"measure": "exact match", "value": share_text(report.exact), "of": n})
+        rows.append({"measure": "BLEU-4", "value": bleu_text(report), "of": n})
+    for group, share in by_group(report.answered).items():
+        rows.append({"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"})
+    print_table(rows)
+    for caveat in caveats(report):
+        say(caveat)

@@ -1,0 +1,41 @@
+"""`nanochat report`: a report anew, from the data in the folder alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ....errors import CheckpointError
+from ....plain import shown_path
+from ...console import print_result, say
+from ...parser import Commands
+
+if TYPE_CHECKING:
+    from ....experiments.ablation.study import CellDamaged
+
+commands = Commands()
+
+
+@commands.work("report", "nanochat report results/runs/microgpt-names-0001")
+def report(
+    *, folder: Annotated[str, typer.Argument(help="Folder of a run or an ablation, or latest.")] = "latest"
+) -> None:
+    """Write report.md and its figures anew from the data in a folder."""
+    from ....experiments.ablation.study import read_study, write_tables
+    from ....experiments.reports.run import write_run_report
+    from ....experiments.reports.study.report import write_study_report
+    from ...folders import find_results
+
+    path = find_results(folder)
+    if (path / "cells").is_dir():
+        write_tables(read_study(path, _tell), path)
+        print_result(shown_path(write_study_report(path)))
+    elif (path / "config.json").is_file():
+        print_result(shown_path(write_run_report(path)))
+    else:
+        raise CheckpointError(f"{path} holds neither a run nor an ablation: give a folder under results/")
+
+
+def _tell(damaged: CellDamaged) -> None:
+    say(f"note: {damaged.reason}; its cell is left out, and `nanochat ablate` runs it again")

@@ -1,0 +1,67 @@
+"""`nanochat runs list`, `compare`: what was run, side by side."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ....errors import UsageError
+from ...console import print_json, print_table, say
+from ...options import RUNS, JsonFlag
+from ...parser import Commands, Work
+
+commands = Commands("What was run so far.", "nanochat runs list")
+
+
+@commands.work("list", "nanochat runs list")
+def list_runs(
+    *, root: Annotated[Path, typer.Option(help="Folder of runs.", readable=False)] = RUNS, json: JsonFlag = False
+) -> None:
+    """List runs, newest first."""
+    from ....experiments.runs import RunDamaged, find_runs, rows_of
+
+    damaged: list[RunDamaged] = []
+    runs = find_runs(root, observe=damaged.append)
+    for one in damaged:
+        say(f"left out: {one.reason}")
+    _print(rows_of(runs), as_json=json)
+    if not runs and not damaged:
+        say(f"no runs in {root} yet: train one with `nanochat train`")
+
+
+@commands.words("compare", "nanochat runs compare results/runs/a results/runs/b")
+def _compare(
+    *,
+    folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    figure: Annotated[Path, typer.Option(help="Where the loss curves go.", readable=False)] = Path(
+        "results/compare.png"
+    ),
+    json: JsonFlag = False,
+) -> Work:
+    """Put runs side by side, and their loss curves on one figure."""
+    if len(folders) < 2:
+        raise UsageError("runs compare takes two runs or more: list them with `nanochat runs list`")
+    return partial(compare_runs, folders, figure=figure, json=json)
+
+
+def compare_runs(folders: list[str], *, figure: Path, json: bool) -> None:
+    """A table, and one figure of all curves."""
+    from ....experiments.reports.figures import compare_curves, save_figure
+    from ....experiments.runs import compare_rows
+    from ....training.folder.record import read_run
+    from ...folders import find_folder
+
+    runs = [read_run(find_folder(name)) for name in folders]
+    _print(compare_rows(runs), as_json=json)
+    save_figure(compare_curves(runs), figure)
+    say(f"loss curves drawn in {figure}")
+
+
+def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:
+    if as_json:
+        print_json(rows)
+    elif rows:
+        print_table(rows)
