@@ -1,6 +1,6 @@
 """The program: its commands in one table, from words to work and an exit code.
 
-A command is a file below commands/, its words above its work; `parse` imports it and reads the words, `main` also works.
+A command is a file below commands/, its words above its work: `parse` imports it and reads the words, `main` works.
 """
 
 from __future__ import annotations

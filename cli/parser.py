@@ -16,7 +16,7 @@ Work = partial[None]
 Words = TypeVar("Words", bound=Callable[..., Work])
 Worker = TypeVar("Worker", bound=Callable[..., None])
 
-_HEADINGS = "Arguments Options Study Model Data Optimisation".split() + ["Evaluation and checkpoints", "Output"]
+_HEADINGS = "Arguments/Options/Study/Model/Data/Optimisation/Evaluation and checkpoints/Sampling/Output".split("/")
 
 
 class Entry(NamedTuple):

@@ -23,7 +23,7 @@ _LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
 
 def _flag(name: str, kind: Any, help: str, metavar: str) -> Parameter:
-    annotation = Annotated[kind | None, typer.Option(help=help, metavar=metavar)]
+    annotation = Annotated[kind | None, typer.Option(help=help, metavar=metavar, rich_help_panel="Sampling")]
     return Parameter(name, Parameter.KEYWORD_ONLY, default=None, annotation=annotation)
 
 

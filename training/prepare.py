@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ..checkpoints.weights import Snapshot
 from ..data.batches import Batch, Batches, evaluation_batches
 from ..data.config import DataConfig
 from ..data.dataset import Dataset, build_dataset
@@ -64,16 +65,22 @@ def prepare(
     config: RunConfig,
     tokenizer: Tokenizer | None = None,
     restore: Callable[[Workshop], None] = lambda workshop: None,
+    *,
+    start: Snapshot | None = None,
 ) -> Workshop:
     """Read the data, build and fill the model.
 
     `tokenizer` is that of a run that goes on, and `restore` puts the rest where it was: here, where the memory that it
-    takes for a moment still goes back to the system.
+    takes for a moment still goes back to the system. `start` is the model that `config.start_from` names, where it was
+    read already.
 
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
     data = config.data
-    source = None if tokenizer else read_start(config)  # a run that goes on has all of it in its checkpoint
+    if tokenizer is not None:
+        source = None  # a run that goes on has all of it in its checkpoint
+    else:
+        source = start or (read_start(config.start_from) if config.start_from else None)
     dataset = read_data(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
     kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
     if kind == "windows" and data.packing != "none":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
 from ..machine import one_blas_thread, resident_bytes
@@ -44,6 +45,7 @@ def run_training(
     observe: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     resume: Path | ResumePlan | None = None,
+    start: Snapshot | None = None,
     stop_at: int | None = None,
     locked: bool = False,
 ) -> RunRecord:
@@ -58,6 +60,7 @@ def run_training(
               machine and versions, what would have followed without a break: weights, optimizer, random streams, data,
               metrics.jsonl. A finished run gives its record at once. For changed settings or data, and to drop later
               checkpoints, pass what `plan_resume` returns.
+    start     The model that `config.start_from` names, where it was read already.
     stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
     locked    The caller holds the lock of the folder (storage/lock.py).
 
@@ -76,28 +79,29 @@ def run_training(
     if stop_at is not None and stop_at < (plan.state.step if plan else 0):
         raise ConfigError(f"stop_at={stop_at} lies before step {plan.state.step if plan else 0}, where the run begins")
     with nullcontext() if locked or out is None else folder_locked(out, "run"):
-        return _train_in(out, config, plan, observe, should_stop, stop_at)
+        return _train_in(out, config, plan, start, observe, should_stop, stop_at)
 
 
 def _train_in(
     out: Path | None,
     config: RunConfig,
     plan: ResumePlan | None,
+    start: Snapshot | None,
     observe: Callable[[Event], None],
     should_stop: Callable[[], bool],
     stop_at: int | None,
 ) -> RunRecord:
     """The run, in a folder that is ours until it ends."""
     log = RunLog(out / "log.txt" if out else None, append=plan is not None and plan.in_place)
-    start = time.perf_counter()
+    begin = time.perf_counter()
     with ExitStack() as until_it_is_read:
         if plan is not None:
             until_it_is_read.enter_context(held(plan.checkpoint))
             plan.check_place()
         if out is not None:
             RunFolder(out).check(goes_on=plan is not None and plan.in_place)
-        workshop = _prepare(config, plan)
-        data_s = time.perf_counter() - start  # logged below: until it is known to be ours, nothing is written there
+        workshop = _prepare(config, plan, start)
+        data_s = time.perf_counter() - begin  # logged below: until it is known to be ours, nothing is written there
         archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
         steps = workshop.config.training.steps
         with archive.opened(), log, np.errstate(all="ignore"), one_blas_thread():
@@ -110,10 +114,10 @@ def _train_in(
     return record
 
 
-def _prepare(config: RunConfig, plan: ResumePlan | None) -> Workshop:
+def _prepare(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None) -> Workshop:
     """The workshop, as it was at the plan's checkpoint. Raises what prepare does, DataError where the data changed."""
     if plan is None:
-        return prepare(config)
+        return prepare(config, start=start)
 
     def go_back(workshop: Workshop) -> None:
         plan.check_steps(workshop.config)

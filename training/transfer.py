@@ -127,13 +127,24 @@ def _with_rows(
     return table
 
 
-def read_start(config: RunConfig) -> Snapshot | None:
-    """The model that the run begins with, if it names one. Raises ConfigError, CheckpointError."""
-    if not config.start_from:
-        return None
-    if not path_of(config.start_from).exists():
-        raise ConfigError(f"--from {config.start_from} does not exist: give a run, a checkpoint or a model file")
-    return read_model(path_of(config.start_from))[1]
+def read_start(path: str) -> Snapshot:
+    """The model that a run is to begin with. Raises ConfigError, CheckpointError."""
+    if not path_of(path).exists():
+        raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
+    return read_model(path_of(path))[1]
+
+
+def model_settings(start: Snapshot) -> dict[str, Any]:
+    """The settings of a run whose model is this one."""
+    preset = start.origin.get("preset")
+    named = {"preset": preset} if preset in PRESETS and PRESETS[preset].model_kind == start.model_kind else {}
+    return {
+        **named,
+        "model_kind": start.model_kind,
+        "mode": start.mode,
+        "dtype": start.dtype,
+        "model": dict(start.model),
+    }
 
 
 def start_tokenizer(config: RunConfig, source: Snapshot | None) -> Tokenizer | None:
@@ -154,19 +165,3 @@ def begin_with(source: Snapshot, model: Any, config: RunConfig, tokenizer: Token
             "there, or pass --partial '*' to take what fits"
         )
     return taken
-
-
-def model_settings(path: str) -> dict[str, Any]:
-    """The settings of a run whose model is that at `path`. Raises ConfigError, CheckpointError."""
-    if not path_of(path).exists():
-        raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
-    source = read_model(path_of(path))[1]
-    preset = source.origin.get("preset")
-    named = {"preset": preset} if preset in PRESETS and PRESETS[preset].model_kind == source.model_kind else {}
-    return {
-        **named,
-        "model_kind": source.model_kind,
-        "mode": source.mode,
-        "dtype": source.dtype,
-        "model": dict(source.model),
-    }

@@ -9,18 +9,25 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
+from functools import partial
 from importlib import import_module
+from json import dumps
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
-from ..errors import DataError, DivergedError, GuardError, NanochatError, UsageError
-from ..inference.chat import Chat
-from ..inference.language_model import load
-from ..storage.atomic import writing
-from ..tokenizers.inspection import describe_unknown
-from .commands import ChatCommand
-from .console import print_result, say, write_result
-from .folders import find_folder
-from .run_sample import on_one_line, with_policy
+import typer
+
+from ....errors import DataError, DivergedError, GuardError, NanochatError, UsageError
+from ....plain import typed
+from ...console import print_result, say, write_result
+from ...options import RunFlag, UnknownFlag
+from ...parser import Commands, Work
+from ...sampling import SAMPLING_FLAGS, MaxFlag, check_limits, load_model, on_one_line, read_sampling
+
+if TYPE_CHECKING:
+    from ....inference.chat import Chat
+    from ....inference.samplers import Sampling
+    from ....tokenizers.char import Unknown
 
 _HELP = """\
 /reset       forget the conversation and begin anew
@@ -32,25 +39,51 @@ _COMMAND = re.compile(r"(/[^\W\d_][^\s/]*)(|\s.*)")
 """A slash, a word, and what follows; /tmp/names is something to say."""
 
 
-def execute(command: ChatCommand) -> None:
+commands = Commands()
+
+
+@commands.words("chat", "nanochat chat --run latest --temperature 0", last=SAMPLING_FLAGS)
+def _words(
+    *,
+    run: RunFlag = "latest",
+    system: Annotated[str, typer.Option(help="What the model is told before the conversation.")] = "",
+    max_new_tokens: MaxFlag = 200,
+    seed: Annotated[int, typer.Option(help="Root of the randomness.")] = 1337,
+    unknown: UnknownFlag = None,
+    **options: Any,
+) -> Work:
+    """Talk with a model that was trained on conversations.
+
+    In a pipe each line of the input is a turn, and its answer a line of the output; a message that is refused has an
+    empty one, line breaks of an answer are spaces, and the exit code is that of the first error. At a terminal, /help
+    lists the commands; Ctrl-C stops an answer.
+    """
+    sampling, _ = read_sampling(options)
+    check_limits(max_new_tokens, seed, least=1)
+    if system and not system.strip():
+        raise UsageError(f"--system {dumps(system)} says nothing: give some text, or leave it out")
+    return partial(
+        chat, run, system=typed(system), sampling=sampling, max_new_tokens=max_new_tokens, seed=seed, unknown=unknown
+    )
+
+
+def chat(run: str, *, system: str, sampling: Sampling, max_new_tokens: int, seed: int, unknown: Unknown | None) -> None:
     """Answer line by line until the input ends. An error is shown and the conversation goes on.
 
     In a pipe the exit code is in the end that of the first error. A model that has diverged, and input that is no
     text, end it at once.
     """
+    from ....inference.chat import Chat
+    from ....tokenizers.inspection import describe_unknown
+    from ...folders import find_folder
+
     if sys.stdin is None:  # as `<&-` in a shell leaves it
         raise UsageError("stdin is closed, so nothing can be said: call chat at a terminal, or with a pipe or a file")
-    model = with_policy(load(find_folder(command.run)), command.unknown)
-    chat = Chat(
-        model,
-        system=command.system,
-        sampling=command.sampling,
-        max_new_tokens=command.max_new_tokens,
-        seed=command.seed,
-    )
-    if remark := describe_unknown(model.tokenizer, command.system, ordinary=True):
+    model = load_model(find_folder(run), unknown)
+    conversation = Chat(model, system=system, sampling=sampling, max_new_tokens=max_new_tokens, seed=seed)
+    if remark := describe_unknown(model.tokenizer, system, ordinary=True):
         say(f"the system message: {remark}")
-    session, code = _Session(chat, at_terminal=sys.stdin.isatty()), 0
+    session, code = _Session(conversation, at_terminal=sys.stdin.isatty()), 0
     for line in session.lines():
         try:
             if session.is_over(line.strip()):
@@ -140,6 +173,8 @@ class _Session:
 
     def _remark_on(self, text: str) -> None:
         """Which words the model does not know, and once in a conversation that it forgets its beginning."""
+        from ....tokenizers.inspection import describe_unknown
+
         if remark := describe_unknown(self.chat.language_model.tokenizer, text, ordinary=True):
             say(f"{self.place}{remark}")
         if self.chat.n_dropped and not self.is_full:
@@ -147,6 +182,8 @@ class _Session:
             say(f"the context of {size} tokens is full: from now on the oldest turns make room, /reset begins anew")
 
     def _save(self, name: str) -> None:
+        from ....storage.atomic import writing
+
         if not name:
             raise UsageError("/save needs a name: write e.g. /save chat.json")
         path = Path(name)

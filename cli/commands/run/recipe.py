@@ -3,58 +3,76 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from ..errors import DivergedError
-from ..experiments.evaluation.quiz import by_group
-from ..experiments.evaluation.report import share_text, to_dict
-from ..experiments.phases.report import write_phases_report
-from ..experiments.phases.train import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
-from ..experiments.reports.run import write_run_report
-from ..plain import shown_path
-from .commands import RUNS, PhasesCommand
-from .console import StopSignals, print_json, print_table, say
-from .display.run import TrainingDisplay
-from .folders import claimed
+from ....errors import DivergedError, UsageError
+from ....plain import shown_path
+from ...console import StopSignals, print_json, print_table, say
+from ...options import RUNS
+from ...parser import Work
+
+if TYPE_CHECKING:
+    from ....experiments.evaluation.evaluate import Report
+    from ....experiments.phases.train import PhasedRecipe, PhaseEvent
+    from ...display.run import TrainingDisplay
 
 
-def execute(command: PhasesCommand) -> None:
+def read_recipe(path: Path, settings: Mapping[str, Any], *, out: Path | None, force: bool, json: bool) -> Work:
+    """The words of `train`, where they name a recipe. Raises UsageError, ConfigError."""
+    from ....experiments.phases.train import read_phases
+
+    if settings:
+        raise UsageError("--recipe brings its own settings: write them into the file, or train without it")
+    return partial(train_recipe, path, recipe=read_phases(path), out=out, force=force, json=json)
+
+
+def train_recipe(path: Path, *, recipe: PhasedRecipe, out: Path | None, force: bool, json: bool) -> None:
     """Train what is missing, evaluate, report. Raises DivergedError, or SystemExit after Ctrl-C, all being on disk."""
-    with claimed(command.out, RUNS, command.recipe.name, "recipe") as out:
-        _run(command, out)
+    from ...folders import claimed
+
+    with claimed(out, RUNS, recipe.name, "recipe") as folder:
+        _run(path, recipe, folder, force=force, json=json)
 
 
-def _run(command: PhasesCommand, out: Path) -> None:
-    recipe = command.recipe
+def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool) -> None:
+    from ....experiments.evaluation.report import to_dict
+    from ....experiments.phases.report import write_phases_report
+    from ....experiments.phases.train import folder_of, run_phases
+    from ....experiments.reports.run import write_run_report
+
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
-        records = run_phases(recipe, out, observe=display, should_stop=stop, force=command.force, locked=True)
+        records = run_phases(recipe, out, observe=display, should_stop=stop, force=force, locked=True)
     for number in range(1, len(records) + 1):
         write_run_report(folder_of(out, recipe, number))
     if records[-1].status == "diverged":
         raise DivergedError(records[-1].reason)
     if records[-1].status != "ok":
-        say(f"stopped: `nanochat train --recipe {shown_path(command.path)} --out {shown_path(out)}` goes on")
+        say(f"stopped: `nanochat train --recipe {shown_path(path)} --out {shown_path(out)}` goes on")
         raise SystemExit(stop.exit_code)
     say("evaluating ...")
-    report = write_phases_report(out, recipe, _command_line(command))
-    if command.json:
+    command_line = shlex.join(["nanochat", "train", "--recipe", shown_path(path)])
+    report = write_phases_report(out, recipe, command_line)
+    if json:
         print_json(to_dict(report))
     else:
-        rows = [{"measure": "validation loss", "value": f"{report.text.loss:.4f}", "of": report.source}]
-        rows += [
-            {"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"}
-            for group, share in by_group(report.answered).items()
-        ]
-        print_table(rows)
-    say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {_last(out, recipe)}`")
+        _print(report)
+    last = f"{shown_path(out)}/{len(recipe.phases)}-{recipe.phases[-1].name}"
+    say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {last}`")
 
 
-def _last(out: Path, recipe: PhasedRecipe) -> str:
-    return f"{shown_path(out)}/{len(recipe.phases)}-{recipe.phases[-1].name}"
+def _print(report: Report) -> None:
+    from ....experiments.evaluation.quiz import by_group
+    from ....experiments.evaluation.report import share_text
 
-
-def _command_line(command: PhasesCommand) -> str:
-    return shlex.join(["nanochat", "train", "--recipe", shown_path(command.path)])
+    rows = [{"measure": "validation loss", "value": f"{report.text.loss:.4f}", "of": report.source}]
+    rows += [
+        {"measure": group, "value": share_text(share), "of": f"{share.n:,} questions"}
+        for group, share in by_group(report.answered).items()
+    ]
+    print_table(rows)
 
 
 class _PhasesDisplay:
@@ -70,6 +88,9 @@ class _PhasesDisplay:
         self._close()
 
     def __call__(self, event: PhaseEvent) -> None:
+        from ....experiments.phases.train import PhaseStarted
+        from ...display.run import TrainingDisplay
+
         if isinstance(event, PhaseStarted):
             self._close()
             done = " (done already)" if event.was_there else f" -> {event.folder}"

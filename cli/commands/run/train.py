@@ -2,70 +2,252 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import shlex
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
+import typer
 
-from ..checkpoints.find import find_model_file
-from ..errors import DivergedError
-from ..experiments.ablation.grid import flatten
-from ..experiments.reports.run import write_run_report
-from ..inference.language_model import load
-from ..machine import available_bytes
-from ..models.flops import flops_per_token
-from ..models.parameters import count_parameters
-from ..plain import path_of, shown_path
-from ..training.config import RunConfig
-from ..training.folder.record import RunRecord
-from ..training.folder.resume import ResumePlan, plan_resume
-from ..training.forecast import forecast
-from ..training.limits.memory import predict_peak_bytes
-from ..training.prepare import prepare
-from ..training.resolve import WORDS_PRESET, resolve
-from ..training.run import run_training
-from .commands import RUNS, TrainCommand
-from .console import StopSignals, print_json, print_result, say
-from .display.run import TrainingDisplay
-from .folders import check_free, claimed, find_unfinished, is_beginning
+from ....errors import DivergedError, UsageError
+from ....plain import path_of, shown_path
+from ....training.config import RunConfig
+from ....training.resolve import WORDS_PRESET, merge, resolve
+from ...console import StopSignals, print_json, print_result, say
+from ...options import (
+    RUNS,
+    DryRunFlag,
+    ForceFlag,
+    JsonFlag,
+    OutFlag,
+    check_count,
+    given_settings,
+    setting_parameters,
+)
+from ...parser import Commands, Work
+
+if TYPE_CHECKING:
+    from ....checkpoints.weights import Snapshot
+    from ....training.folder.record import RunRecord
+    from ....training.folder.resume import ResumePlan
 
 _N_SAMPLES, _SAMPLE_TOKENS = 5, 80
+_MODEL, _CHECKPOINTS = "Model", "Evaluation and checkpoints"
+
+commands = Commands()
 
 
-def execute(command: TrainCommand) -> None:
-    """Train, write, report. Raises DivergedError, or SystemExit after Ctrl-C, when all is on disk."""
-    plan = _find_plan(command)
-    config = plan.config if plan else command.config or resolve(command.settings)
-    if config.preset == WORDS_PRESET and not (plan or config.start_from or "preset" in command.settings):
+@commands.words(
+    "train", "nanochat train --preset microgpt --data builtin:names --steps 500", first=setting_parameters()
+)
+def _words(
+    *,
+    start_from: Annotated[
+        str,
+        typer.Option(
+            "--from", help="Begin with the weights of this run or model.", metavar="RUN", rich_help_panel=_MODEL
+        ),
+    ] = "",
+    partial: Annotated[
+        str,
+        typer.Option(
+            help="With --from: take weights of these names, where they fit.", metavar="GLOB", rich_help_panel=_MODEL
+        ),
+    ] = "",
+    recipe: Annotated[
+        Path | None,
+        typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE", readable=False),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            help="Go on with a run, one of its checkpoints, or what auto finds.",
+            metavar="auto|PATH",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
+    override: Annotated[
+        bool,
+        typer.Option("--override", help="Resume although settings or data have changed.", rich_help_panel=_CHECKPOINTS),
+    ] = False,
+    stop_at: Annotated[
+        int | None,
+        typer.Option(
+            help="End after this step, saved; the schedule stays that of --steps.",
+            metavar="N",
+            rich_help_panel=_CHECKPOINTS,
+        ),
+    ] = None,
+    out: OutFlag = None,
+    force: ForceFlag = False,
+    dry_run: DryRunFlag = False,
+    json: JsonFlag = False,
+    **options: Any,
+) -> Work:
+    """Train a model: with no flag at all, microgpt on built-in names.
+
+    A flag overrides NANOCHAT_<FLAG> in the environment, which overrides --config, which overrides the preset, or with
+    --resume the settings of the run. `--resume auto` finds the run in --out, else the newest unfinished one, else it
+    starts one. To resume from an older checkpoint give another --out, or --force to drop the later ones.
+    """
+    if recipe is not None and dry_run:
+        raise UsageError("--dry-run is for a single run: train a phase's settings with --config to try them")
+    if recipe is not None:
+        from .recipe import read_recipe
+
+        return read_recipe(path_of(str(recipe)), given_settings(options), out=out, force=force, json=json)
+    if resume is not None and not resume.strip():
+        raise UsageError("--resume is empty: give auto, or the folder of a run")
+    if partial and not start_from:
+        raise UsageError("--partial is for --from: give both, or none")
+    if start_from and resume:
+        raise UsageError("--from begins a run and --resume goes on with one: give one of the two")
+    if override and not resume:
+        raise UsageError("--override is for --resume: give both, or none")
+    if stop_at is not None:
+        check_count("--stop-at", stop_at, 0)
+    settings = given_settings(options)
+    return functools.partial(
+        train,
+        config=None if resume or start_from else resolve(settings),
+        settings=settings,
+        start_from=start_from,
+        partial=partial,
+        resume=resume or "",
+        override=override,
+        stop_at=stop_at,
+        out=out,
+        force=force,
+        dry_run=dry_run,
+        json=json,
+    )
+
+
+def train(
+    *,
+    config: RunConfig | None,
+    settings: Mapping[str, Any],
+    start_from: str,
+    partial: str,
+    resume: str,
+    override: bool,
+    stop_at: int | None,
+    out: Path | None,
+    force: bool,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Train, write, report. Raises DivergedError, or SystemExit after Ctrl-C, when all is on disk.
+
+    config     None where it follows from a run that is there: the one to resume, or the one to begin with.
+    settings   What flags, the environment and --config say.
+    resume     A run, a checkpoint, or auto; "" starts one.
+    """
+    start, plan = None, None
+    if resume:
+        plan = _find_plan(resume, settings, out=out, override=override, force=force)
+    if start_from:
+        config, start = _begin_with(start_from, settings, partial)
+    config = plan.config if plan else config or resolve(settings)
+    if config.preset == WORDS_PRESET and not (plan or config.start_from or "preset" in settings):
         say(f"{config.data.source} is to be known word for word: preset {WORDS_PRESET}; --preset chooses another")
-    if command.dry_run:
-        _dry_run(config, plan, as_json=command.json)
-        return
-    if plan and plan.finished:
+    if dry_run:
+        _dry_run(config, plan, start, as_json=json)
+    elif plan and plan.finished:
         say(
             f"{plan.out} is finished after {plan.finished.steps} steps: its figures again; "
             "--override --steps N adds to them"
         )
-        _show(plan.finished, plan.out, as_json=command.json)
-        return
-    with claimed(plan.out if plan else command.out, RUNS, f"{config.preset}-{_corpus(config)}", "run") as out:
-        if not plan and not command.force and not (command.resume and is_beginning(out)):
-            check_free(out)
+        _show(plan.finished, plan.out, as_json=json)
+    else:
+        _run(config, plan, start, stop_at=stop_at, out=out, force=force, goes_on=bool(resume), json=json)
+
+
+def _find_plan(
+    resume: str, settings: Mapping[str, Any], *, out: Path | None, override: bool, force: bool
+) -> ResumePlan | None:
+    """What --resume means; None where a run is to be started."""
+    from ....training.folder.resume import plan_resume
+    from ...folders import find_unfinished
+
+    path = find_unfinished(out) if resume == "auto" else path_of(resume)
+    if path is None:
+        say("there is nothing to go on with: starting a run")
+        return None
+    plan = plan_resume(path, config=settings, out=None if resume == "auto" else out, override=override, force=force)
+    if not plan.finished:
+        say(f"going on from {plan.checkpoint}")
+    return plan
+
+
+def _begin_with(run: str, settings: Mapping[str, Any], partial: str) -> tuple[RunConfig, Snapshot | None]:
+    """The config of a run that begins with weights of another: with all of them, and then it has that model, too."""
+    from ....training.transfer import model_settings, read_start
+    from ...folders import find_folder
+
+    run = str(find_folder(run))
+    if partial:
+        return replace(resolve(settings), start_from=run, partial=partial), None
+    _check_kept(settings)
+    start = read_start(run)
+    return replace(resolve(merge(model_settings(start), settings)), start_from=run), start
+
+
+def _check_kept(given: Mapping[str, Any]) -> None:
+    """Raises UsageError for what a run that begins with all of another cannot have otherwise."""
+    kept = {"--preset": "preset" in given} | {
+        f"--{name.replace('_', '-')}": name in given.get("data", {}) for name in ("tokenizer", "vocab_size")
+    }
+    for flag, is_given in kept.items():
+        if is_given:
+            raise UsageError(f"{flag} is with --from as the run has it: leave it out, or take a part by --partial '*'")
+
+
+def _run(
+    config: RunConfig,
+    plan: ResumePlan | None,
+    start: Snapshot | None,
+    *,
+    stop_at: int | None,
+    out: Path | None,
+    force: bool,
+    goes_on: bool,
+    json: bool,
+) -> None:
+    from ....experiments.reports.run import write_run_report
+    from ....training.run import run_training
+    from ...display.run import TrainingDisplay
+    from ...folders import check_free, claimed, is_beginning
+
+    with claimed(plan.out if plan else out, RUNS, f"{config.preset}-{_corpus(config)}", "run") as folder:
+        if not plan and not force and not (goes_on and is_beginning(folder)):
+            check_free(folder)
         with StopSignals().watched() as stop, TrainingDisplay(config.training.steps) as display:
             record = run_training(
                 config if plan is None else None,
-                out=out,
+                out=folder,
                 observe=display,
                 should_stop=stop,
                 resume=plan,
-                stop_at=command.stop_at,
+                start=start,
+                stop_at=stop_at,
                 locked=True,
             )
-        write_run_report(out, samples=_samples(out, config.seed) if record.status == "ok" else ())
-    _show(record, out, as_json=command.json)
+        write_run_report(folder, samples=_samples(folder, config.seed) if record.status == "ok" else ())
+    _show(record, folder, as_json=json)
+    _say_what_next(record, folder)
+    if record.status == "diverged":
+        raise DivergedError(record.reason)
+    if record.status == "interrupted":
+        raise SystemExit(stop.exit_code)
+
+
+def _say_what_next(record: RunRecord, out: Path) -> None:
+    from ....checkpoints.find import find_model_file
+
     has_model = any((out / "checkpoints").glob("step-*"))
     draw = f", or draw with `nanochat sample --run {shown_path(out)}`" if has_model else ""
     say(f"written to {out}: read {out / 'report.md'}{draw}")
@@ -75,30 +257,6 @@ def execute(command: TrainCommand) -> None:
             say(f"its best weights, for --run and --from: {find_model_file(out, which='best').parent}")
     if record.status in ("interrupted", "stopped"):
         say(f"go on with `{shlex.join(['nanochat', 'train', '--resume', shown_path(out)])}`")
-    if record.status == "diverged":
-        raise DivergedError(record.reason)
-    if record.status == "interrupted":
-        raise SystemExit(stop.exit_code)
-
-
-def _find_plan(command: TrainCommand) -> ResumePlan | None:
-    """What --resume means; None where a run is to be started."""
-    if not command.resume:
-        return None
-    path = find_unfinished(command.out) if command.resume == "auto" else path_of(command.resume)
-    if path is None:
-        say("there is nothing to go on with: starting a run")
-        return None
-    plan = plan_resume(
-        path,
-        config=command.settings,
-        out=None if command.resume == "auto" else command.out,
-        override=command.override,
-        force=command.force,
-    )
-    if not plan.finished:
-        say(f"going on from {plan.checkpoint}")
-    return plan
 
 
 def _show(record: RunRecord, out: Path, *, as_json: bool) -> None:
@@ -146,6 +304,10 @@ def format_figures(figures: dict[str, Any]) -> str:
 
 def _samples(out: Path, seed: int) -> list[str]:
     """A few texts for the report, from the weights as they lie on disk."""
+    import numpy as np
+
+    from ....inference.language_model import load
+
     language_model = load(out)
     n_tokens = _SAMPLE_TOKENS
     if language_model.mode == "scalar":  # past its context a window of numbers is read anew for each token: too slow
@@ -154,9 +316,17 @@ def _samples(out: Path, seed: int) -> list[str]:
     return [language_model.generate(max_new_tokens=n_tokens, seed=stream) for stream in streams]
 
 
-def _dry_run(config: RunConfig, plan: ResumePlan | None, *, as_json: bool) -> None:
+def _dry_run(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None, *, as_json: bool) -> None:
     """Print what the run would be and take. The time comes from steps that are really run, and forgotten."""
-    workshop = prepare(config, plan.tokenizer if plan else None)
+    from ....experiments.ablation.grid import flatten
+    from ....machine import available_bytes
+    from ....models.flops import flops_per_token
+    from ....models.parameters import count_parameters
+    from ....training.forecast import forecast
+    from ....training.limits.memory import predict_peak_bytes
+    from ....training.prepare import prepare
+
+    workshop = prepare(config, plan.tokenizer if plan else None, start=start)
     resolved, n_tokens, available = workshop.config, workshop.dataset.n_train_tokens, available_bytes()
     expected, steps, done = forecast(workshop), resolved.training.steps, plan.state.step if plan else 0
     rows = {
