@@ -32,6 +32,8 @@ class Setting:
     """Of the command line; "" where only --set reaches it."""
     short: str = ""
     """The help of the flag, where `help` is too long for a column."""
+    metavar: str = ""
+    """What stands for the value in that help, where the type says too little."""
     least: float | None = None
     """The smallest number that makes sense."""
     above: float | None = None

@@ -20,8 +20,8 @@ import typer
 from ..errors import UsageError
 from ..models.presets import PRESETS
 from ..setting import Setting
-from ..training.config import RunConfig, all_settings
-from ..training.resolve import merge, parse_assignment, resolve
+from ..training.config import all_settings
+from ..training.resolve import merge, parse_assignment
 from ..validation import nearest, read_toml_table
 
 RUNS = Path("results/runs")
@@ -104,19 +104,6 @@ def setting_parameters(without: tuple[str, ...] = ()) -> list[Parameter]:
         Parameter("config", Parameter.KEYWORD_ONLY, default=None, annotation=_CONFIG),
         Parameter("set", Parameter.KEYWORD_ONLY, default=None, annotation=_SET),
     ]
-
-
-def resolve_options(
-    options: Mapping[str, Any], default_preset: str | None = None, below: Mapping[str, Any] | None = None
-) -> RunConfig:
-    """The RunConfig that the given options ask for; `default_preset` serves where no layer names a preset or a kind.
-
-    `below` are settings that --config and the flags override. Raises UsageError, ConfigError.
-    """
-    settings = merge(below or {}, given_settings(options))
-    if default_preset and not settings.keys() & {"preset", "model_kind"}:
-        settings["preset"] = default_preset
-    return resolve(settings)
 
 
 def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,11 +5,13 @@ Knows no file format: formats.py reads rows, this counts and keeps them.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, get_args
+from typing import Literal, NamedTuple, get_args, get_type_hints
 
 from ...errors import ConfigError, DataError
+from ...setting import setting
 from ..chat import Conversation
 
 Format = Literal["text", "json", "jsonl", "csv"]
@@ -55,38 +57,40 @@ class Row(NamedTuple):
 class RowOptions:
     """How to read a data file. The defaults lose nothing in silence: what is doubtful is an error."""
 
-    layout: RowLayout = "auto"
+    layout: RowLayout = setting(
+        "auto", "What the file holds: texts, conversations, or one text as a whole.", flag="--layout"
+    )
     """chat: each row is a conversation.  documents: each is a text.  stream: a plain text is one text as a whole.
     auto: chat if the first row is one (messages, or `User: ... Assistant: ...`), else documents; a plain text is
     documents, one a line."""
-    text_field: str = ""
-    """The field of objects, or the column of a CSV by name or by number from 1; "" is `text` or `messages`, or the
-    only one."""
-    header: Literal["auto", "yes", "no"] = "auto"
-    """Whether the first row of a CSV names its columns; auto: if one of its cells is the name of the text's column,
-    be it in capitals."""
-    delimiter: str = ""
-    """One character between the cells of a CSV; "" is a comma, in a .tsv a tab."""
-    on_empty: Literal["error", "drop"] = "error"
+    text_field: str = setting(
+        "", "Field of objects, or column of a CSV by name or number.", flag="--text-field", metavar="NAME"
+    )
+    """From 1, if it is a number; "" is `text` or `messages`, or the only one."""
+    header: Literal["auto", "yes", "no"] = setting(
+        "auto", "Whether the first row of a CSV names its columns.", flag="--header"
+    )
+    """auto: if one of its cells is the name of the text's column, be it in capitals."""
+    delimiter: str = setting(
+        "", "Between the cells of a CSV; a comma, in a .tsv a tab.", flag="--delimiter", metavar="CHAR"
+    )
+    """One character; "" is the usual one."""
+    on_empty: Literal["error", "drop"] = setting("error", "A row without text.", flag="--on-empty")
     """A row of white space only. Blank lines between rows are no rows: they are counted and left out."""
-    on_duplicate: Literal["keep", "drop", "error"] = "keep"
-    """A row that is equal to an earlier one."""
-    max_chars: int = 0
-    """More characters make a row over-long, all messages of a conversation together; 0 is no limit."""
-    on_long: Literal["error", "drop", "truncate"] = "error"
+    on_duplicate: Literal["keep", "drop", "error"] = setting(
+        "keep", "A row equal to an earlier one.", flag="--on-duplicate"
+    )
+    max_chars: int = setting(
+        0, "More characters are over-long; 0 is no limit.", flag="--max-chars", least=0, most=math.inf
+    )
+    """Of a conversation those of all its messages together."""
+    on_long: Literal["error", "drop", "truncate"] = setting("error", "An over-long row.", flag="--on-long")
     """truncate keeps the first `max_chars` characters of a document."""
 
     def __post_init__(self) -> None:
-        choices = {
-            "layout": get_args(RowLayout),
-            "header": ("auto", "yes", "no"),
-            "on_empty": ("error", "drop"),
-            "on_duplicate": ("keep", "drop", "error"),
-            "on_long": ("error", "drop", "truncate"),
-        }
-        for name, allowed in choices.items():
-            value = getattr(self, name)
-            if value not in allowed:
+        for name, kind in get_type_hints(RowOptions).items():
+            value, allowed = getattr(self, name), get_args(kind)
+            if allowed and value not in allowed:
                 raise ConfigError(f"{name}={value!r} is unknown: choose one of {', '.join(allowed)}")
         if self.max_chars < 0:
             raise ConfigError(

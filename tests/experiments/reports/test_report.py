@@ -177,8 +177,8 @@ def test_the_command_of_a_report_gives_the_same_cells_again(tiny_run, tmp_path):
     axes = {"model.input_rmsnorm": (False, True), "model.tie_lm_head": (True, False), "training.lr": (0.1, 0.3)}
     config = AblationConfig(base=tiny_run, axes=axes, seeds=2, max_cells=8, budget="tokens", margin=0.02)
     words = shlex.split(re.search(r"```sh\nnanochat (.*)\n```", study_report(Study(config, (), (), {}))).group(1))
-    command = parse([*words, "--out", str(tmp_path)])
-    assert command.study == config
+    work = parse([*words, "--out", str(tmp_path)])
+    assert work.keywords["study"] == config
 
 
 @pytest.mark.parametrize("table", sorted(Path(__file__).parents[3].glob("results/reference/*/ablation.jsonl")))

@@ -8,8 +8,8 @@ from dataclasses import asdict
 import pytest
 
 from nanochat.cli.app import parse
-from nanochat.cli.commands import ABLATIONS, RUNS
 from nanochat.cli.folders import find_results
+from nanochat.cli.options import ABLATIONS, RUNS
 from nanochat.experiments.ablation.budget import share_budget
 from nanochat.experiments.ablation.grid import ablation_to_dict
 from nanochat.storage.atomic import write_json
@@ -112,8 +112,8 @@ def test_a_study_grows_by_seeds_and_does_not_shrink(ablate, tmp_path):
 @pytest.mark.parametrize("words", ["--max-cells 8", "--budget tokens"])
 def test_a_part_and_a_budget_of_tokens_do_not_grow_since_seeds_decide_them(ablate, abab, tmp_path, words):
     words = ("--axis", "lr=0.1,0.2,0.3", *words.split())
-    command = parse([*TINY, "--data", str(abab), "--seeds", "1", *words])
-    write_json(tmp_path / "study" / "config.json", ablation_to_dict(share_budget(command.study)))
+    study = parse([*TINY, "--data", str(abab), "--seeds", "1", *words]).keywords["study"]
+    write_json(tmp_path / "study" / "config.json", ablation_to_dict(share_budget(study)))
     ablate("--seeds", 2, *words).assert_refused(5, "holds other results already")
 
 

@@ -1,14 +1,21 @@
-"""The tokenizer that a name on the command line means: of a file, a run, a model, or a GPT-2 folder."""
+"""What the commands on tokenizers share: the file, run, model or GPT-2 folder that a name on the command line means."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from typing import Annotated
 
-from ..errors import CheckpointError, ConfigError, TokenizerError
-from ..inference.language_model import load
-from ..plain import path_of
-from ..tokenizers import Tokenizer, load_tokenizer
-from .folders import find_folder
+import typer
+
+from .....errors import CheckpointError, ConfigError, TokenizerError
+from .....inference.language_model import load
+from .....plain import path_of
+from .....tokenizers import Tokenizer, load_tokenizer
+from .....tokenizers.char import Unknown
+from ....folders import find_folder
+
+FILE_HELP = "A tokenizer's file, a folder with one (a run, GPT-2), or latest."
+UnknownFlag = Annotated[Unknown | None, typer.Option("--unknown", help="What is outside the vocabulary.")]
 
 _MODELS = (".safetensors", ".json.gz")
 

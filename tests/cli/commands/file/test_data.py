@@ -283,8 +283,9 @@ def test_force_replaces_files_only(nanochat, write, tmp_path):
 
 
 def test_options_arrive_as_they_are_given():
-    command = parse("data validate a.csv --text-field 2 --header no --delimiter ; --on-duplicate error".split())
-    assert (command.options.text_field, command.options.header) == ("2", "no")
-    assert (command.options.delimiter, command.options.on_duplicate) == (";", "error")
+    work = parse("data validate a.csv --text-field 2 --header no --delimiter ; --on-duplicate error".split())
+    options = work.keywords["options"]
+    assert (options.text_field, options.header) == ("2", "no")
+    assert (options.delimiter, options.on_duplicate) == (";", "error")
     with pytest.raises(typer.TyperException):
         parse(["data", "convert", "a.json"])

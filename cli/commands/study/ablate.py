@@ -1,0 +1,287 @@
+"""`nanochat ablate`: progress cell by cell, the summary of the variants, one line that says where everything is."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
+from ....experiments.ablation.axes import parse_axes
+from ....experiments.ablation.budget import share_budget
+from ....experiments.ablation.cluster import count_threads
+from ....experiments.ablation.named import Recipe, find_recipe, make_study
+from ....experiments.ablation.study import Study, clear_study, read_config
+from ....experiments.ablation.sweep import AblationConfig, run_ablation
+from ....experiments.analysis.summary import VariantSummary, summarise
+from ....experiments.reports.sentences import answer
+from ....experiments.reports.study.report import write_study_report
+from ....machine import cores
+from ....plain import shown_path
+from ....training.prepare import prepare
+from ....training.resolve import merge, resolve
+from ...console import StopSignals, print_json, print_result, print_table, say
+from ...display.notes import notes
+from ...display.sweep import SweepDisplay, plural, print_plan
+from ...folders import claimed
+from ...options import (
+    ABLATIONS,
+    DryRunFlag,
+    ForceFlag,
+    JsonFlag,
+    OutFlag,
+    check_count,
+    count_or_auto,
+    given_settings,
+    setting_parameters,
+)
+from ...parser import Commands, Work
+
+commands = Commands()
+_STUDY = "Study"
+"""The heading of what is compared, in --help."""
+_NAMED = 8
+"""Cells that an error names."""
+_WITHOUT = ("--sample-every", "--checkpoint-every", "--keep-last", "--checkpoint-format")
+"""Flags of a run that a cell has no use for."""
+
+
+@commands.words(
+    "ablate",
+    "nanochat ablate --model-kind mini-gpt --axis norm=rms,layer --steps 200",
+    first=setting_parameters(without=_WITHOUT),
+)
+def _words(
+    *,
+    study: Annotated[
+        str | None,
+        typer.Option(
+            help="A named study or a .toml file; head-and-norm without --axis.", metavar="NAME", rich_help_panel=_STUDY
+        ),
+    ] = None,
+    axis: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A field and its values, the baseline's first; repeatable.", metavar="F=A,B", rich_help_panel=_STUDY
+        ),
+    ] = None,
+    design: Annotated[
+        Literal["grid", "one-at-a-time"] | None,
+        typer.Option(help="All combinations, or single changes.", rich_help_panel=_STUDY),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="Runs of each variant; 8, or 3 for models that take long.", rich_help_panel=_STUDY),
+    ] = None,
+    max_cells: Annotated[
+        int | None,
+        typer.Option(
+            help="At most so many cells, of variants drawn at random; 0 takes all.", metavar="N", rich_help_panel=_STUDY
+        ),
+    ] = None,
+    margin: Annotated[
+        float | None, typer.Option(help="A difference worth seeing, in nats.", rich_help_panel=_STUDY)
+    ] = None,
+    budget: Annotated[
+        Literal["steps", "tokens", "flops"] | None,
+        typer.Option(help="What all variants get the same of.", rich_help_panel=_STUDY),
+    ] = None,
+    jobs: Annotated[str, typer.Option(help="Processes: a number, or auto for one a core.", metavar="N")] = "auto",
+    cluster: Annotated[str, typer.Option(help="Run on this Dask scheduler instead.", metavar="ADDRESS")] = "",
+    out: OutFlag = None,
+    force: ForceFlag = False,
+    dry_run: DryRunFlag = False,
+    json: JsonFlag = False,
+    **options: Any,
+) -> Work:
+    """Compare variants over several seeds, with statistics, and write a report.
+
+    By default tied with untied heads, with and without input RMSNorm. Started again on the same folder, it goes on
+    where it stopped, and with more --seeds it adds those. A study: head-and-norm, optimizers or clipping, of the
+    bigram where neither --preset nor --model-kind is given; norms, positions, activations or depth-width, of mini-gpt
+    in tensor mode.
+
+    Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
+    """
+    for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
+        check_count(flag, least if value is None else value, least)
+    if margin is not None and not 0 < margin < math.inf:
+        raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
+    recipe, axes = _find_study(study, axis)
+    given = given_settings(options)
+    settings = merge(_below(recipe, given), given)
+    if not settings.keys() & {"preset", "model_kind"}:
+        settings["preset"] = "bigram"
+    config = make_study(
+        resolve(settings),
+        recipe,
+        axes=axes or None,
+        design=design,
+        seeds=seeds,
+        max_cells=max_cells,
+        margin=margin,
+        budget=budget,
+    )
+    return partial(
+        work,
+        study=config,
+        name=recipe.name,
+        jobs=count_or_auto("--jobs", jobs),
+        cluster=cluster,
+        out=out,
+        force=force,
+        dry_run=dry_run,
+        json=json,
+    )
+
+
+def _find_study(study: str | None, axis: list[str] | None) -> tuple[Recipe, dict[str, tuple[Any, ...]]]:
+    """The study that is named, and the axes that are given, together with its own; one of the axes without a name."""
+    axes = parse_axes(axis or ())
+    if study is None:
+        return Recipe(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else Recipe(), axes
+    recipe = find_recipe(study)
+    return recipe, {**recipe.axes, **axes} if axes else {}
+
+
+def _below(recipe: Recipe, given: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What a study sets where nothing is given, with what it needs where no model is."""
+    if not recipe.needs or merge(recipe.base, given).keys() & {"preset", "model_kind"}:
+        return recipe.base
+    below = merge(recipe.needs, recipe.base)
+    words = " and ".join(f"{name} {value}" for name, value in merge(below, given).items() if name in recipe.needs)
+    say(f"note: the study {recipe.name} takes {words}, since a bigram has none of what it varies")
+    return below
+
+
+def work(
+    *,
+    study: AblationConfig,
+    name: str,
+    jobs: int,
+    cluster: str,
+    out: Path | None,
+    force: bool,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Run what is missing, on `jobs` processes, 0 for one a core, or on a cluster; write tables and report.
+
+    Raises SweepError where cells did not end well, and SystemExit after Ctrl-C; what is finished is on disk before.
+    """
+    base = study.base
+    prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
+    config = share_budget(study)
+    for note in notes(config):
+        say(f"note: {note}")
+    slots = count_threads(cluster) if cluster else jobs or cores()
+    if dry_run:
+        print_plan(config, slots, cluster=bool(cluster), as_json=json)
+        return
+    with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
+        _claim(folder, config, force=force)
+        options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "locked": True}
+        with StopSignals().watched() as stop, SweepDisplay(config) as display:
+            done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
+        if done.results:
+            write_study_report(folder)
+    _print(done, folder, as_json=json)
+    if done.results:
+        say(answer(done).replace("**", "").replace("`", ""))
+    if done.missing:
+        are = "cells are" if len(done.missing) > 1 else "cell is"
+        say(f"{len(done.missing)} {are} still to be run: the same command with --out {folder} goes on")
+        raise SystemExit(stop.exit_code if stop() else SweepError.exit_code)
+    _check_endings(done, folder)
+
+
+def _check_endings(study: Study, out: Path) -> None:
+    """Raises SweepError where a cell did not end well."""
+    bad = [result for result in study.results if not result.is_ok]
+    if bad:
+        words = "/".join(dict.fromkeys(result.record.status for result in bad))
+        cells = ", ".join(f"{result.cell.variant} with seed {result.record.seed}" for result in bad[:_NAMED])
+        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
+        raise SweepError(f"{len(bad)} of {len(study.results)} cells {words}: {cells}{more}; see {out}")
+
+
+def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
+    """The folder is new, or holds the beginning of the same study, or is cleared of another by --force.
+
+    The same study may have fewer seeds there: what it has is a part of this one.
+    """
+    if not (out / "config.json").exists():
+        return
+    if force:
+        clear_study(out)
+        return
+    try:
+        former = read_config(out / "config.json")
+    except CheckpointError as error:
+        if (out / "cells").is_dir() or not isinstance(error.__cause__, ConfigError):
+            raise CheckpointError(
+                f"the study in {out} is damaged: {error}, choose another --out, or pass --force to run all cells again"
+            ) from error
+        former = None  # the settings of a run
+    if former is not None and _grows(former, config):
+        say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
+    elif former != config:
+        raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
+
+
+def _grows(former: AblationConfig, config: AblationConfig) -> bool:
+    """More seeds, and nothing else; a part drawn at random and a budget of tokens depend on their number."""
+    if config.max_cells or config.budget != "steps" or former.max_cells or former.seeds >= config.seeds:
+        return False
+    return replace(former, seeds=config.seeds) == config
+
+
+def _corpus(source: str) -> str:
+    return Path(source.rpartition(":")[2]).stem
+
+
+def _print(study: Study, out: Path, *, as_json: bool) -> None:
+    summaries = {summary.name: summary for summary in summarise(study)}
+    rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
+    files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
+    if not as_json and not any(row["ended"] for row in rows):
+        rows = [{name: value for name, value in row.items() if name != "ended"} for row in rows]
+    head = {"mode": study.config.base.mode, "variants": len(study.config.variants), **files}
+    if study.results:
+        head["report"] = shown_path(out / "report.md")
+    if as_json:
+        print_json({**head, "rows": rows})
+        return
+    if rows:
+        print_table(rows)
+    print_result(" ".join([f"mode={head.pop('mode')} ablate", *(f"{key}={value}" for key, value in head.items())]))
+
+
+def _row(summary: VariantSummary) -> dict[str, Any]:
+    """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
+    record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
+    means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
+    figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
+    final, last_n, steps, tokens, val, spread = (
+        figure if math.isfinite(figure) else None for figure in (*figures, loss.mean, loss.half_width)
+    )
+    return {
+        "variant": summary.name,
+        "tie": record.tie_lm_head,
+        "rms": record.input_rmsnorm,
+        "style": record.style,
+        "params": record.parameter_count,
+        "final_loss": final,
+        "mean_loss_last_n": last_n,
+        "steps/s": steps,
+        "tok/s": tokens,
+        "seeds": len(summary.ok),
+        "val_loss": val,
+        "val_loss_ci95": spread,
+        "ended": summary.ending,
+    }

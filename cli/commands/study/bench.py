@@ -1,0 +1,84 @@
+"""`nanochat bench`: figures of speed as Markdown and JSON."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+
+from ....checkpoints.ownership import check_pair
+from ....errors import ConfigError, UsageError
+from ....experiments.bench.contenders import draw_batch, first_weights
+from ....experiments.bench.measure import run_bench
+from ....experiments.bench.profile import profile_ops
+from ....experiments.bench.report import bench_report
+from ....models.build import build_model
+from ....models.gpt.config import GPTConfig
+from ....models.presets import PRESETS, get_preset
+from ....storage.atomic import write_json, write_text
+from ....validation import nearest
+from ...console import print_json, print_result, print_table, say
+from ...options import JsonFlag, OutFlag, ReplaceFlag
+from ...parser import Commands
+
+commands = Commands()
+
+
+@commands.work("bench", "nanochat bench --profile --preset nanogpt-cpu")
+def bench(
+    profile: Annotated[bool, typer.Option("--profile", help="Take one training step apart, op by op.")] = False,
+    preset: Annotated[str, typer.Option(help="Whose step.", metavar="NAME")] = "nanogpt-cpu",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = 7,
+    out: OutFlag = None,
+    *,
+    force: ReplaceFlag = False,
+    json: JsonFlag = False,
+) -> None:
+    """Measure training steps and decoding, side by side with PyTorch where it is installed.
+
+    PyTorch is measured from a checkout (benchmarks/torch_gpt.py); elsewhere only our own figures are printed.
+    """
+    if preset not in PRESETS:
+        raise UsageError(f"--preset {preset!r} is unknown: {nearest(preset, PRESETS)}")
+    if profile:
+        _take_apart(preset, as_json=json)
+        return
+    if out and not force:
+        check_pair(out, "bench", {"environment", "training"})
+    figures = run_bench(rounds=rounds, observe=say)
+    report = bench_report(figures)
+    if out:
+        write_text(out / "bench.md", report)
+        write_json(out / "bench.json", figures)
+    if json:
+        print_json(figures)
+    else:
+        print_result(report.rstrip("\n"))
+
+
+def _take_apart(name: str, *, as_json: bool) -> None:
+    """One training step of a preset, op by op."""
+    preset = get_preset(name)
+    if not isinstance(preset.model, GPTConfig):
+        raise ConfigError(f"--profile {name} has no ops worth the name: choose a GPT preset")
+    model = build_model(preset.model, "tensor")
+    model.load_state_dict(first_weights(preset.model))
+    batch = draw_batch(preset.model, int(preset.training.get("batch_size", 1)))
+    ops, seconds = profile_ops(lambda: model.loss(*batch))
+    if as_json:
+        print_json({"preset": name, "seconds": seconds, "ops": [asdict(op) for op in ops]})
+        return
+    print_table([_row(op, seconds) for op in ops], right=("calls", "ms", "share", "MB", "GFLOP_per_s"))
+    say(f"one step forward and backward, with the profiler's own cost: {seconds * 1e3:.2f} ms")
+
+
+def _row(op: Any, seconds: float) -> dict[str, Any]:
+    return {
+        "op": op.name,
+        "calls": op.calls,
+        "ms": f"{op.seconds * 1e3:.3f}",
+        "share": f"{op.seconds / seconds:.0%}",
+        "MB": f"{op.n_bytes / 1e6:.2f}",
+        "GFLOP_per_s": f"{op.flops / op.seconds / 1e9:.1f}" if op.flops and op.seconds else "",
+    }

@@ -1,0 +1,127 @@
+"""`nanochat graph`: the graph of an expression, or of the loss of a run's next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from ....engine.scalar.pictures.expression import evaluate
+from ....engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
+from ....engine.scalar.value import Value
+from ....errors import ConfigError, UsageError
+from ....inference.language_model import load
+from ....plain import typed
+from ....storage.atomic import write_text
+from ....training.folder.record import read_run
+from ....training.prepare import prepare
+from ...console import print_result, say
+from ...folders import check_free_file, find_folder
+from ...options import ReplaceFlag, check_count
+from ...parser import Commands, Work
+
+commands = Commands()
+Format = Literal["mermaid", "dot", "svg"]
+
+_DRAW = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}
+_ENDINGS: dict[str, Format] = {
+    ".svg": "svg",
+    ".dot": "dot",
+    ".gv": "dot",
+    **dict.fromkeys((".mmd", ".md", ".txt", ""), "mermaid"),
+}
+
+
+@commands.words("graph", 'nanochat graph "a*b + relu(c)" a=2 b=-3 c=10 --out graph.svg')
+def _words(
+    expression: Annotated[str, typer.Argument(help="What to draw; leave it out to draw a step of --run.")] = "",
+    values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="A number for each name.")] = None,
+    run: Annotated[str, typer.Option(help="Folder of a scalar run, or latest.")] = "latest",
+    format: Annotated[Format | None, typer.Option(help="By default the ending of --out, or mermaid.")] = None,
+    max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
+    out: Annotated[
+        Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE", readable=False)
+    ] = None,
+    force: ReplaceFlag = False,
+) -> Work:
+    """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
+    check_count("--max-nodes", max_nodes, 1)
+    ending = out.suffix if out else ""
+    if format is None and ending not in _ENDINGS:
+        raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
+    return partial(
+        work,
+        expression=typed(expression),
+        values=_numbers(map(typed, values or ())),
+        run=run,
+        format=format or _ENDINGS[ending],
+        max_nodes=max_nodes,
+        out=out,
+        force=force,
+    )
+
+
+def _numbers(assignments: Iterable[str]) -> dict[str, float]:
+    numbers: dict[str, float] = {}
+    for text in assignments:
+        name, _, value = text.partition("=")
+        if name in numbers:
+            raise UsageError(f"{text!r} is a second number for {name}: give one")
+        try:
+            numbers[name] = float(value)
+        except ValueError:
+            raise UsageError(f"{text!r} gives no number to a name: write e.g. {name or 'a'}=2") from None
+    return numbers
+
+
+def work(
+    *,
+    expression: str,
+    values: Mapping[str, float],
+    run: str,
+    format: Format,
+    max_nodes: int,
+    out: Path | None,
+    force: bool,
+) -> None:
+    """Draw to a file or to stdout: the expression, or without one a step of the run."""
+    if out is not None and not force:
+        check_free_file(out)
+    root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
+    root.backward()
+    picture = _DRAW[format](root, labels=labels, max_nodes=max_nodes).rstrip("\n")
+    if out is None:
+        print_result(picture)
+    else:
+        write_text(out, picture + "\n")
+        say(f"written to {out}")
+
+
+def _expression(expression: str, values: Mapping[str, float]) -> tuple[Value, dict[Value, str]]:
+    try:
+        root, names = evaluate(expression, **values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    return root, {value: name for name, value in names.items()}
+
+
+def _next_step(path: Path) -> tuple[Value, dict[Value, str]]:
+    """The loss of the run's model on the batch that would come next, its weights named."""
+    run = read_run(path)
+    if run.config.mode != "scalar":
+        raise ConfigError(f"{path} is a run in mode {run.config.mode}, whose graph holds arrays: give a scalar run")
+    workshop = prepare(run.config)
+    language_model = load(path)
+    if workshop.config.model != language_model.config:
+        raise ConfigError(f"{run.config.data.source} is no longer the text that {path} was trained on: restore it")
+    batch = workshop.batches.batch(run.record.steps if run.record else 0)
+    loss = language_model.model.loss(*batch)
+    labels = {}
+    for name, parameter in language_model.model.named_parameters():
+        for i, row in enumerate(parameter):
+            for j, leaf in enumerate(row if isinstance(row, list) else [row]):
+                labels[leaf] = f"{name}[{i},{j}]" if isinstance(row, list) else f"{name}[{i}]"
+    return loss, labels
