@@ -200,10 +200,8 @@ def test_a_folder_without_permission_is_exit_8(nanochat, abab, tmp_path):
 
 
 def test_too_little_memory_is_one_sentence(nanochat, abab, monkeypatch):
-    from nanochat.cli import run_train
-
     def fail(*arguments, **options):
         raise MemoryError
 
-    monkeypatch.setattr(run_train, "run_training", fail)
+    monkeypatch.setattr("nanochat.training.run.run_training", fail)
     nanochat(*TINY, "--data", abab).assert_refused(5, "not enough memory")

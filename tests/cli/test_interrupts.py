@@ -38,7 +38,15 @@ main()
 
 @pytest.mark.parametrize(
     "module",
-    ["nanochat.cli", "typer", "nanochat.cli.options", "pydantic", "numpy", "nanochat.cli.run_train", "rich.progress"],
+    [
+        "nanochat.cli",
+        "typer",
+        "nanochat.cli.options",
+        "pydantic",
+        "numpy",
+        "nanochat.cli.commands.run.train",
+        "rich.progress",
+    ],
 )
 def test_ctrl_c_during_an_import_is_one_line_and_130(module, tmp_path):
     done = pressed_at(module, "train", "--preset", "bigram", "--steps", 3, cwd=tmp_path)

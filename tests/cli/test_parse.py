@@ -1,53 +1,44 @@
 """From words to a frozen command and nothing else; the help of every command."""
 
-import dataclasses
+import re
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from nanochat.cli import commands, commands_text
-from nanochat.cli.app import main, parse
+from nanochat.cli.app import COMMANDS, main, parse
 from nanochat.cli.options import flags
-from nanochat.cli.root import app
 from nanochat.errors import ConfigError, UsageError
 from nanochat.training.config import TrainingConfig
 
-NAMES = [(command.name,) for command in app.registered_commands]
-GROUPS = {group.typer_instance.info.name: group.typer_instance for group in app.registered_groups}
-NAMES += [(name, command.name) for name, group in GROUPS.items() for command in group.registered_commands]
-EXAMPLES = {
-    "train": commands.TrainCommand,
-    "sample": commands.SampleCommand,
-    "ablate": commands.AblateCommand,
-    "report": commands.ReportCommand,
-    "runs list": commands.RunsListCommand,
-    "runs compare a b": commands.RunsCompareCommand,
-    "presets": commands.PresetsCommand,
-    "graph a*b a=2 b=3": commands.GraphCommand,
-    "doctor": commands.DoctorCommand,
-    "data validate a.txt": commands_text.DataValidateCommand,
-    "data stats a.txt": commands_text.DataStatsCommand,
-    "data convert a.txt b.json": commands_text.DataConvertCommand,
-    "tokenizer train --kind bpe --data a.txt --out b.json": commands_text.TokenizerTrainCommand,
-    "tokenizer encode --tokenizer b.json text": commands_text.TokenizerEncodeCommand,
-    "tokenizer decode --tokenizer b.json 1 2": commands_text.TokenizerDecodeCommand,
-    "tokenizer inspect b.json": commands_text.TokenizerInspectCommand,
-    "tokenizer compare b.json c.json --data a.txt": commands_text.TokenizerCompareCommand,
-}
+EXAMPLES = {}
+for name, entry in COMMANDS.items():
+    file = import_module(f"nanochat.cli.commands.{entry.module}").commands
+    alone = len(file.registered_commands) == 1
+    for command in file.registered_commands:
+        EXAMPLES[(name,) if alone else (name, command.name)] = command.epilog
+NAMES = list(EXAMPLES)
+LINES = """train|sample|ablate|report|runs list|runs compare a b|presets|graph a*b a=2 b=3|doctor|data validate a.txt
+    |data stats a.txt|data convert a.txt b.json|tokenizer train --kind bpe --data a.txt --out b.json
+    |tokenizer encode --tokenizer b.json text|tokenizer decode --tokenizer b.json 1 2|tokenizer inspect b.json
+    |tokenizer compare b.json c.json --data a.txt"""
 
 
-@pytest.mark.parametrize("line", EXAMPLES)
-def test_a_command_is_a_frozen_value_and_nothing_happens(line, tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("line", [line.strip() for line in LINES.split("|")])
+def test_words_become_a_function_with_its_values_and_nothing_happens(line, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     first, second = parse(line.split()), parse(line.split())
-    assert type(first) is EXAMPLES[line]
-    assert first == second
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(first, dataclasses.fields(first)[0].name, None)
+    assert first.func.__module__ == f"nanochat.cli.commands.{COMMANDS[line.split()[0]].module}"
+    assert (first.func, first.args, first.keywords) == (second.func, second.args, second.keywords)
     assert list(tmp_path.iterdir()) == []
     assert capsys.readouterr() == ("", "")
+
+
+def test_words_that_name_a_model_do_not_read_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert parse("train --from nowhere".split()).keywords["start_from"] == "nowhere"
 
 
 @pytest.mark.parametrize("words", NAMES, ids=" ".join)
@@ -62,8 +53,17 @@ def test_every_command_has_help_with_an_example(words, flag, nanochat):
 def test_the_help_of_the_whole_names_every_command(nanochat):
     done = nanochat("--help")
     assert done.code == 0
-    for name, *_ in NAMES:
+    for name in COMMANDS:
         assert f"\n  {name} " in done.out
+    assert ".." not in done.out.replace("COMMAND [ARGS]...", "")
+    assert [line for line in done.out.splitlines() if line.endswith(":") and line[0] != " "] == [
+        *("Options:", "Run:", "Study:", "Teach:", "File:", "More:")
+    ]
+
+
+def test_the_flags_of_a_training_stand_under_headings(nanochat):
+    headings = re.findall(r"^(\w.*):$", nanochat("train", "--help").out, re.MULTILINE)
+    assert headings == ["Options", "Model", "Data", "Optimisation", "Evaluation and checkpoints", "Output"]
 
 
 @pytest.mark.parametrize("words", NAMES, ids=" ".join)
@@ -71,9 +71,7 @@ def test_the_example_of_every_command_parses(words, tmp_path, monkeypatch):
     import shlex
 
     monkeypatch.chdir(tmp_path)
-    group = app if len(words) == 1 else GROUPS[words[0]]
-    (command,) = [c for c in group.registered_commands if c.name == words[-1]]
-    example = shlex.split(command.epilog.removeprefix("Example: nanochat "))
+    example = shlex.split(EXAMPLES[words].removeprefix("Example: nanochat "))
     assert parse(example) is not None
 
 
@@ -97,7 +95,9 @@ def test_every_flag_reaches_its_field():
         text = flag.choices[-1] if flag.choices else values[flag.kind]
         extra = [] if text is None else [text]
         extra += ["--tokenizer", "word"] if flag.name == "vocab_size" else []  # of characters it has no meaning
-        config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", flag.known.flag, *extra]).config
+        config = parse(["train", "--preset", "nanogpt-cpu", "--batch-size", "12", flag.known.flag, *extra]).keywords[
+            "config"
+        ]
         found = config
         for name in flag.path.split("."):
             found = getattr(found, name)
@@ -105,7 +105,7 @@ def test_every_flag_reaches_its_field():
 
 
 def test_switches_can_be_turned_off():
-    config = parse(["train", "--preset", "microgpt", "--tie-lm-head", "--no-input-rmsnorm"]).config
+    config = parse(["train", "--preset", "microgpt", "--tie-lm-head", "--no-input-rmsnorm"]).keywords["config"]
     assert (config.model.tie_lm_head, config.model.input_rmsnorm) == (True, False)
 
 
@@ -119,35 +119,35 @@ def toml(tmp_path) -> Path:
 def test_a_flag_wins_over_the_environment_that_over_the_file_that_over_the_preset(toml, monkeypatch):
     monkeypatch.setenv("NANOCHAT_LR", "0.25")
     monkeypatch.setenv("NANOCHAT_STEPS", "20")
-    config = parse(["train", "--config", str(toml), "--steps", "30"]).config
+    config = parse(["train", "--config", str(toml), "--steps", "30"]).keywords["config"]
     assert config.preset == "mini-gpt"
     assert (config.training.steps, config.training.lr, config.training.batch_size) == (30, 0.25, 2)
     assert config.training.eval_every == TrainingConfig().eval_every
 
 
 def test_set_reaches_every_field_and_wins(monkeypatch):
-    config = parse(["train", "--steps", "30", "--set", "training.steps=40", "--set", "n_layer=3"]).config
+    config = parse(["train", "--steps", "30", "--set", "training.steps=40", "--set", "n_layer=3"]).keywords["config"]
     assert (config.training.steps, config.model.n_layer) == (40, 3)
 
 
 def test_an_empty_variable_is_no_setting(monkeypatch):
     monkeypatch.setenv("NANOCHAT_STEPS", "")
-    assert parse(["train"]).config.training.steps == 500
+    assert parse(["train"]).keywords["config"].training.steps == 500
 
 
 def test_replicas_are_a_number_or_auto():
-    assert parse("train --mode tensor --batch-size 4 --replicas 2".split()).config.training.replicas == 2
-    assert parse("train --mode tensor --replicas auto".split()).config.training.replicas == 0
+    assert parse("train --mode tensor --batch-size 4 --replicas 2".split()).keywords["config"].training.replicas == 2
+    assert parse("train --mode tensor --replicas auto".split()).keywords["config"].training.replicas == 0
     with pytest.raises(UsageError, match="--replicas 'many' is neither a number nor auto"):
         parse("train --replicas many".split())
 
 
 def test_an_ablation_is_of_the_bigram_unless_somebody_says_otherwise(toml):
-    assert parse(["ablate"]).config.preset == "bigram"
-    assert parse(["ablate", "--model-kind", "mini-gpt"]).config.preset == "mini-gpt"
-    assert parse(["ablate", "--preset", "microgpt"]).config.preset == "microgpt"
-    assert parse(["ablate", "--config", str(toml)]).config.preset == "mini-gpt"
-    assert parse(["ablate", "--set", "model_kind=mini-gpt"]).config.preset == "mini-gpt"
+    assert parse(["ablate"]).keywords["config"].base.preset == "bigram"
+    assert parse(["ablate", "--model-kind", "mini-gpt"]).keywords["config"].base.preset == "mini-gpt"
+    assert parse(["ablate", "--preset", "microgpt"]).keywords["config"].base.preset == "microgpt"
+    assert parse(["ablate", "--config", str(toml)]).keywords["config"].base.preset == "mini-gpt"
+    assert parse(["ablate", "--set", "model_kind=mini-gpt"]).keywords["config"].base.preset == "mini-gpt"
 
 
 @pytest.mark.parametrize(
@@ -186,7 +186,7 @@ def test_ctrl_c_while_the_words_are_read_is_not_taken_for_help(monkeypatch: pyte
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("nanochat.cli.arguments_run.resolve_options", interrupted)
+    monkeypatch.setattr("nanochat.cli.commands.run.train.given_settings", interrupted)
     with pytest.raises(SystemExit) as end:
         main(["train"])
     assert end.value.code == 130

@@ -80,10 +80,8 @@ def test_a_nonsense_backend_does_not_end_a_training(start, abab, tmp_path):
     ],
 )
 def test_too_little_memory_has_one_sentence_however_it_shows(nanochat, monkeypatch, error):
-    from nanochat.cli import run_presets
-
-    def fail(command):
+    def fail(parameters):
         raise error
 
-    monkeypatch.setattr(run_presets, "execute", fail)
+    monkeypatch.setattr("nanochat.cli.commands.presets.count_parameters", fail)
     nanochat("presets").assert_refused(5, "not enough memory")

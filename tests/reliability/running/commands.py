@@ -60,8 +60,6 @@ def warm() -> None:
     import matplotlib.backends.backend_agg
     import matplotlib.figure  # noqa: F401
 
-    from nanochat.cli import run_ablate, run_checkpoint, run_eval, run_phases, run_sample, run_train  # noqa: F401
-
 
 def together(commands: Sequence[Sequence[str]], folder: Path, logs: Path, delays_s: Sequence[float] = ()) -> list[Done]:
     """All of them at once in `folder`, each after its delay; what they say goes to files in `logs`."""

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from nanochat.cli import run_sample
 from nanochat.cli.app import parse
+from nanochat.cli.commands.run.sample import _row
 from nanochat.cli.console import print_table
+from nanochat.cli.sampling import on_one_line
 from nanochat.errors import UsageError
 from nanochat.inference.alternatives import Candidate, Choice
 from nanochat.inference.language_model import LanguageModel
@@ -50,11 +51,11 @@ def test_an_empty_stop_string_is_exit_2(nanochat):
 
 
 def test_words_become_the_settings():
-    command = parse("sample --temperature 0.5 --top-k 3 --stop a --stop b --stop a".split())
-    assert command.sampling == Sampling(temperature=0.5, top_k=3)
-    assert (command.stop, command.beam, command.alternatives) == (("a", "b"), 0, 0)
-    assert parse(["sample"]).sampling == parse(["chat"]).sampling == Sampling()
-    assert parse("sample --beam 4".split()).length_penalty == 1.0
+    asked = parse("sample --temperature 0.5 --top-k 3 --stop a --stop b --stop a".split()).keywords
+    assert asked["sampling"] == Sampling(temperature=0.5, top_k=3)
+    assert (asked["limits"]["stop"], asked["beam"], asked["alternatives"]) == (("a", "b"), 0, 0)
+    assert parse(["sample"]).keywords["sampling"] == parse(["chat"]).keywords["sampling"] == Sampling()
+    assert parse("sample --beam 4".split()).keywords["length_penalty"] == 1.0
     with pytest.raises(UsageError):
         parse("chat --min-p 2".split())
 
@@ -113,7 +114,7 @@ def test_alternatives_are_those_of_the_sample(nanochat, model):
 
 def test_tokens_have_no_power_over_the_table(capsys):
     candidates = tuple(Candidate(i, text, 0.5) for i, text in enumerate(["[/red]", "[bold]", "\n", '"']))
-    print_table([run_sample._row(Choice(candidates[0], candidates))])
+    print_table([_row(Choice(candidates[0], candidates))])
     assert capsys.readouterr().out.splitlines()[1].split() == [
         *('"[/red]"', "0.5000"),
         *('"[/red]"', "0.5000", '"[bold]"', "0.5000", '"\\n"', "0.5000", '"\\""', "0.5000"),
@@ -177,7 +178,7 @@ def test_in_a_pipe_each_of_several_samples_has_one_line(nanochat, random_model):
     ("pieces", "expected"), [(["a\r", "\nb"], "a b"), (["\n", "\n"], " "), (["\n", "", "\n\n", "c\n"], " c "), ([], "")]
 )
 def test_line_breaks_that_follow_each_other_are_one_space_wherever_they_are_cut(pieces, expected):
-    assert "".join(run_sample.on_one_line(pieces)) == expected
+    assert "".join(on_one_line(pieces)) == expected
 
 
 def test_a_model_of_documents_does_not_point_to_chat(nanochat, chat_model, tmp_path):

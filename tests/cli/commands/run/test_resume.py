@@ -152,9 +152,9 @@ def test_what_makes_no_sense_is_one_sentence(nanochat, words, code, part):
 
 def test_a_resumption_is_read_as_words_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    command = parse("train --resume nowhere --replicas 2 --lr 0.5 --override --stop-at 7".split())
-    assert (command.config, command.resume, command.override, command.stop_at) == (None, "nowhere", True, 7)
-    assert command.settings == {"training": {"replicas": 2, "lr": 0.5}}
+    asked = parse("train --resume nowhere --replicas 2 --lr 0.5 --override --stop-at 7".split()).keywords
+    assert [asked[name] for name in ("config", "resume", "override", "stop_at")] == [None, "nowhere", True, 7]
+    assert asked["settings"] == {"training": {"replicas": 2, "lr": 0.5}}
 
 
 def test_a_dry_run_says_from_where_and_writes_nothing(nanochat, stopped):

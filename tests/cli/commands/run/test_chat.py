@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import pytest
 
-from nanochat.cli import run_chat
 from nanochat.data.chat import ChatTemplate
 from nanochat.errors import DivergedError
 from nanochat.inference.chat import Chat
@@ -122,7 +121,7 @@ def test_input_that_is_no_text_and_a_model_that_diverged_end_it(chat, monkeypatc
         def say(self, text):
             raise DivergedError("logits are not finite")
 
-    monkeypatch.setattr(run_chat, "Chat", Diverged)
+    monkeypatch.setattr("nanochat.inference.chat.Chat", Diverged)
     chat(b"yes\nyes\n").assert_refused(6, "logits are not finite")
 
 
@@ -170,7 +169,7 @@ def test_ctrl_c_stops_an_answer_at_a_terminal_and_everything_in_a_pipe(chat, mon
             yield "half"
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_chat, "Chat", Interrupted)
+    monkeypatch.setattr("nanochat.inference.chat.Chat", Interrupted)
     done = chat("no\nyes\n")
     assert done.code == 0
     assert done.out.splitlines()[0] == "half"
@@ -216,14 +215,14 @@ def test_in_a_pipe_an_answer_with_line_breaks_has_one_line(chat, monkeypatch):
         def say(self, text):
             yield from ("a\n", "\nb\r", "c")
 
-    monkeypatch.setattr(run_chat, "Chat", Lines)
+    monkeypatch.setattr("nanochat.inference.chat.Chat", Lines)
     assert chat(b"yes\n").out == "a b c\n"
     assert chat("yes\n").out == "a\n\nb\rc\n"
 
 
 def test_each_pasted_line_is_a_message_or_a_command(chat, chat_model, monkeypatch):
     pasted = iter(["yes\n/reset\nyes\n/Étoile\nexit\nno"])
-    monkeypatch.setattr(run_chat, "_ask", lambda: next(pasted))
+    monkeypatch.setattr("nanochat.cli.commands.run.chat._ask", lambda: next(pasted))
     done = chat("")
     assert done.out.splitlines() == answers(chat_model, "yes") * 2
     assert "the conversation begins anew" in done.err
