@@ -8,7 +8,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from ..data.config import BUILTIN_HELP
-from ..data.files.rows import RowOptions
+from ..data.files.options import RowOptions
 from ..errors import ConfigError, UsageError
 from ..setting import Setting, settings_of
 

@@ -21,7 +21,7 @@ from .builtin import BUILTINS, read_builtin
 from .chat import Conversation, contents, from_text
 from .files.content import looks_like_chat, told
 from .files.formats import format_of, read_rows
-from .files.rows import RowOptions
+from .files.options import RowOptions
 from .files.text import read_text
 
 Layout = Literal["stream", "documents", "chat"]

@@ -7,7 +7,8 @@ from dataclasses import replace
 from ..errors import DataError
 from .corpus import BUILTIN_PREFIX, choose_layout, hint_at_builtin, load_corpus
 from .files.formats import check_options, find_problems, format_of, read_rows, rows_of
-from .files.rows import RowOptions, Rows
+from .files.options import RowOptions
+from .files.rows import Rows
 from .files.text import read_text
 
 

@@ -12,7 +12,8 @@ from typing import Any
 
 from ...errors import DataError
 from ..chat import Conversation, Message, check_conversation, from_text
-from .rows import DEFAULT_FIELD, Content, Format, Row, RowOptions, find_column
+from .options import RowOptions
+from .rows import DEFAULT_FIELD, Content, Format, Row, find_column
 
 MESSAGES_FIELD = "messages"
 _NAME = re.compile(r"\s*(User|System):")

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, islice
 
 from ...errors import DataError, NanochatWarning
-from .rows import BLANK, DEFAULT_FIELD, Complain, Row, RowOptions, find_column
+from .options import RowOptions
+from .rows import BLANK, DEFAULT_FIELD, Complain, Row, find_column
 
 _DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a bar", ",": "a comma"}
 _N_FIRST = 10

@@ -20,7 +20,8 @@ from ..chat import Conversation
 from .content import ContentReader
 from .csv_rows import csv_rows
 from .json_rows import json_rows, jsonl_rows
-from .rows import BLANK, Complain, Content, Format, Row, RowOptions, Rows, Sieve
+from .options import RowOptions
+from .rows import BLANK, Complain, Content, Format, Row, Rows, Sieve
 from .text import read_lines, read_text
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}

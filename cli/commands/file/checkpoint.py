@@ -8,27 +8,19 @@ from collections.abc import Collection, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import numpy as np
 import typer
 
-from ....checkpoints.difference import Difference, compare
-from ....checkpoints.directory import list_checkpoints, superfluous
-from ....checkpoints.directory import prune as remove_checkpoints
-from ....checkpoints.find import find_model_file, read_model
-from ....checkpoints.formats.arrays import FORMATS, array_format
-from ....checkpoints.gpt2.folder import save_gpt2
-from ....checkpoints.inspection import Description, describe, examine
-from ....checkpoints.weights import save_snapshot
 from ....errors import CheckpointError, UsageError
 from ....plain import shown_path
-from ....storage.lock import folder_locked
-from ....training.folder.record import read_metrics
 from ...console import print_json, print_result, print_table, say
-from ...folders import check_free_file, find_folder
 from ...options import DryRunFlag, JsonFlag, check_count
 from ...parser import Commands, Work
+
+if TYPE_CHECKING:
+    from ....checkpoints.difference import Difference
+    from ....checkpoints.inspection import Description
 
 commands = Commands("Models and checkpoints on disk.", "nanochat checkpoint inspect latest")
 _ANY = "A run, a checkpoint, a model file, a folder of GPT-2, or latest."
@@ -38,6 +30,9 @@ _Source = Annotated[str, typer.Argument(help=_ANY, metavar="PATH")]
 @commands.work("inspect", "nanochat checkpoint inspect latest")
 def inspect(path: _Source = "latest", *, json: JsonFlag = False) -> None:
     """Say what a file or folder is and what its weights are like."""
+    from ....checkpoints.inspection import describe
+    from ...folders import find_folder
+
     description = describe(find_folder(path))
     if json:
         print_json(_plain(description.facts) | {"tensors": [_plain(asdict(tensor)) for tensor in description.tensors]})
@@ -106,10 +101,14 @@ def _convert(
     ],
     to: Annotated[Literal["gpt2"] | None, typer.Option(help="Make DST a folder in Hugging Face's layout.")] = None,
     compress: Annotated[Literal["gzip"] | None, typer.Option(help="Pack a .json: .gz is added to DST.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over a DST that is there.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write over a DST that is there.", rich_help_panel="Output")
+    ] = False,
     json: JsonFlag = False,
 ) -> Work:
     """Write a model in another format, every float exactly; a run or checkpoint gives its newest weights."""
+    from ....checkpoints.formats.arrays import FORMATS
+
     known = target.name.endswith(FORMATS)
     if to is None and not known:
         raise UsageError(
@@ -127,6 +126,14 @@ def _convert(
 
 def convert_model(*, source: str, target: Path, to: Literal["gpt2"] | None, force: bool, json: bool) -> None:
     """Write the model to a file whose ending names the format, or to a folder of GPT-2."""
+    import numpy as np
+
+    from ....checkpoints.find import read_model
+    from ....checkpoints.formats.arrays import array_format
+    from ....checkpoints.gpt2.folder import save_gpt2
+    from ....checkpoints.weights import save_snapshot
+    from ...folders import check_free_file, find_folder
+
     origin = find_folder(source)
     if not force:
         check_free_file(target)
@@ -161,6 +168,10 @@ def diff(
     json: JsonFlag = False,
 ) -> None:
     """Compare two models, settings and weights. Exits with 0 where they are identical, else with 4."""
+    from ....checkpoints.difference import compare
+    from ....checkpoints.find import read_model
+    from ...folders import find_folder
+
     paths = [find_folder(name) for name in (first, second)]
     found = compare(*(read_model(path)[1] for path in paths))
     n_equal = sum(weight.n_equal == weight.size for weight in found.weights)
@@ -227,6 +238,9 @@ def verify(
 
     A checkpoint has a checksum of every file. A single file has none: there a number that was changed goes unseen.
     """
+    from ....checkpoints.inspection import examine
+    from ...folders import find_folder
+
     folders = [find_folder(name) for name in paths or ["latest"]]
     findings = [finding for folder in folders for finding in examine(folder)]
     damaged = [finding for finding in findings if finding.damage]
@@ -248,7 +262,7 @@ def verify(
 
 
 @commands.work("prune", "nanochat checkpoint prune latest --keep-last 2 --dry-run")
-def prune(
+def prune_run(
     run: Annotated[str, typer.Argument(help="Folder of a run, or latest.", metavar="RUN")],
     keep_last: Annotated[int, typer.Option(help="Whole checkpoints to keep, the newest.", metavar="N")] = 2,
     *,
@@ -256,6 +270,10 @@ def prune(
     json: JsonFlag = False,
 ) -> None:
     """Remove the checkpoints of a run but the newest N whole ones and the best."""
+    from ....checkpoints.directory import list_checkpoints, prune, superfluous
+    from ....storage.lock import folder_locked
+    from ...folders import find_folder
+
     check_count("--keep-last", keep_last, 1)
     path = find_folder(run)
     parent = path / "checkpoints"
@@ -268,7 +286,7 @@ def prune(
         removed = superfluous(parent, **options)
     else:
         with folder_locked(path, "run"):  # a training prunes by itself, and needs what it has kept
-            removed = remove_checkpoints(parent, **options)
+            removed = prune(parent, **options)
     words = {True: "would be removed" if dry_run else "removed", False: "kept"}
     rows = []
     for step, folder in before.items():
@@ -284,6 +302,9 @@ def prune(
 
 def _best(run: Path, steps: Collection[int]) -> int | None:
     """The step of the whole checkpoint with the least validation loss, if there is one."""
+    from ....checkpoints.find import find_model_file
+    from ....training.folder.record import read_metrics
+
     validated = {row["step"] for row in read_metrics(run / "metrics.jsonl") if "val_loss" in row}
     return _step(find_model_file(run, "best").parent) if validated.intersection(steps) else None
 

@@ -5,25 +5,23 @@ from __future__ import annotations
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ....data.files.csv_rows import delimiter_of
-from ....data.files.description import Description, describe
-from ....data.files.formats import ENDINGS, format_of
-from ....data.files.rows import Counts, RowOptions, Rows
-from ....data.files.text import foreign
-from ....data.files.writing import ChatForm, render_rows
-from ....data.sources import find_source_problems, read_source
 from ....errors import DataError, GuardError, UsageError
 from ....plain import shown_path
-from ....storage.atomic import write_text
 from ...console import print_json, print_result, print_table, say
-from ...folders import check_free_file
 from ...options import JsonFlag, name_flags
 from ...parser import Commands, Work
 from ...row_flags import READING, SOURCE_HELP, TREATING, row_options
+
+if TYPE_CHECKING:
+    from ....data.files.description import Description
+    from ....data.files.options import RowOptions
+    from ....data.files.rows import Counts, Rows
+
+ChatForm = Literal["messages", "text"]
 
 commands = Commands("Data files: checked, counted, converted.", "nanochat data stats builtin:names")
 _MOST_PROBLEMS = 20
@@ -49,6 +47,8 @@ def _validate(
 
 def check_rows(*, source: str, options: RowOptions, all: bool, json: bool) -> None:
     """A summary line. Raises DataError for the first bad row, or for all after they were listed."""
+    from ....data.sources import find_source_problems, read_source
+
     problems = []
     if all:
         found = find_source_problems(source, options, limit=_MOST_PROBLEMS)
@@ -91,6 +91,9 @@ def _stats(*, source: _Source, json: JsonFlag = False, **options: Any) -> Work:
 
 def show_figures(*, source: str, options: RowOptions, json: bool) -> None:
     """Tables of how many rows there are, how long they are, and who speaks."""
+    from ....data.files.description import describe
+    from ....data.sources import read_source
+
     rows = read_source(source, options)
     description = describe(rows)
     if json:
@@ -148,7 +151,9 @@ def _convert(
     chat_form: Annotated[
         ChatForm | None, typer.Option("--chat-form", help="Conversations as messages or as `User: ...` strings.")
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE if it exists.", rich_help_panel="Output")
+    ] = False,
     **options: Any,
 ) -> Work:
     """Write the same rows in another format.
@@ -168,6 +173,14 @@ def _convert(
 
 def convert_rows(*, source: str, target: Path, options: RowOptions, chat_form: ChatForm | None, force: bool) -> None:
     """Write the rows to a file whose ending names the format."""
+    from ....data.files.csv_rows import delimiter_of
+    from ....data.files.formats import ENDINGS, format_of
+    from ....data.files.text import foreign
+    from ....data.files.writing import render_rows
+    from ....data.sources import read_source
+    from ....storage.atomic import write_text
+    from ...folders import check_free_file
+
     if other := foreign(str(target), b""):
         raise UsageError(f"{target} cannot be written as {other}")
     if target.suffix.lower() not in (*ENDINGS, *_TEXT_ENDINGS):

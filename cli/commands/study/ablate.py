@@ -7,28 +7,15 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
 from ....experiments.ablation.axes import parse_axes
-from ....experiments.ablation.budget import share_budget
-from ....experiments.ablation.cluster import count_threads
-from ....experiments.ablation.named import Recipe, find_recipe, make_study
-from ....experiments.ablation.study import Study, clear_study, read_config
-from ....experiments.ablation.sweep import AblationConfig, run_ablation
-from ....experiments.analysis.summary import VariantSummary, summarise
-from ....experiments.reports.sentences import answer
-from ....experiments.reports.study.report import write_study_report
 from ....machine import cores
-from ....plain import shown_path
-from ....training.prepare import prepare
 from ....training.resolve import merge, resolve
-from ...console import StopSignals, print_json, print_result, print_table, say
-from ...display.notes import notes
-from ...display.sweep import SweepDisplay, plural, print_plan
-from ...folders import claimed
+from ...console import StopSignals, say
 from ...options import (
     ABLATIONS,
     DryRunFlag,
@@ -41,6 +28,11 @@ from ...options import (
     setting_parameters,
 )
 from ...parser import Commands, Work
+
+if TYPE_CHECKING:
+    from ....experiments.ablation.grid import AblationConfig
+    from ....experiments.ablation.named import Recipe
+    from ....experiments.ablation.study import Study
 
 commands = Commands()
 _STUDY = "Study"
@@ -108,6 +100,8 @@ def _words(
 
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
+    from ....experiments.ablation.named import make_study
+
     for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
@@ -142,6 +136,8 @@ def _words(
 
 def _find_study(study: str | None, axis: list[str] | None) -> tuple[Recipe, dict[str, tuple[Any, ...]]]:
     """The study that is named, and the axes that are given, together with its own; one of the axes without a name."""
+    from ....experiments.ablation.named import Recipe, find_recipe
+
     axes = parse_axes(axis or ())
     if study is None:
         return Recipe(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else Recipe(), axes
@@ -174,6 +170,16 @@ def work(
 
     Raises SweepError where cells did not end well, and SystemExit after Ctrl-C; what is finished is on disk before.
     """
+    from ....experiments.ablation.budget import share_budget
+    from ....experiments.ablation.cluster import count_threads
+    from ....experiments.ablation.sweep import run_ablation
+    from ....experiments.reports.sentences import answer
+    from ....experiments.reports.study.report import write_study_report
+    from ....training.prepare import prepare
+    from ...display.study import notes, print_summary
+    from ...display.sweep import SweepDisplay, print_plan
+    from ...folders import claimed
+
     base = study.base
     prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
     config = share_budget(study)
@@ -190,18 +196,18 @@ def work(
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
         if done.results:
             write_study_report(folder)
-    _print(done, folder, as_json=json)
+    print_summary(done, folder, as_json=json)
     if done.results:
         say(answer(done).replace("**", "").replace("`", ""))
-    if done.missing:
-        are = "cells are" if len(done.missing) > 1 else "cell is"
-        say(f"{len(done.missing)} {are} still to be run: the same command with --out {folder} goes on")
+    _check_end(done, folder, stop)
+
+
+def _check_end(study: Study, out: Path, stop: StopSignals) -> None:
+    """Raises SystemExit where cells are still to be run, SweepError where one did not end well."""
+    if study.missing:
+        are = "cells are" if len(study.missing) > 1 else "cell is"
+        say(f"{len(study.missing)} {are} still to be run: the same command with --out {out} goes on")
         raise SystemExit(stop.exit_code if stop() else SweepError.exit_code)
-    _check_endings(done, folder)
-
-
-def _check_endings(study: Study, out: Path) -> None:
-    """Raises SweepError where a cell did not end well."""
     bad = [result for result in study.results if not result.is_ok]
     if bad:
         words = "/".join(dict.fromkeys(result.record.status for result in bad))
@@ -215,6 +221,9 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
 
     The same study may have fewer seeds there: what it has is a part of this one.
     """
+    from ....experiments.ablation.study import clear_study, read_config
+    from ...display.sweep import plural
+
     if not (out / "config.json").exists():
         return
     if force:
@@ -243,45 +252,3 @@ def _grows(former: AblationConfig, config: AblationConfig) -> bool:
 
 def _corpus(source: str) -> str:
     return Path(source.rpartition(":")[2]).stem
-
-
-def _print(study: Study, out: Path, *, as_json: bool) -> None:
-    summaries = {summary.name: summary for summary in summarise(study)}
-    rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
-    files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
-    if not as_json and not any(row["ended"] for row in rows):
-        rows = [{name: value for name, value in row.items() if name != "ended"} for row in rows]
-    head = {"mode": study.config.base.mode, "variants": len(study.config.variants), **files}
-    if study.results:
-        head["report"] = shown_path(out / "report.md")
-    if as_json:
-        print_json({**head, "rows": rows})
-        return
-    if rows:
-        print_table(rows)
-    print_result(" ".join([f"mode={head.pop('mode')} ablate", *(f"{key}={value}" for key, value in head.items())]))
-
-
-def _row(summary: VariantSummary) -> dict[str, Any]:
-    """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
-    record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
-    means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
-    figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
-    final, last_n, steps, tokens, val, spread = (
-        figure if math.isfinite(figure) else None for figure in (*figures, loss.mean, loss.half_width)
-    )
-    return {
-        "variant": summary.name,
-        "tie": record.tie_lm_head,
-        "rms": record.input_rmsnorm,
-        "style": record.style,
-        "params": record.parameter_count,
-        "final_loss": final,
-        "mean_loss_last_n": last_n,
-        "steps/s": steps,
-        "tok/s": tokens,
-        "seeds": len(summary.ok),
-        "val_loss": val,
-        "val_loss_ci95": spread,
-        "ended": summary.ending,
-    }

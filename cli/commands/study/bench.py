@@ -7,16 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from ....checkpoints.ownership import check_pair
 from ....errors import ConfigError, UsageError
-from ....experiments.bench.contenders import draw_batch, first_weights
-from ....experiments.bench.measure import run_bench
-from ....experiments.bench.profile import profile_ops
-from ....experiments.bench.report import bench_report
-from ....models.build import build_model
 from ....models.gpt.config import GPTConfig
 from ....models.presets import PRESETS, get_preset
-from ....storage.atomic import write_json, write_text
 from ....validation import nearest
 from ...console import print_json, print_result, print_table, say
 from ...options import JsonFlag, OutFlag, ReplaceFlag
@@ -39,6 +32,11 @@ def bench(
 
     PyTorch is measured from a checkout (benchmarks/torch_gpt.py); elsewhere only our own figures are printed.
     """
+    from ....checkpoints.ownership import check_pair
+    from ....experiments.bench.measure import run_bench
+    from ....experiments.bench.report import bench_report
+    from ....storage.atomic import write_json, write_text
+
     if preset not in PRESETS:
         raise UsageError(f"--preset {preset!r} is unknown: {nearest(preset, PRESETS)}")
     if profile:
@@ -59,6 +57,10 @@ def bench(
 
 def _take_apart(name: str, *, as_json: bool) -> None:
     """One training step of a preset, op by op."""
+    from ....experiments.bench.contenders import draw_batch, first_weights
+    from ....experiments.bench.profile import profile_ops
+    from ....models.build import build_model
+
     preset = get_preset(name)
     if not isinstance(preset.model, GPTConfig):
         raise ConfigError(f"--profile {name} has no ops worth the name: choose a GPT preset")

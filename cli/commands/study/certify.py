@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ....errors import UsageError
-from ....experiments.certify.certificate import Finding, check_place, to_document, write_certificate
-from ....experiments.certify.compare import cases
-from ....experiments.certify.compare import certify as check_engines
 from ....models.presets import PRESETS
 from ....plain import shown_path
 from ....validation import nearest
 from ...console import Remarks, print_json, print_result
 from ...options import JsonFlag, ReplaceFlag
 from ...parser import Commands
+
+if TYPE_CHECKING:
+    from ....experiments.certify.certificate import Finding
 
 commands = Commands()
 
@@ -29,7 +29,13 @@ def certify(
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Root of the random weights, tokens and directions.")] = 1337,
     out: Annotated[
-        Path, typer.Option(help="Folder of certificate.json and certificate.md.", metavar="DIR", readable=False)
+        Path,
+        typer.Option(
+            help="Folder of certificate.json and certificate.md.",
+            metavar="DIR",
+            readable=False,
+            rich_help_panel="Output",
+        ),
     ] = Path("results/certificates"),
     *,
     force: ReplaceFlag = False,
@@ -39,6 +45,10 @@ def certify(
 
     Every op, every layer and the whole model of each preset, in float64: scalar path, tensor path, finite differences.
     """
+    from ....experiments.certify.certificate import check_place, to_document, write_certificate
+    from ....experiments.certify.compare import cases
+    from ....experiments.certify.compare import certify as check_engines
+
     unknown = [name for name in preset or () if name not in PRESETS]
     if unknown:
         raise UsageError(f"--preset {unknown[0]!r} is unknown: {nearest(unknown[0], PRESETS)}")

@@ -5,28 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from ....engine.scalar.pictures.expression import evaluate
-from ....engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
-from ....engine.scalar.value import Value
 from ....errors import ConfigError, UsageError
-from ....inference.language_model import load
 from ....plain import typed
-from ....storage.atomic import write_text
-from ....training.folder.record import read_run
-from ....training.prepare import prepare
 from ...console import print_result, say
-from ...folders import check_free_file, find_folder
 from ...options import ReplaceFlag, check_count
 from ...parser import Commands, Work
+
+if TYPE_CHECKING:
+    from ....engine.scalar.value import Value
 
 commands = Commands()
 Format = Literal["mermaid", "dot", "svg"]
 
-_DRAW = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}
 _ENDINGS: dict[str, Format] = {
     ".svg": "svg",
     ".dot": "dot",
@@ -43,7 +37,10 @@ def _words(
     format: Annotated[Format | None, typer.Option(help="By default the ending of --out, or mermaid.")] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
     out: Annotated[
-        Path | None, typer.Option(help="File to write; stdout if left out.", metavar="FILE", readable=False)
+        Path | None,
+        typer.Option(
+            help="File to write; stdout if left out.", metavar="FILE", readable=False, rich_help_panel="Output"
+        ),
     ] = None,
     force: ReplaceFlag = False,
 ) -> Work:
@@ -88,11 +85,16 @@ def work(
     force: bool,
 ) -> None:
     """Draw to a file or to stdout: the expression, or without one a step of the run."""
+    from ....engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
+    from ....storage.atomic import write_text
+    from ...folders import check_free_file, find_folder
+
     if out is not None and not force:
         check_free_file(out)
     root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
     root.backward()
-    picture = _DRAW[format](root, labels=labels, max_nodes=max_nodes).rstrip("\n")
+    draw = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}[format]
+    picture = draw(root, labels=labels, max_nodes=max_nodes).rstrip("\n")
     if out is None:
         print_result(picture)
     else:
@@ -101,6 +103,8 @@ def work(
 
 
 def _expression(expression: str, values: Mapping[str, float]) -> tuple[Value, dict[Value, str]]:
+    from ....engine.scalar.pictures.expression import evaluate
+
     try:
         root, names = evaluate(expression, **values)
     except ValueError as error:
@@ -110,6 +114,10 @@ def _expression(expression: str, values: Mapping[str, float]) -> tuple[Value, di
 
 def _next_step(path: Path) -> tuple[Value, dict[Value, str]]:
     """The loss of the run's model on the batch that would come next, its weights named."""
+    from ....inference.language_model import load
+    from ....training.folder.record import read_run
+    from ....training.prepare import prepare
+
     run = read_run(path)
     if run.config.mode != "scalar":
         raise ConfigError(f"{path} is a run in mode {run.config.mode}, whose graph holds arrays: give a scalar run")

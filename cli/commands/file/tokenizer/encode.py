@@ -9,7 +9,6 @@ import typer
 
 from .....errors import DataError, UsageError
 from .....plain import typed
-from .....tokenizers.inspection import cut, describe_unknown, n_unknown, with_policy
 from ....console import print_json, print_result, say
 from ....options import JsonFlag
 from ....parser import Commands
@@ -31,6 +30,8 @@ def encode(
 
     Special tokens in it are found, except BOS (of GPT-2 <|endoftext|>): written in a text it is only its letters.
     """
+    from .....tokenizers.inspection import cut, describe_unknown, n_unknown, with_policy
+
     tokenizer = find_tokenizer(name)
     if unknown:
         tokenizer = with_policy(tokenizer, unknown)

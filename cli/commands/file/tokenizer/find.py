@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .....errors import CheckpointError, ConfigError, TokenizerError
-from .....inference.language_model import load
 from .....plain import path_of
-from .....tokenizers import Tokenizer, load_tokenizer
-from .....tokenizers.char import Unknown
-from ....folders import find_folder
+
+if TYPE_CHECKING:
+    from .....tokenizers import Tokenizer
 
 FILE_HELP = "A tokenizer's file, a folder with one (a run, GPT-2), or latest."
-UnknownFlag = Annotated[Unknown | None, typer.Option("--unknown", help="What is outside the vocabulary.")]
+UnknownFlag = Annotated[
+    Literal["error", "skip", "unk"] | None, typer.Option("--unknown", help="What is outside the vocabulary.")
+]
 
 _MODELS = (".safetensors", ".json.gz")
 
 
 def find_tokenizer(name: str) -> Tokenizer:
     """Raises TokenizerError if there is none, CheckpointError for a damaged model or for `latest` without a run."""
+    from .....inference.language_model import load
+    from .....tokenizers import load_tokenizer
+    from ....folders import find_folder
+
     path = find_folder(name) if name == "latest" else path_of(name)
     if path.name.endswith(_MODELS):
         return load(path).tokenizer

@@ -3,31 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .....data.files.description import texts_of
-from .....data.files.rows import RowOptions
-from .....data.sources import read_source
 from .....plain import shown_path, typed
-from .....tokenizers import BPETokenizer, Tokenizer
-from .....tokenizers.inspection import (
-    Measurement,
-    Piece,
-    cut,
-    longest_tokens,
-    measure,
-    n_unknown,
-    show_token,
-    special_names,
-)
 from ....console import print_json, print_result, print_table
-from ....display.pieces import print_pieces
 from ....options import JsonFlag, check_count
 from ....parser import Commands, Work
 from ....row_flags import READING, DataFlag, row_options
 from .find import FILE_HELP, find_tokenizer
+
+if TYPE_CHECKING:
+    from .....data.files.options import RowOptions
+    from .....tokenizers import Tokenizer
+    from .....tokenizers.inspection import Measurement, Piece
 
 commands = Commands()
 
@@ -58,6 +48,8 @@ def show_vocabulary(
     *, file: str, text: str | None, source: str, options: RowOptions, n_longest: int, json: bool
 ) -> None:
     """Tables and a picture of the cut text, or JSON; with a source also how well the tokenizer suits that."""
+    from .....tokenizers.inspection import cut, longest_tokens, measure, show_token
+
     tokenizer = find_tokenizer(file)
     pieces = None if text is None else cut(tokenizer, text)
     measured = measure(tokenizer, _texts(source, options)) if source else None
@@ -86,6 +78,9 @@ def show_vocabulary(
 
 def _facts(tokenizer: Tokenizer) -> dict[str, Any]:
     """What is worth knowing of any kind, then what only some have."""
+    from .....tokenizers import BPETokenizer
+    from .....tokenizers.inspection import special_names
+
     facts: dict[str, Any] = {
         "kind": tokenizer.to_dict()["kind"],
         "vocab_size": tokenizer.vocab_size,
@@ -102,6 +97,9 @@ def _shown(value: Any) -> Any:
 
 
 def _show_cut(tokenizer: Tokenizer, text: str, pieces: list[Piece]) -> None:
+    from .....tokenizers.inspection import n_unknown
+    from ....display.pieces import print_pieces
+
     print_pieces(pieces)
     n_bytes = len(text.encode("utf-8", "surrogatepass"))
     line = f"{len(pieces):,} tokens, {n_bytes:,} bytes, {n_bytes / max(1, len(pieces)):.2f} bytes per token"
@@ -129,6 +127,8 @@ def _compare(
 
 def measure_all(*, files: tuple[str, ...], source: str, options: RowOptions, json: bool) -> None:
     """A row of figures for each tokenizer."""
+    from .....tokenizers.inspection import measure
+
     tokenizers = {name: find_tokenizer(name) for name in files}
     texts = _texts(source, options)
     rows = [
@@ -146,6 +146,9 @@ def measure_all(*, files: tuple[str, ...], source: str, options: RowOptions, jso
 
 
 def _texts(source: str, options: RowOptions) -> list[str]:
+    from .....data.files.description import texts_of
+    from .....data.sources import read_source
+
     return list(texts_of(read_source(source, options)))
 
 

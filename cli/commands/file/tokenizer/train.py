@@ -5,36 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from .....data.files.description import texts_of
-from .....data.files.rows import RowOptions
-from .....data.sources import read_source
-from .....data.vocabulary import BPE_VOCAB_SIZE
 from .....errors import UsageError
 from .....plain import shown_path
-from .....storage.atomic import make_directory
-from .....tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, save_tokenizer
-from .....tokenizers.inspection import measure
 from ....console import print_json, print_result, say
-from ....folders import check_free_file
 from ....options import JsonFlag, check_count
 from ....parser import Commands, Work
 from ....row_flags import READING, DataFlag, row_options
 from .find import UnknownFlag
 
+if TYPE_CHECKING:
+    from .....data.files.options import RowOptions
+
 commands = Commands()
 Kind = Literal["char", "word", "bpe"]
 Pattern = Literal["gpt2", "gpt4"]
 Form = Literal["nanochat", "huggingface"]
-
-_TRAIN: dict[Kind, Callable[..., Tokenizer]] = {
-    "char": CharTokenizer.train,
-    "word": WordTokenizer.train,
-    "bpe": BPETokenizer.train,
-}
 
 
 @commands.words(
@@ -43,7 +32,9 @@ _TRAIN: dict[Kind, Callable[..., Tokenizer]] = {
 def _train(
     *,
     data: DataFlag,
-    out: Annotated[Path, typer.Option("--out", help="File to write.", metavar="FILE", readable=False)],
+    out: Annotated[
+        Path, typer.Option("--out", help="File to write.", metavar="FILE", readable=False, rich_help_panel="Output")
+    ],
     kind: Annotated[Kind, typer.Option("--kind", help="One id a character, a word, or a frequent run of bytes.")],
     vocab_size: Annotated[
         int | None, typer.Option("--vocab-size", help="Most ids, all counted: word 50,000, bpe 1,024 unless given.")
@@ -59,11 +50,15 @@ def _train(
         Pattern | None, typer.Option("--pattern", help="How a bpe cuts text first; gpt4 unless given.")
     ] = None,
     form: Annotated[Form, typer.Option("--form", help="Of the file; huggingface is for bpe.")] = "nanochat",
-    force: Annotated[bool, typer.Option("--force", help="Replace FILE if it exists.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace FILE if it exists.", rich_help_panel="Output")
+    ] = False,
     json: JsonFlag = False,
     **options: Any,
 ) -> Work:
     """Learn a vocabulary from text and write it to a file."""
+    from .....data.vocabulary import BPE_VOCAB_SIZE
+
     for flag, value in (("--vocab-size", vocab_size), ("--min-count", min_count)):
         if value is not None:
             check_count(flag, value, 1)
@@ -109,10 +104,22 @@ def work(
     json: bool,
 ) -> None:
     """Train a tokenizer with these settings, write it, and say in one line what came of it."""
+    from .....data.files.description import texts_of
+    from .....data.sources import read_source
+    from .....storage.atomic import make_directory
+    from .....tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, save_tokenizer
+    from .....tokenizers.inspection import measure
+    from ....folders import check_free_file
+
     if not force:
         check_free_file(out)
     texts = list(texts_of(read_source(source, options)))
-    tokenizer = _TRAIN[kind](texts, **settings)
+    trainers: dict[Kind, Callable[..., Tokenizer]] = {
+        "char": CharTokenizer.train,
+        "word": WordTokenizer.train,
+        "bpe": BPETokenizer.train,
+    }
+    tokenizer = trainers[kind](texts, **settings)
     if not force:
         check_free_file(out)  # training takes minutes, in which another start may have been faster
     make_directory(out.parent)

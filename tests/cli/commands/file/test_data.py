@@ -2,14 +2,17 @@
 
 import json
 import os
+from dataclasses import asdict
 
 import pytest
 import typer
 
 from nanochat.cli.app import parse
+from nanochat.cli.row_flags import READING, TREATING
 from nanochat.data.builtin import BUILTINS
 from nanochat.data.config import BUILTIN_HELP
 from nanochat.data.files.formats import read_rows
+from nanochat.data.files.options import RowOptions
 
 CHAT = "User: Capital of Peru? Assistant: Lima. </s>"
 
@@ -289,3 +292,8 @@ def test_options_arrive_as_they_are_given():
     assert (options.delimiter, options.on_duplicate) == (";", "error")
     with pytest.raises(typer.TyperException):
         parse(["data", "convert", "a.json"])
+
+
+def test_every_option_of_rows_is_a_flag_with_its_default():
+    given = {parameter.name: parameter.default for parameter in (*READING, *TREATING)}
+    assert given == asdict(RowOptions())

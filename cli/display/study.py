@@ -1,13 +1,20 @@
-"""What is worth knowing of a study before it takes its hours: notes, each with the flag that changes it."""
+"""A study in words: what is worth knowing before it takes its hours, and what came of its variants."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 from ...experiments.ablation.axes import read
 from ...experiments.ablation.grid import AblationConfig
+from ...experiments.ablation.study import Study
+from ...experiments.analysis.summary import VariantSummary, summarise
 from ...experiments.statistics.significance import least_seeds
+from ...plain import shown_path
 from ...training.resolve import resolve
+from ..console import print_json, print_result, print_table
 from .sweep import plural
 
 _NAMED = 8
@@ -17,9 +24,27 @@ _UNEVEN = 0.01
 
 
 def notes(config: AblationConfig) -> Iterator[str]:
-    """A sentence each."""
+    """A sentence each, with the flag that changes it."""
     for about in (_axes_without_flags, _what_is_left_out, _uneven_budget, _uneven_seeds, _too_few_seeds):
         yield from about(config)
+
+
+def print_summary(study: Study, out: Path, *, as_json: bool) -> None:
+    """A row for each variant, and where the tables and the report are; or all of it as JSON."""
+    summaries = {summary.name: summary for summary in summarise(study)}
+    rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
+    files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
+    if not as_json and not any(row["ended"] for row in rows):
+        rows = [{name: value for name, value in row.items() if name != "ended"} for row in rows]
+    head = {"mode": study.config.base.mode, "variants": len(study.config.variants), **files}
+    if study.results:
+        head["report"] = shown_path(out / "report.md")
+    if as_json:
+        print_json({**head, "rows": rows})
+        return
+    if rows:
+        print_table(rows)
+    print_result(" ".join([f"mode={head.pop('mode')} ablate", *(f"{key}={value}" for key, value in head.items())]))
 
 
 def _axes_without_flags(config: AblationConfig) -> Iterator[str]:
@@ -78,3 +103,28 @@ def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
             f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {needed} for "
             f"{plural(comparisons, 'comparison')}: pass --seeds {needed} for verdicts"
         )
+
+
+def _row(summary: VariantSummary) -> dict[str, Any]:
+    """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
+    record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
+    means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
+    figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
+    final, last_n, steps, tokens, val, spread = (
+        figure if math.isfinite(figure) else None for figure in (*figures, loss.mean, loss.half_width)
+    )
+    return {
+        "variant": summary.name,
+        "tie": record.tie_lm_head,
+        "rms": record.input_rmsnorm,
+        "style": record.style,
+        "params": record.parameter_count,
+        "final_loss": final,
+        "mean_loss_last_n": last_n,
+        "steps/s": steps,
+        "tok/s": tokens,
+        "seeds": len(summary.ok),
+        "val_loss": val,
+        "val_loss_ci95": spread,
+        "ended": summary.ending,
+    }
