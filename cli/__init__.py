@@ -1,4 +1,4 @@
-"""The command line: the only floor that writes to the terminal. `parse` turns words into a command, `main` runs it."""
+"""The command line, the only floor that writes to the terminal. `parse` makes work of words, `main` also does it."""
 
 from .app import main, parse
 
