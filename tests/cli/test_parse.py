@@ -143,11 +143,11 @@ def test_replicas_are_a_number_or_auto():
 
 
 def test_an_ablation_is_of_the_bigram_unless_somebody_says_otherwise(toml):
-    assert parse(["ablate"]).keywords["config"].base.preset == "bigram"
-    assert parse(["ablate", "--model-kind", "mini-gpt"]).keywords["config"].base.preset == "mini-gpt"
-    assert parse(["ablate", "--preset", "microgpt"]).keywords["config"].base.preset == "microgpt"
-    assert parse(["ablate", "--config", str(toml)]).keywords["config"].base.preset == "mini-gpt"
-    assert parse(["ablate", "--set", "model_kind=mini-gpt"]).keywords["config"].base.preset == "mini-gpt"
+    assert parse(["ablate"]).keywords["study"].base.preset == "bigram"
+    assert parse(["ablate", "--model-kind", "mini-gpt"]).keywords["study"].base.preset == "mini-gpt"
+    assert parse(["ablate", "--preset", "microgpt"]).keywords["study"].base.preset == "microgpt"
+    assert parse(["ablate", "--config", str(toml)]).keywords["study"].base.preset == "mini-gpt"
+    assert parse(["ablate", "--set", "model_kind=mini-gpt"]).keywords["study"].base.preset == "mini-gpt"
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import shlex
 from collections.abc import Mapping
 from dataclasses import asdict, replace
@@ -17,6 +16,7 @@ from ....plain import path_of, shown_path
 from ....training.config import RunConfig
 from ....training.resolve import WORDS_PRESET, merge, resolve
 from ...console import StopSignals, print_json, print_result, say
+from ...display.figures import figures_of, format_figures
 from ...options import (
     RUNS,
     DryRunFlag,
@@ -271,37 +271,6 @@ def _corpus(config: RunConfig) -> str:
     return Path(config.data.source.split(":")[-1]).stem
 
 
-def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
-    """The figures of the training line, in its order; what does not exist is None."""
-    figures = {
-        "mode": record.mode,
-        "model_kind": record.model_kind,
-        "style": record.style,
-        "tie_lm_head": record.tie_lm_head,
-        "input_rmsnorm": record.input_rmsnorm,
-        "backend": "numpy" if record.mode == "tensor" else "python",
-        "device": "cpu",
-        "using_gpu": False,
-        "params": record.parameter_count,
-        "steps": record.steps,
-        "initial_loss": round(record.initial_loss, 6),
-        "final_loss": round(record.final_loss, 6),
-        "val_loss": round(record.val_loss, 6),
-        "mean_loss_last_n": round(record.mean_loss_last_n, 6),
-        "steps_per_sec": round(record.steps_per_sec, 2),
-        "tokens_per_sec": round(record.tokens_per_sec, 2),
-        "vocab_size": record.vocab_size,
-        "train_tokens": record.train_tokens,
-        "run": shown_path(out),
-    }
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
-
-
-def format_figures(figures: dict[str, Any]) -> str:
-    """`key=value key=value ...`: booleans in lower case, losses with six decimals, rates with two, none for None."""
-    return " ".join(f"{key}={_format(key, value)}" for key, value in figures.items())
-
-
 def _samples(out: Path, seed: int) -> list[str]:
     """A few texts for the report, from the weights as they lie on disk."""
     import numpy as np
@@ -348,15 +317,3 @@ def _dry_run(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None,
         return
     for key, value in (rows | flatten(settings)).items():
         print_result(f"{key}={value}")
-
-
-def _format(key: str, value: Any) -> str:
-    if value is None:
-        return "none"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and abs(value) >= 1e9:
-        return f"{value:g}"
-    if isinstance(value, float):
-        return f"{value:.2f}" if key.endswith("per_sec") else f"{value:.6f}"
-    return str(value)

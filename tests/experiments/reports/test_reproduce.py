@@ -6,7 +6,7 @@ import typer
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from nanochat.cli.app import app
+from nanochat.cli.commands.study.ablate import commands
 from nanochat.errors import ConfigError
 from nanochat.experiments.ablation.sweep import HEAD_AND_NORM, AblationConfig
 from nanochat.experiments.reports.reproduce import ablation_command_line, command_line
@@ -126,8 +126,7 @@ def test_an_ablation_is_given_no_flag_that_it_does_not_have():
         "nanochat ablate --preset bigram --lr 0.5 --set training.sample_every=5 --set training.checkpoint_every=7 "
         "--seeds 2"
     )
-    click_command = typer.main.get_command(app).commands["ablate"]
-    known_flags = {flag for parameter in click_command.params for flag in parameter.opts}
+    known_flags = {flag for parameter in typer.main.get_command(commands).params for flag in parameter.opts}
     assert {known.flag for _, known in all_settings().values() if known.flag and not known.one_run} <= known_flags
 
 

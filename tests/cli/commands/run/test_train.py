@@ -301,3 +301,17 @@ def test_presets_and_doctor_speak_both_ways(nanochat):
         assert isinstance(json.loads(nanochat(name, "--json").out), dict)
     assert "microgpt" in nanochat("presets").out
     assert "\x1b" not in nanochat("presets").out
+
+
+def test_settings_and_the_model_to_begin_with_are_read_once(nanochat, run, monkeypatch, tmp_path):
+    from nanochat.cli import options
+    from nanochat.training import transfer
+
+    read = []
+    for module, name in ((options, "read_toml_table"), (transfer, "read_model")):
+        reads = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda *words, reads=reads: read.append(reads.__name__) or reads(*words))
+    (tmp_path / "run.toml").write_text("[training]\nsteps = 1\n", encoding="utf-8")
+    words = ("--from", run, "--config", "run.toml", "--data", "abab.txt", "--out", "second", "--set", "eval_tokens=32")
+    assert nanochat("train", *words).code == 0
+    assert read == ["read_toml_table", "read_model"]

@@ -1,0 +1,55 @@
+"""The line of figures in which a training ends: `mode=scalar ... val_loss=2.932542 ...`."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ...plain import shown_path
+
+if TYPE_CHECKING:
+    from ...training.folder.record import RunRecord
+
+
+def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
+    """The figures of the training line, in its order; what does not exist is None."""
+    figures = {
+        "mode": record.mode,
+        "model_kind": record.model_kind,
+        "style": record.style,
+        "tie_lm_head": record.tie_lm_head,
+        "input_rmsnorm": record.input_rmsnorm,
+        "backend": "numpy" if record.mode == "tensor" else "python",
+        "device": "cpu",
+        "using_gpu": False,
+        "params": record.parameter_count,
+        "steps": record.steps,
+        "initial_loss": round(record.initial_loss, 6),
+        "final_loss": round(record.final_loss, 6),
+        "val_loss": round(record.val_loss, 6),
+        "mean_loss_last_n": round(record.mean_loss_last_n, 6),
+        "steps_per_sec": round(record.steps_per_sec, 2),
+        "tokens_per_sec": round(record.tokens_per_sec, 2),
+        "vocab_size": record.vocab_size,
+        "train_tokens": record.train_tokens,
+        "run": shown_path(out),
+    }
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+
+
+def format_figures(figures: dict[str, Any]) -> str:
+    """`key=value key=value ...`: booleans in lower case, losses with six decimals, rates with two, none for None."""
+    return " ".join(f"{key}={_format(key, value)}" for key, value in figures.items())
+
+
+def _format(key: str, value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, float) and abs(value) >= 1e9:
+        return f"{value:g}"
+    if isinstance(value, float):
+        return f"{value:.2f}" if key.endswith("per_sec") else f"{value:.6f}"
+    return str(value)
