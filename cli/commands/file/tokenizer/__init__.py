@@ -5,4 +5,4 @@ from . import encode, inspect, train
 
 commands = Commands("Text to ids and back.", "nanochat tokenizer inspect latest")
 for part in (train, encode, inspect):
-    commands.add_typer(part.commands)
+    commands.registered_commands += part.commands.registered_commands
