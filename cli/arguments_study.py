@@ -26,6 +26,8 @@ from .options import (
 )
 from .root import app, runs, with_settings
 
+_COMPARED = Path("results/compare.png")
+
 
 @app.command("ablate", epilog="Example: nanochat ablate --model-kind mini-gpt --axis norm=rms,layer --steps 200")
 @with_settings(without=("--sample-every", "--checkpoint-every", "--keep-last", "--checkpoint-format"))
@@ -124,15 +126,16 @@ def _runs_list(
 @runs.command("compare", epilog="Example: nanochat runs compare results/runs/a results/runs/b")
 def _runs_compare(
     folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    figure: Annotated[Path, typer.Option(help="Where the loss curves go.", readable=False)] = Path(
-        "results/compare.png"
-    ),
+    figure: Annotated[
+        Path | None, typer.Option(help=f"Where the loss curves go.  [default: {_COMPARED}]", readable=False)
+    ] = None,
+    force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> c.Command:
-    """Put runs side by side, and their loss curves on one figure."""
+    """Put runs side by side, and their loss curves on one figure; that of the default name is drawn anew."""
     if len(folders) < 2:
         raise UsageError("runs compare takes two runs or more: list them with `nanochat runs list`")
-    return c.RunsCompareCommand(runs=tuple(folders), figure=figure, json=json)
+    return c.RunsCompareCommand(runs=tuple(folders), figure=figure or _COMPARED, force=force or not figure, json=json)
 
 
 @app.command("certify", epilog="Example: nanochat certify --preset nanogpt-cpu")

@@ -141,6 +141,7 @@ class RunsCompareCommand:
 
     runs: tuple[str, ...]
     figure: Path
+    force: bool
     json: bool
 
 

@@ -12,10 +12,9 @@ from contextlib import closing, suppress
 from importlib import import_module
 from pathlib import Path
 
-from ..errors import DataError, DivergedError, GuardError, NanochatError, UsageError
+from ..errors import DataError, DivergedError, NanochatError, UsageError
 from ..inference.chat import Chat
 from ..inference.language_model import load
-from ..storage.atomic import writing
 from ..tokenizers.inspection import describe_unknown
 from .commands import ChatCommand
 from .console import print_result, say, write_result
@@ -152,11 +151,7 @@ class _Session:
         path = Path(name)
         with suppress(RuntimeError):  # nobody has the name after the ~
             path = path.expanduser()
-        with writing(path):
-            is_there = path.exists()
-        if is_there and path not in self.saved:
-            raise GuardError(f"{path} is there already: choose another name")
-        self.chat.save(path)
+        self.chat.save(path, new=path not in self.saved)
         self.saved.add(path)
         n = len(self.chat.turns)
         say(f"saved {n} turn{'s' * (n != 1)} to {_one_line(str(path))}")

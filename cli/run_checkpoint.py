@@ -35,9 +35,9 @@ def _convert(command: CheckpointConvertCommand) -> None:
         check_free_file(target)
     snapshot = read_model(source)[1]
     if command.to == "gpt2":
-        save_gpt2(target, snapshot)
+        save_gpt2(target, snapshot, new=not command.force)
     else:
-        save_snapshot(target, snapshot)
+        save_snapshot(target, snapshot, new=not command.force)
     files = sorted(target.iterdir()) if command.to else [target]
     figures = {
         "target": shown_path(target),

@@ -59,7 +59,9 @@ def _data(command: EvalCommand, path: Path) -> tuple[DataConfig, bool]:
             return own, True
         return replace(own, source=command.data, layout="auto", text_field="", style="classic"), False
     if not command.data:
-        raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
+        raise ConfigError(
+            f"{path} is a model without the config.json of a run, so nobody knows its text: name one with --data"
+        )
     return DataConfig(source=command.data), False
 
 

@@ -31,7 +31,7 @@ def execute(command: GraphCommand) -> None:
     if command.out is None:
         print_result(picture.rstrip("\n"))
     else:
-        write_text(command.out, picture.rstrip("\n") + "\n")
+        write_text(command.out, picture.rstrip("\n") + "\n", new=not command.force)
         say(f"written to {command.out}")
 
 

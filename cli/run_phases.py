@@ -9,7 +9,7 @@ from ..errors import DivergedError
 from ..experiments.evaluation.quiz import by_group
 from ..experiments.evaluation.report import share_text, to_dict
 from ..experiments.phases.report import write_phases_report
-from ..experiments.phases.train import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
+from ..experiments.phases.train import PhasedRecipe, PhaseEvent, PhaseStarted, configs_of, folder_of, run_phases
 from ..experiments.reports.run import write_run_report
 from ..plain import shown_path
 from .commands import RUNS, PhasesCommand
@@ -46,7 +46,9 @@ def _run(command: PhasesCommand, out: Path) -> None:
             for group, share in by_group(report.answered).items()
         ]
         print_table(rows)
-    say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {_last(out, recipe)}`")
+    is_of_characters = configs_of(recipe.phases)[-1].data.tokenizer == "char"  # with which nobody can chat
+    ask = "draw with `nanochat sample" if is_of_characters else "ask with `nanochat chat"
+    say(f"written to {out}: read {out / 'report.md'}, or {ask} --run {_last(out, recipe)}`")
 
 
 def _last(out: Path, recipe: PhasedRecipe) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..checkpoints.ownership import STUDY, is_ours
 from ..errors import CheckpointError
 from ..experiments.ablation.study import CellDamaged, read_study, write_tables
 from ..experiments.reports.run import write_run_report
@@ -18,6 +19,8 @@ def execute(command: ReportCommand) -> None:
     if (folder / "cells").is_dir():
         write_tables(read_study(folder, _tell), folder)
         print_result(shown_path(write_study_report(folder)))
+    elif is_ours(folder / "config.json", STUDY):
+        raise CheckpointError(f"{folder / 'cells'} is missing: restore it from a copy, or run the study again")
     elif (folder / "config.json").is_file():
         print_result(shown_path(write_run_report(folder)))
     else:

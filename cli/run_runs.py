@@ -9,7 +9,7 @@ from ..experiments.runs import RunDamaged, compare_rows, find_runs, rows_of
 from ..training.folder.record import read_run
 from .commands import RunsCompareCommand, RunsListCommand
 from .console import print_json, print_table, say
-from .folders import find_folder
+from .folders import check_free_file, find_folder
 
 
 def execute(command: RunsListCommand | RunsCompareCommand) -> None:
@@ -23,9 +23,11 @@ def execute(command: RunsListCommand | RunsCompareCommand) -> None:
         if not runs and not damaged:
             say(f"no runs in {command.root} yet: train one with `nanochat train`")
     else:
+        if not command.force:
+            check_free_file(command.figure)
         runs = [read_run(find_folder(name)) for name in command.runs]
         _print(compare_rows(runs), as_json=command.json)
-        save_figure(compare_curves(runs), command.figure)
+        save_figure(compare_curves(runs), command.figure, new=not command.force)
         say(f"loss curves drawn in {command.figure}")
 
 

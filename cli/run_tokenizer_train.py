@@ -20,10 +20,8 @@ def execute(command: TokenizerTrainCommand) -> None:
         check_free_file(command.out)
     texts = list(texts_of(read_source(command.source, command.options)))
     tokenizer = _train(command, texts)
-    if not command.force:
-        check_free_file(command.out)  # training takes minutes, in which another start may have been faster
     make_directory(command.out.parent)
-    save_tokenizer(tokenizer, command.out, form=command.form)
+    save_tokenizer(tokenizer, command.out, form=command.form, new=not command.force)
     wanted = command.vocab_size or (BPE_VOCAB_SIZE if command.kind == "bpe" else 0)
     if tokenizer.vocab_size < wanted:
         what = "words" if command.kind == "word" else "pairs"
