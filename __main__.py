@@ -16,7 +16,12 @@ def main() -> None:
         signal.signal(signal.SIGINT, lambda *_: _leave())
         from nanochat.cli.app import main as work
 
-        work()
+        try:
+            work()
+        finally:  # with an exit code; Python puts back what ends a process while it tidies up, but for what is ignored
+            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+                if hasattr(signal, name):  # SIGHUP is not on Windows
+                    signal.signal(getattr(signal, name), signal.SIG_IGN)
     except KeyboardInterrupt:  # between two handlers
         _leave()
 

@@ -61,6 +61,12 @@ class CheckpointError(NanochatError):
     exit_code = 4
 
 
+class TooLargeError(CheckpointError):
+    """A checkpoint or results file may well be whole, and memory does not hold it."""
+
+    exit_code = 5
+
+
 class GuardError(NanochatError):
     """A guard refused: not enough memory, memory that drifts, a prompt too long, a folder already in use."""
 

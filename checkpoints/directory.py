@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
 
-from ..errors import CheckpointError, NanochatWarning, unreadable, was_not_read
+from ..errors import CheckpointError, NanochatWarning, TooLargeError, unreadable, was_not_read
 from ..storage.atomic import Written, linked, make_directory, sync_directory, writing
 from ..storage.drafts import draft_name, recover, remove, sweep
 from ..storage.lock import held, removable
@@ -76,14 +76,16 @@ def save_directory(parent: Path, step: int, write_files: Callable[[Path], Mappin
 
 
 def list_checkpoints(parent: Path) -> list[Path]:
-    """Every step-N under `parent`, the oldest first, not verified; none where there is no folder.
+    """Every step-N under `parent`, the oldest first, not verified; none where there is nothing.
 
-    Raises CheckpointError where the folder cannot be read, which does not mean that it is empty.
+    Raises CheckpointError where the folder cannot be read, which does not mean that it is empty, and where it is none.
     """
     try:
         found = [(int(match[1]), path) for path in parent.iterdir() if (match := _NAME.fullmatch(path.name))]
         return [path for _, path in sorted(found) if path.is_dir()]
-    except (FileNotFoundError, NotADirectoryError):
+    except (FileNotFoundError, NotADirectoryError) as error:
+        if os.path.lexists(parent):
+            raise CheckpointError(f"{parent} is no folder: remove it, or restore it from a copy") from error
         return []
     except OSError as error:
         raise CheckpointError(unreadable(error, parent)) from error
@@ -104,7 +106,8 @@ def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path]
 
     The one that is read is not removed meanwhile by a training that goes on; one that was removed just before is no
     damaged one, and the newest is looked for again. Warns (NanochatWarning) of each one that raised a CheckpointError;
-    raises CheckpointError if all did, and at once where one may not be read: going back would pass over what is whole.
+    raises CheckpointError if all did, and at once where one may not be read, or memory does not hold it: going back
+    would pass over what is whole.
     """
     damaged: dict[Path, str] = {}
     while (folder := _next_to_read(parent, choose or _newest_first, damaged)) is not None:
@@ -112,7 +115,7 @@ def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path]
             try:
                 content = read(folder)
             except CheckpointError as error:
-                if isinstance(error.__cause__, PermissionError):
+                if isinstance(error.__cause__, PermissionError) or isinstance(error, TooLargeError):
                     raise
                 if is_there():
                     damaged[folder] = str(error)

@@ -36,7 +36,7 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
         raise ConfigError(f"which={which!r} is unknown: choose last or best")
     checkpoints = path / "checkpoints"
     try:
-        is_run = checkpoints.is_dir()
+        is_run = checkpoints.is_symlink() or checkpoints.exists()  # whatever lies there, it is to be checkpoints
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
         raise CheckpointError(f"{str(path)[:80]!r} is no path ({error}): name a run, a checkpoint or a file") from error
     if is_run:

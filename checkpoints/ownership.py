@@ -32,12 +32,16 @@ def is_ours(path: Path, *kinds: Collection[str]) -> bool:
     return isinstance(content, dict) and any(content.keys() >= set(keys) for keys in kinds)
 
 
-def check_folder(folder: Path, names: Iterable[str], *, proven: bool, inside: str = "", owns: bool = True) -> None:
+def check_folder(
+    folder: Path, names: Iterable[str], *, proven: bool, inside: str = "", other: str = "", owns: bool = True
+) -> None:
     """Raises GuardError, naming it, for what would be replaced in `folder` and is not ours, and for a link there.
 
     names    Files that are about to be written, or to be removed.
     proven   The files of these names are ours.
     inside   A folder in it that is about to be filled: what else lies there is a stranger's where nothing is proven.
+    other    The file that proves results of another kind, beside which nothing is written: whoever looks for the ones
+             would find the others.
     owns     The whole folder is about to be filled: never the current one, where something lies already. An empty path
              leads there, and nobody means that.
     """
@@ -46,6 +50,8 @@ def check_folder(folder: Path, names: Iterable[str], *, proven: bool, inside: st
         for name in (*names, *filter(None, [inside])):
             if (folder / name).is_symlink():
                 raise linked(folder / name)
+        if other and (folder / other).exists():
+            raise GuardError(f"{folder} holds results of another kind, as {other} in it says: choose another --out")
         if proven:
             return
         stranger = next(_strangers(folder, names, inside, owns=owns), None)

@@ -41,10 +41,11 @@ class Snapshot:
     """What ends a text aside of BOS and of tokens with a usual name for it, in a model from elsewhere."""
 
 
-def save_snapshot(path: Path, snapshot: Snapshot) -> Written:
+def save_snapshot(path: Path, snapshot: Snapshot, *, new: bool = False) -> Written:
     """Atomically write the model in the format that `path` ends in; returns what a manifest keeps of the file.
 
-    Raises WriteError, ConfigError on another ending, and DivergedError on a weight that is not finite.
+    new: as for `write_bytes`. Raises WriteError, ConfigError on another ending, and DivergedError on a weight that is
+    not finite.
     """
     weights = {name: np.asarray(weight) for name, weight in snapshot.weights.items()}
     name = not_finite(weights)
@@ -54,7 +55,7 @@ def save_snapshot(path: Path, snapshot: Snapshot) -> Written:
     header |= {key.name: getattr(snapshot, key.name) for key in fields(Snapshot) if key.name != "weights"}
     if not snapshot.end_ids:  # as it was before there were any
         del header["end_ids"]
-    return write_arrays(path, weights, header)
+    return write_arrays(path, weights, header, new=new)
 
 
 def load_snapshot(path: Path, *, sha256: str | None = None, follow: bool = True) -> Snapshot:

@@ -1,4 +1,4 @@
-"""Ctrl-C while a command is at work: an exception there, and in the end one line and exit code 130, never a traceback.
+"""Signals while a command is at work: an exception there, and in the end their exit code, never a traceback.
 
 Before and after the work __main__.py answers; a run that saves before it leaves has StopSignals (console.py).
 """
@@ -10,23 +10,32 @@ import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
 
 _CODE = 128 + signal.SIGINT
+_ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""SIGHUP is not on Windows."""
 
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt inside the block, and means afterwards what it meant before."""
+    """Inside the block Ctrl-C raises KeyboardInterrupt, and what ends a process otherwise SystemExit.
+
+    So drafts and locks are tidied away. Afterwards each means what it meant before.
+    """
     previous = signal.getsignal(signal.SIGINT)
     if previous is signal.default_int_handler:  # somebody's Python called us, perhaps not in its main thread
         yield
         return
     hook, sys.unraisablehook = sys.unraisablehook, _leave_where_none_can_be_raised
+    former = {number: signal.signal(number, _leave) for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, previous)
+        for number, handler in (former | {signal.SIGINT: previous}).items():
+            signal.signal(number, handler)
         sys.unraisablehook = hook
 
 
@@ -43,6 +52,10 @@ def interruption(error: BaseException) -> int | None:
             return seen.code if isinstance(seen.code, int) else 1
         seen = seen.__cause__ or seen.__context__
     return None
+
+
+def _leave(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def _leave_where_none_can_be_raised(broken: sys.UnraisableHookArgs) -> None:

@@ -103,14 +103,14 @@ class Chat:
         """The whole conversation, dropped turns included."""
         return (*self._system, *(message for turn in self.turns for message in turn))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: Path, *, new: bool = False) -> None:
         """Write the conversation as JSON in the form that `nanochat train --data` reads, which wants two or more.
 
-        Raises UsageError, WriteError.
+        new: as for `write_bytes`. Raises UsageError, WriteError.
         """
         if not self.turns:
             raise UsageError("nothing was said yet, so there is nothing to save: say something first")
-        write_json(path, [{"messages": [asdict(message) for message in self.messages]}])
+        write_json(path, [{"messages": [asdict(message) for message in self.messages]}], new=new)
 
     def _answer(self, message: Message, pieces: Iterator[str], n_dropped: int) -> Generator[str, None, None]:
         """What comes, after an empty piece; n_dropped: how many turns were, before room was made for the message."""

@@ -7,13 +7,14 @@ import errno
 import json
 import os
 import re
+import stat
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
 from ..errors import CheckpointError, GuardError, WriteError
-from .drafts import draft_name, remove_stale
+from .drafts import draft_name, give_name, is_taken, remove_stale
 from .reading import Sha256, reading
 from .strict_json import check_writable, strict_json
 
@@ -47,23 +48,31 @@ def writing(path: Path) -> Iterator[None]:
         raise WriteError(f"cannot write {path}: {_reason(error)}; {mending}") from error
 
 
-def make_directory(path: Path) -> None:
-    """Create the folder and its parents; it may exist already."""
+def make_directory(path: Path, *, new: bool = False) -> None:
+    """Create the folder and its parents; it may exist already, unless it is to be `new`."""
     with writing(path):
-        path.mkdir(parents=True, exist_ok=True)
+        try:
+            path.mkdir(parents=True, exist_ok=not new)
+        except FileExistsError:
+            if new:
+                raise is_taken(path) from None
+            raise
 
 
-def write_text(path: Path, text: str) -> Written:
-    """Atomically replace `path` by UTF-8 text, line ends as they are."""
-    return write_bytes(path, text.encode("utf-8"))
+def write_text(path: Path, text: str, *, new: bool = False) -> Written:
+    """Atomically replace `path` by UTF-8 text, line ends as they are; new: as for `write_bytes`."""
+    return write_bytes(path, text.encode("utf-8"), new=new)
 
 
-def write_bytes(path: Path, content: bytes) -> Written:
-    """Atomically replace `path`: temporary file beside it, fsync, rename. Raises WriteError."""
-    return write_chunks(path, [content])
+def write_bytes(path: Path, content: bytes, *, new: bool = False) -> Written:
+    """Atomically replace `path`: temporary file beside it, fsync, rename.
+
+    new: nothing may be there, nor come there meanwhile. Raises WriteError, and GuardError where it does.
+    """
+    return write_chunks(path, [content], new=new)
 
 
-def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
+def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], *, new: bool = False) -> Written:
     """write_bytes for content that comes in pieces (memoryviews of bytes), each needed only once.
 
     The sha256 is that of the content in memory, so that a disk that keeps something else is found out later.
@@ -84,7 +93,7 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
                         n_bytes += len(chunk)
                     file.flush()
                     os.fsync(file.fileno())
-                os.replace(draft, path)
+                give_name(draft, path, new=new)
                 return {"bytes": n_bytes, "sha256": digest.hexdigest()}
         except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
             with suppress(OSError):
@@ -93,15 +102,27 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview]) -> Written:
 
 
 def open_text(path: Path, mode: str) -> IO[str]:
-    """Open a file of ours to write lines to, never through a link. Raises OSError, and GuardError naming the link."""
-    return open(path, mode, encoding="utf-8", newline="\n", opener=unless_link)
+    """Open a file of ours to write lines to, and nothing else. Raises OSError, and GuardError naming what it is."""
+    return open(path, mode, encoding="utf-8", newline="\n", opener=open_file)
 
 
-def unless_link(path: str | Path, flags: int) -> int:
-    """A descriptor. In a folder from elsewhere a link may lie where a file of ours belongs: what it leads to stays."""
+def open_file(path: str | Path, flags: int) -> int:
+    """A descriptor of a regular file. In a folder from elsewhere something else may lie where a file of ours belongs.
+
+    What a link leads to stays, and nobody waits for the reader of a pipe: O_NONBLOCK means nothing to a file.
+    """
     if Path(path).is_symlink():
         raise linked(Path(path))
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+    try:
+        descriptor = os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o666)
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # a pipe without a reader, a socket
+            raise _no_file(path) from None
+        raise
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise _no_file(path)
+    return descriptor
 
 
 def linked(path: Path) -> GuardError:
@@ -109,9 +130,9 @@ def linked(path: Path) -> GuardError:
     return GuardError(f"{path} is a link, and nothing is written through one: remove it, or choose another --out")
 
 
-def write_json(path: Path, content: Any) -> Written:
+def write_json(path: Path, content: Any, *, new: bool = False) -> Written:
     """Atomically write JSON that reads well and is the same bytes for the same content. Raises on nan and inf."""
-    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    return write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", new=new)
 
 
 def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True, is_foreign: bool = False) -> Any:
@@ -142,3 +163,7 @@ def sync_directory(path: Path) -> None:
 
 def _reason(error: OSError) -> str:
     return error.strerror or type(error).__name__
+
+
+def _no_file(path: str | Path) -> GuardError:
+    return GuardError(f"{path} is no regular file, and nothing is written to it: remove it, or choose another --out")

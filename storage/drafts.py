@@ -16,12 +16,42 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from ..errors import GuardError
+
 _NAME = re.compile(r"\.(step-\d{8,})\.(\d{1,10})\.(new|old|gone)")
 
 
 def draft_name(goal: Path, word: Literal["tmp", "new", "old", "gone"]) -> Path:
     """The name of unfinished work of this process on `goal`."""
     return goal.with_name(f".{goal.name}.{os.getpid()}.{word}")
+
+
+def give_name(draft: Path, goal: Path, *, new: bool = False) -> None:
+    """The finished draft takes the name of its goal, and the place of what is there, unless it is to be `new`.
+
+    Then it is the system that looks and names in one: of two that write one new file the second is refused, whenever
+    each of them looked. Raises GuardError where something has the name, OSError.
+    """
+    if not new:
+        os.replace(draft, goal)
+        return
+    try:
+        os.link(draft, goal)
+    except FileExistsError:
+        raise is_taken(goal) from None
+    except OSError:  # a file system without hard links: an empty file takes the name, and is replaced
+        try:
+            os.close(os.open(goal, os.O_CREAT | os.O_EXCL))
+        except FileExistsError:
+            raise is_taken(goal) from None
+        os.replace(draft, goal)
+    else:
+        draft.unlink()
+
+
+def is_taken(path: Path) -> GuardError:
+    """The refusal to replace what is to be new."""
+    return GuardError(f"{path} exists already: choose another name")
 
 
 def remove_stale(parent: Path, goals: str) -> None:

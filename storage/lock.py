@@ -8,14 +8,13 @@ removable       whoever removes one asks first
 from __future__ import annotations
 
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import GuardError
-from .atomic import linked, unless_link, writing
+from .atomic import linked, open_file, writing
 
 LOCK = ".lock"
 
@@ -93,7 +92,7 @@ def _make(folder: Path) -> list[Path]:
 def _take(path: Path, who: str) -> int | None:
     """An open file with the lock on it; None where it was removed under our hands, and so is to be tried again."""
     try:
-        descriptor = unless_link(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NONBLOCK", 0))
+        descriptor = open_file(path, os.O_RDWR | os.O_CREAT)
     except FileNotFoundError:  # another process made the folder, left it empty, and took it away
         with writing(path.parent):
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -103,8 +102,7 @@ def _take(path: Path, who: str) -> int | None:
             raise error from None
     with ExitStack() as failed:
         failed.callback(os.close, descriptor)
-        info = os.fstat(descriptor)
-        if not stat.S_ISREG(info.st_mode) or info.st_nlink > 1:
+        if os.fstat(descriptor).st_nlink > 1:
             raise linked(path)
         if not _lock(descriptor):
             raise GuardError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import CheckpointError, unreadable
+from ..errors import CheckpointError, TooLargeError, unreadable
 
 _PIECE = 1 << 22
 """Bytes read at once: while the next ones come, the second thread takes the sha256 of these."""
@@ -33,11 +33,14 @@ class Source:
         return self.size - self._at
 
     def read(self, n_bytes: int) -> memoryview:
-        """Exactly the next `n_bytes`. Raises CheckpointError where the file ends before, or memory does."""
+        """Exactly the next `n_bytes`.
+
+        Raises CheckpointError where the file ends before, TooLargeError where memory does.
+        """
         try:
             view = np.empty(n_bytes, np.uint8).data  # a bytearray is filled with zeros first, which doubles the time
         except (MemoryError, ValueError) as error:
-            raise CheckpointError(f"{self.path} needs {n_bytes:,} bytes of memory: there are fewer") from error
+            raise TooLargeError(f"{self.path} needs {n_bytes:,} bytes of memory: there are fewer") from error
         at = 0
         while at < n_bytes:
             n_read = self._file.readinto(view[at : at + _PIECE])

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import CheckpointError
+from ..errors import CheckpointError, TooLargeError
 from ..validation import refuse_number, without_twins
 
 
@@ -35,7 +35,9 @@ def parse_json(text: str, path: Path, reduce: Callable[[dict[str, Any]], Any] = 
 
     try:
         return json.loads(text, parse_constant=refuse_number, object_pairs_hook=complete)
-    except (ValueError, RecursionError, MemoryError) as error:
+    except MemoryError as error:
+        raise TooLargeError(f"{path} needs more memory than there is: free some") from error
+    except (ValueError, RecursionError) as error:
         what = "it is nested too deep" if isinstance(error, RecursionError) else error
         raise CheckpointError(f"{path} cannot be read as JSON ({what}): restore it from a copy") from error
 

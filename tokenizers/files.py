@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import TokenizerError, WriteError
-from ..storage.drafts import draft_name, remove_stale
+from ..storage.drafts import draft_name, give_name, remove_stale
 from ..validation import STRICT_JSON
 from .base import Tokenizer
 from .bpe import BPETokenizer
@@ -60,11 +60,16 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
 
 
 def save_tokenizer(
-    tokenizer: Tokenizer, path: str | Path, *, form: Literal["nanochat", "huggingface"] = "nanochat"
+    tokenizer: Tokenizer,
+    path: str | Path,
+    *,
+    form: Literal["nanochat", "huggingface"] = "nanochat",
+    new: bool = False,
 ) -> None:
     """Write `tokenizer` to one JSON file, under a temporary name first: the file is the old one or the new one.
 
-    Raises TokenizerError if `form` cannot hold it, WriteError if the file cannot be written.
+    Raises TokenizerError if `form` cannot hold it, WriteError if the file cannot be written, GuardError if it is to be
+    `new` and is there.
     """
     if form == "huggingface":
         if not isinstance(tokenizer, BPETokenizer):
@@ -88,7 +93,7 @@ def save_tokenizer(
                 file.write(json.dumps(content, ensure_ascii=False) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
-            os.replace(draft, path)
+            give_name(draft, path, new=new)
         finally:
             with suppress(OSError, ValueError):
                 draft.unlink()

@@ -31,18 +31,21 @@ def array_format(path: Path) -> str:
     raise ConfigError(f"the format of {path} is unknown: give a name that ends in {' or '.join(FORMATS)}")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any] | None = None) -> Written:
+def write_arrays(
+    path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any] | None = None, *, new: bool = False
+) -> Written:
     """Atomically write float32 and float64 arrays; the same bytes for the same content.
 
-    Returns what a manifest keeps of the file. Raises WriteError, and ConfigError on what a format cannot hold.
+    Returns what a manifest keeps of the file. new: as for `write_bytes`. Raises WriteError, and ConfigError on what a
+    format cannot hold.
     """
     kind = array_format(path)
     # Not np.ascontiguousarray, which makes an array of one number out of a number.
     ready = {name: np.asarray(_storable(name, array), order="C") for name, array in arrays.items()}
     if kind == ".safetensors":
-        return write_chunks(path, binary_chunks(ready, header or {}))
+        return write_chunks(path, binary_chunks(ready, header or {}), new=new)
     text = json_chunks(ready, header or {})
-    return write_chunks(path, packed(text) if kind == ".json.gz" else text)
+    return write_chunks(path, packed(text) if kind == ".json.gz" else text, new=new)
 
 
 def read_arrays(

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import CheckpointError, ConfigError
+from ...errors import CheckpointError, ConfigError, TooLargeError
 from ...storage.reading import Source
 from ...storage.strict_json import check_header, check_writable, decode, parse_json
 from .binary import checked_shape
@@ -102,7 +102,9 @@ def read_packed(source: Source) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     unpacker = zlib.decompressobj(_GZIP)
     try:
         text = unpacker.decompress(raw, claimed + 1)
-    except (zlib.error, MemoryError) as error:
+    except MemoryError as error:
+        raise TooLargeError(f"{source.path} needs {claimed:,} bytes of memory: there are fewer") from error
+    except zlib.error as error:
         raise CheckpointError(f"{source.path} is no whole gzip file ({error}): restore it from a copy") from error
     if not unpacker.eof or unpacker.unused_data or len(text) != claimed:
         raise CheckpointError(f"{source.path} is no whole gzip file of one member: restore it from a copy")

@@ -117,12 +117,12 @@ def read_gpt2(folder: Path) -> tuple[GPTConfig, dict[str, np.ndarray]]:
     return config, {ours: turned(ours, arrays[theirs]) for theirs, ours in names.items()}
 
 
-def save_gpt2(folder: Path, snapshot: Snapshot) -> None:
+def save_gpt2(folder: Path, snapshot: Snapshot, *, new: bool = False) -> None:
     """Write config.json, model.safetensors and, for BPE, the tokenizer; config.json, which makes it a model, last.
 
-    A folder that holds a model in this layout is written over. Raises ConfigError, naming the field, for a model that
-    the layout has no place for, CheckpointError where weights are missing, GuardError where something else is in the
-    folder, and WriteError.
+    A folder that holds a model in this layout is written over, unless it is to be `new`. Raises ConfigError, naming the
+    field, for a model that the layout has no place for, CheckpointError where weights are missing, GuardError where
+    something else is in the folder, and WriteError.
     """
     from safetensors.numpy import save
 
@@ -135,7 +135,7 @@ def save_gpt2(folder: Path, snapshot: Snapshot) -> None:
         "eos_token_id": (ends[0] if len(ends) == 1 else ends) if ends else None,
         "dtype": snapshot.dtype,
     }
-    make_directory(folder)
+    make_directory(folder, new=new)
     with writing(folder):
         if any(folder.iterdir()) and not is_huggingface(folder):
             raise GuardError(f"{folder} holds something else than a GPT-2: choose an empty or a new folder")

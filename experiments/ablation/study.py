@@ -18,7 +18,7 @@ from typing import Any
 
 from ... import machine
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
-from ...errors import CheckpointError, ConfigError, GuardError, WriteError
+from ...errors import CheckpointError, ConfigError, GuardError, WriteError, was_not_read
 from ...storage.atomic import read_json, write_json, write_text, writing
 from ...training.folder.record import RunRecord, from_row, to_row
 from ...training.inputs import content_sha256, paths_of
@@ -93,7 +93,7 @@ def check_inputs(result: CellResult, folder: Path) -> None:
 def check_files(folder: Path) -> None:
     """Raises GuardError, naming it, for what a study would replace in `folder` and did not write."""
     check_folder(folder, ("cells",), proven=True)  # no link, that is: others' files in it are in nobody's way
-    check_folder(folder, _FILES, proven=_is_proven(folder))
+    check_folder(folder, _FILES, proven=_is_proven(folder), other="recipe.json")
 
 
 def clear_study(folder: Path) -> None:
@@ -136,7 +136,7 @@ def read_config(path: Path) -> AblationConfig:
 
 
 def find_result(cell: Cell, folder: Path, observe: Callable[[CellDamaged], None]) -> CellResult | None:
-    """The cell's result if it is on disk and sound."""
+    """The cell's result if it is on disk and sound. Raises CheckpointError where it may not be read."""
     path = cell_path(cell, folder)
     try:
         return _result(_content(path), cell)
@@ -216,14 +216,17 @@ def to_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
 
 
 def _content(path: Path) -> dict[str, Any]:
-    """What write_result wrote. Raises FileNotFoundError, and ValueError with a clause about the file."""
+    """What write_result wrote.
+
+    Raises FileNotFoundError, CheckpointError where the file may not be read, and ValueError with a clause about it.
+    """
     try:
         content = read_json(path)
     except CheckpointError as error:
         if isinstance(error.__cause__, FileNotFoundError):
             raise FileNotFoundError(path) from error
-        if isinstance(error.__cause__, OSError):
-            raise ValueError(f"cannot be read: {error.__cause__.strerror}") from error
+        if was_not_read(error):  # it may be whole, and hours went into it
+            raise
         raise ValueError("is no whole JSON document" if path.is_file() else "is no file") from error
     head = {"format": FORMAT, "version": VERSION, "sha256": ""}
     if not isinstance(content, dict) or not content.keys() >= head.keys() or content["format"] != FORMAT:

@@ -32,6 +32,10 @@ from ...validation import nearest, read_dataclass, read_toml_table
 
 Questions = Literal["none", "world-small", "world", "world-large"]
 _SAMPLE_TOKENS = 40
+_NO_TURNS = (
+    "and a model of characters cannot tell turns apart: "
+    'write tokenizer = "word" or "bpe" in the data of the first phase'
+)
 _OF_A_VOCABULARY = ("tokenizer", "vocab_size", "unknown")
 _FILES = ("recipe.json", "samples.json", "evaluation.json", "report.md")
 """Of a recipe's folder, beside those of the phases."""
@@ -97,10 +101,7 @@ def read_phases(path: Path) -> PhasedRecipe:
     if len({phase.name for phase in phases}) < len(phases):
         raise ConfigError(f"{path} has two phases of one name: name each differently")
     if configs[0].data.tokenizer == "char" and (head.prompts or head.questions != "none"):
-        raise ConfigError(
-            f"{path} puts questions to a model of characters, which cannot tell turns apart: "
-            'write tokenizer = "word" or "bpe" in the data of the first phase'
-        )
+        raise ConfigError(f"{path} puts questions, {_NO_TURNS}")
     return PhasedRecipe(
         name=shown_path(path.stem),
         title=head.title,
@@ -165,7 +166,8 @@ def _run_all(
         records.append(record)
         if record.status != "ok":
             break
-        _note_samples(out, phase.name, recipe.prompts, load(folder))
+        if recipe.prompts:
+            _note_samples(out, phase.name, recipe.prompts, load(folder))
     return tuple(records)
 
 
@@ -177,7 +179,7 @@ def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
 def check_files(out: Path, recipe: PhasedRecipe) -> None:
     """Raises GuardError, naming it, for what a recipe would replace in `out` and did not write."""
     phases = [folder_of(out, recipe, number).name for number in range(1, len(recipe.phases) + 1)]
-    check_folder(out, [*_FILES, *phases], proven=is_ours(out / "recipe.json", RECIPE))
+    check_folder(out, [*_FILES, *phases], proven=is_ours(out / "recipe.json", RECIPE), other="config.json")
 
 
 def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:
@@ -246,8 +248,11 @@ def _shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
 def _check_texts(configs: Sequence[RunConfig]) -> None:
     """Raises DataError or ConfigError now rather than after the phases before them."""
     for data in (config.data for config in configs):
-        if not is_large(data.source):
-            load_corpus(data.source, data.layout, text_field=data.text_field)
+        if is_large(data.source):
+            continue
+        corpus = load_corpus(data.source, data.layout, text_field=data.text_field)
+        if corpus.layout == "chat" and data.tokenizer == "char":
+            raise ConfigError(f"{data.source} holds conversations, {_NO_TURNS}")
 
 
 def _claim(out: Path, recipe: PhasedRecipe) -> None:

@@ -108,14 +108,14 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
     return figure
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a PNG, atomically, without date or version inside. Raises WriteError."""
+def save_figure(figure: Figure, path: Path, *, new: bool = False) -> None:
+    """Write a PNG, atomically, without date or version inside; new, and errors: as for `write_bytes`."""
     content = io.BytesIO()
     with _styled(), warnings.catch_warnings():
         # A letter that the font has not is an empty box, and that is all there is to say.
         warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support")
         figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
-    write_bytes(path, content.getvalue())
+    write_bytes(path, content.getvalue(), new=new)
 
 
 def training_curve(run: SavedRun) -> tuple[np.ndarray, np.ndarray]:

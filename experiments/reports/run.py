@@ -157,7 +157,9 @@ def _differences(environments: Sequence[Mapping[str, Any]]) -> str:
     names = dict.fromkeys(name for each in environments for name in each)
     values = {name: list(dict.fromkeys(setting(each.get(name)) for each in environments)) for name in names}
     words = [
-        f"`{name.removeprefix('packages.')}` ({'; '.join(many)})" for name, many in values.items() if len(many) > 1
+        f"{code_span(name.removeprefix('packages.'))} ({'; '.join(many)})"
+        for name, many in values.items()
+        if len(many) > 1
     ]
     return ", ".join(words)
 

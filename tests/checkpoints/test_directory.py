@@ -20,7 +20,7 @@ from nanochat.checkpoints.directory import (
     verify,
 )
 from nanochat.checkpoints.formats.arrays import write_arrays
-from nanochat.errors import CheckpointError, NanochatWarning, WriteError
+from nanochat.errors import CheckpointError, NanochatWarning, TooLargeError, WriteError
 from nanochat.storage import reading as source
 from nanochat.storage.atomic import write_text
 from nanochat.storage.lock import held
@@ -376,3 +376,17 @@ def test_a_reader_that_comes_too_late_for_one_takes_the_newest_without_a_warning
 
     assert newest_that(tmp_path, read) == "step-00000002"
     assert len(recwarn) == 0
+
+
+def test_a_checkpoint_that_memory_does_not_hold_is_not_passed_over(tmp_path):
+    for step in (1, 2):
+        save_directory(tmp_path, step, lambda draft: write_text(draft / "a.json", "{}"))
+    asked = []
+
+    def read(folder):
+        asked.append(folder.name)
+        raise TooLargeError("too large")
+
+    with pytest.raises(TooLargeError):
+        newest_that(tmp_path, read)
+    assert asked == ["step-00000002"]

@@ -7,7 +7,7 @@ import warnings
 import numpy as np
 import pytest
 
-from nanochat.checkpoints.directory import MANIFEST, save_directory
+from nanochat.checkpoints.directory import MANIFEST, list_checkpoints, save_directory
 from nanochat.checkpoints.find import find_model_file, read_model
 from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.checkpoints.weights import Snapshot, save_snapshot
@@ -17,6 +17,7 @@ from nanochat.models.bigram.config import BigramConfig
 from nanochat.storage.atomic import write_text
 from nanochat.storage.reading import Source
 from nanochat.tokenizers import CharTokenizer
+from nanochat.training.folder.resume import plan_resume
 
 CONFIG = BigramConfig(vocab_size=3)
 LOSSES = {2: 0.5, 4: 0.3, 6: 0.4, 8: 0.3}
@@ -180,3 +181,18 @@ def test_where_there_is_no_model_the_sentence_says_how_to_get_one(tmp_path):
     for path in (tmp_path, tmp_path / "nowhere", tmp_path / "model.safetensors"):
         with pytest.raises(CheckpointError, match="train one with `nanochat train`"):
             load(path)
+
+
+@pytest.mark.parametrize("what", ["a file", "a link to nothing"])
+def test_what_is_no_folder_of_checkpoints_is_named(tmp_path, what):
+    parent = tmp_path / "checkpoints"
+    if what == "a file":
+        parent.write_text("mine", encoding="ascii")
+    else:
+        parent.symlink_to("nowhere")
+    with pytest.raises(CheckpointError, match="checkpoints is no folder: remove it, or restore it"):
+        list_checkpoints(parent)
+    with pytest.raises(CheckpointError, match="checkpoints is no folder"):
+        read_model(tmp_path)
+    with pytest.raises(CheckpointError, match="checkpoints is no folder"):
+        plan_resume(tmp_path)

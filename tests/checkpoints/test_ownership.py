@@ -112,3 +112,9 @@ def test_a_damaged_checkpoint_is_ours_as_well(steps):
 def test_later_checkpoints_alone_are_removed(steps):
     remove_steps(steps, after=1)
     assert [folder.name for folder in list_checkpoints(steps)] == ["step-00000001"]
+
+
+def test_results_of_one_kind_are_not_put_beside_those_of_another(tmp_path):
+    (tmp_path / "recipe.json").write_text("{}", encoding="ascii")
+    with pytest.raises(GuardError, match=r"another kind, as recipe\.json in it says: choose another --out"):
+        check_folder(tmp_path, NAMES, proven=True, other="recipe.json")

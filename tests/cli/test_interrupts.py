@@ -16,15 +16,15 @@ from nanochat.training.folder.record import read_run
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
-def pressed_at(module, *words, cwd):
-    """`nanochat <words>`, and Ctrl-C at the moment when `module` is about to be imported."""
+def pressed_at(module, *words, cwd, name="SIGINT"):
+    """`nanochat <words>`, and Ctrl-C, or another signal, at the moment when `module` is about to be imported."""
     program = f"""
 import os, signal, sys
 
 class Presses:
     def find_spec(self, name, path=None, target=None):
         if name == {module!r}:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{name})
 
 sys.meta_path.insert(0, Presses())
 sys.argv = ["nanochat", *{[str(word) for word in words]!r}]
@@ -62,6 +62,16 @@ def test_ctrl_c_during_an_import_of_the_work_is_one_line_and_130(module, nanocha
     assert (done.returncode, done.stderr.strip()) == (130, "nanochat: interrupted")
 
 
+@pytest.mark.parametrize(("name", "code"), [("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_while_the_report_of_a_run_is_written_has_its_exit_code(name, code, abab, tmp_path):
+    words = "train --preset bigram --steps 3 --batch-size 2 --eval-every 0 --set eval_tokens=16 --out run".split()
+    done = pressed_at("matplotlib", *words, "--data", abab, cwd=tmp_path, name=name)
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert read_run(tmp_path / "run").record.status == "ok"
+    assert not (tmp_path / "run" / ".lock").exists()
+
+
 def test_an_error_that_a_signal_caused_has_its_exit_code():
     error = ImportError("initialization failed")
     assert interruption(error) is None
@@ -92,3 +102,19 @@ def test_a_hangup_that_nohup_has_ignored_stays_ignored():
             assert not stop()
     finally:
         signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_to_a_command_that_is_done_changes_nothing(name, tmp_path):
+    program = f"""
+import atexit, os, signal, sys
+atexit.register(lambda: os.kill(os.getpid(), signal.{name}))
+sys.argv = ["nanochat", "presets"]
+from nanochat.__main__ import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", program], capture_output=True, text=True, check=False, cwd=tmp_path, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "microgpt" in done.stdout

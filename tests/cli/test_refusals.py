@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -85,3 +87,51 @@ def test_too_little_memory_has_one_sentence_however_it_shows(nanochat, monkeypat
 
     monkeypatch.setattr("nanochat.cli.commands.presets.count_parameters", fail)
     nanochat("presets").assert_refused(5, "not enough memory")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "checkpoint convert run one.json",
+        "data convert abab.txt one.jsonl",
+        "tokenizer train --data abab.txt --kind char --out one.json",
+        "graph a*b a=1 b=2 --out one.dot",
+        "runs compare run run --figure one.png",
+    ],
+)
+def test_of_two_that_looked_at_once_the_second_replaces_nothing(nanochat, abab, tmp_path, monkeypatch, words):
+    assert nanochat(*TINY, "--data", abab).code == 0
+    monkeypatch.setattr("nanochat.cli.folders.check_free_file", lambda path: None)
+    assert nanochat(*words.split()).code == 0
+    (name,) = (path.name for path in tmp_path.glob("one.*"))
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    nanochat(*words.split()).assert_refused(5, f"{name} exists already")
+    assert (tmp_path / name).read_text(encoding="utf-8") == "mine"
+    assert nanochat(*words.split(), "--force").code == 0
+
+
+def test_a_figure_that_was_named_is_replaced_only_by_force_and_the_usual_one_is_ours(nanochat, abab, tmp_path):
+    assert nanochat(*TINY, "--data", abab).code == 0
+    (tmp_path / "f.png").write_text("mine", encoding="utf-8")
+    compare = ("runs", "compare", "run", "run")
+    nanochat(*compare, "--figure", "f.png").assert_refused(5, "f.png exists already")
+    assert [nanochat(*compare).code for _ in range(2)] == [0, 0]
+    assert nanochat(*compare, "--figure", "f.png", "--force").code == 0
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_model_that_memory_does_not_hold_is_refused_as_such(nanochat, abab, monkeypatch):
+    assert nanochat(*TINY, "--data", abab).code == 0
+
+    def end(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("nanochat.storage.reading.np", SimpleNamespace(empty=end, uint8=None))
+    nanochat("sample", "--run", "run").assert_refused(5, "bytes of memory: there are fewer")
+
+
+def test_a_study_without_its_cells_is_named_as_one(nanochat, abab, tmp_path):
+    words = "ablate --preset bigram --steps 1 --seeds 1 --set eval_tokens=16 --jobs 1 --out study".split()
+    assert nanochat(*words, "--data", abab).code == 0
+    shutil.rmtree(tmp_path / "study" / "cells")
+    nanochat("report", "study").assert_refused(4, "cells is missing")

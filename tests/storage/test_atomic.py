@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.errors import CheckpointError, WriteError
-from nanochat.storage.atomic import make_directory, read_json, write_json, write_text
+from nanochat.errors import CheckpointError, GuardError, WriteError
+from nanochat.storage.atomic import make_directory, open_text, read_json, write_json, write_text
 from nanochat.tokenizers import CharTokenizer
 from nanochat.tokenizers.files import save_tokenizer
 
@@ -124,3 +124,30 @@ def test_a_device_is_not_replaced_by_a_file(tmp_path):
 def test_a_name_that_no_file_can_have_is_refused(tmp_path, name):
     with pytest.raises(WriteError, match="is no name of a file; choose another --out"):
         write_json(tmp_path / name, {})
+
+
+def test_what_is_to_be_new_replaces_nothing_and_leaves_no_draft(tmp_path):
+    write_text(tmp_path / "a.txt", "first", new=True)
+    with pytest.raises(GuardError, match=r"a\.txt exists already: choose another name"):
+        write_text(tmp_path / "a.txt", "second", new=True)
+    assert [(path.name, path.read_text(encoding="utf-8")) for path in tmp_path.iterdir()] == [("a.txt", "first")]
+
+
+def test_a_folder_that_is_to_be_new_is_made_once(tmp_path):
+    make_directory(tmp_path / "deep" / "er", new=True)
+    with pytest.raises(GuardError, match="er exists already"):
+        make_directory(tmp_path / "deep" / "er", new=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+@pytest.mark.parametrize("mode", ["a", "w"])
+def test_no_pipe_is_opened_to_write_lines_to(tmp_path, mode):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(GuardError, match="pipe is no regular file, and nothing is written to it"):
+        open_text(tmp_path / "pipe", mode)
+    reader = os.open(tmp_path / "pipe", os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        with pytest.raises(GuardError, match="pipe is no regular file"):
+            open_text(tmp_path / "pipe", mode)
+    finally:
+        os.close(reader)

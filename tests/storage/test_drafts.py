@@ -8,9 +8,9 @@ import sys
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
-from nanochat.errors import CheckpointError
+from nanochat.errors import CheckpointError, GuardError
 from nanochat.storage.atomic import write_text
-from nanochat.storage.drafts import draft_name, recover, sweep
+from nanochat.storage.drafts import draft_name, give_name, recover, sweep
 
 
 def write_one(folder):
@@ -109,3 +109,24 @@ def test_where_there_is_no_checkpoint_nothing_is_made(tmp_path):
     with pytest.raises(CheckpointError):
         newest_checkpoint(tmp_path / "nowhere")
     assert names(tmp_path) == []
+
+
+def no_links(*_):
+    raise PermissionError(1, "Operation not permitted")
+
+
+@pytest.mark.parametrize("link", [os.link, no_links])
+def test_a_new_name_is_given_once(tmp_path, monkeypatch, link):
+    monkeypatch.setattr(os, "link", link)
+    goal = tmp_path / "a.txt"
+    for number, text in enumerate(["first", "second"]):
+        (tmp_path / "draft").write_text(text, encoding="ascii")
+        if number:
+            with pytest.raises(GuardError, match=r"a\.txt exists already"):
+                give_name(tmp_path / "draft", goal, new=True)
+        else:
+            give_name(tmp_path / "draft", goal, new=True)
+            assert not (tmp_path / "draft").exists()
+    assert goal.read_text(encoding="ascii") == "first"
+    give_name(tmp_path / "draft", goal)
+    assert goal.read_text(encoding="ascii") == "second"

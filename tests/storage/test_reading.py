@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from nanochat.errors import CheckpointError
+from nanochat.errors import CheckpointError, TooLargeError
 from nanochat.storage import reading as source_module
 from nanochat.storage.reading import Sha256, file_sha256, reading
 
@@ -60,7 +60,7 @@ def test_a_file_that_shrinks_while_it_is_read_is_refused(path):
 
 
 def test_more_than_there_is_memory_for_is_one_sentence(path):
-    with pytest.raises(CheckpointError, match="bytes of memory"), reading(path) as source:
+    with pytest.raises(TooLargeError, match="bytes of memory"), reading(path) as source:
         source.read(1 << 62)
 
 

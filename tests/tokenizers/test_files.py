@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from nanochat.errors import TokenizerError, WriteError
+from nanochat.errors import GuardError, TokenizerError, WriteError
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, files, load_tokenizer, save_tokenizer
 from nanochat.tokenizers.pieces import spell
 
@@ -147,3 +147,11 @@ def test_only_bpe_has_the_form_of_huggingface(tmp_path):
         save_tokenizer(KINDS[1], tmp_path / "t.json", form="huggingface")
     with pytest.raises(TokenizerError, match="form='xml' is unknown"):
         save_tokenizer(KINDS[1], tmp_path / "t.json", form="xml")
+
+
+def test_what_is_to_be_new_replaces_nothing(tmp_path):
+    save_tokenizer(KINDS[0], tmp_path / "t.json", new=True)
+    with pytest.raises(GuardError, match=r"t\.json exists already"):
+        save_tokenizer(KINDS[1], tmp_path / "t.json", new=True)
+    assert load_tokenizer(tmp_path / "t.json") == KINDS[0]
+    assert [path.name for path in tmp_path.iterdir()] == ["t.json"]

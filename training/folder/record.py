@@ -160,7 +160,8 @@ class RunFolder:
         goes_on: it is the run of this folder, which wrote what is there.
         """
         proven = goes_on or is_ours(self.path / "config.json", RUN, STUDY)
-        check_folder(self.path, _FILES, proven=proven, inside=self.checkpoints.name)
+        other = "" if goes_on else "recipe.json"
+        check_folder(self.path, _FILES, proven=proven, inside=self.checkpoints.name, other=other)
 
     def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
         """Write what is known before the first step; results of an earlier run in the folder go.

@@ -5,6 +5,7 @@ Decides and refuses; writes nothing.
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
@@ -133,7 +134,7 @@ def _locate(path: Path) -> tuple[Path, Path | None]:
     """(checkpoint, folder of its run)"""
     if not path.exists():
         raise ConfigError(f"there is no {path} to go on with: give the folder of a run, or one of its checkpoints")
-    if (path / "checkpoints").is_dir():
+    if os.path.lexists(path / "checkpoints"):
         return newest_checkpoint(path / "checkpoints"), path
     if (path / MANIFEST).is_file():
         verify(path)

@@ -139,9 +139,9 @@ def convert_model(*, source: str, target: Path, to: Literal["gpt2"] | None, forc
         check_free_file(target)
     snapshot = read_model(origin)[1]
     if to == "gpt2":
-        save_gpt2(target, snapshot)
+        save_gpt2(target, snapshot, new=not force)
     else:
-        save_snapshot(target, snapshot)
+        save_snapshot(target, snapshot, new=not force)
     files = sorted(target.iterdir()) if to else [target]
     figures = {
         "target": shown_path(target),

@@ -190,7 +190,8 @@ def convert_rows(*, source: str, target: Path, options: RowOptions, chat_form: C
     elif target.exists() and not target.is_file():  # a rename would put a file in the place of /dev/null
         raise GuardError(f"{target} is no regular file, and is not replaced: name a file")
     rows, format = read_source(source, options), format_of(target)
-    write_text(target, "".join(render_rows(rows, format, chat_form, delimiter=delimiter_of(str(target)))))
+    text = "".join(render_rows(rows, format, chat_form, delimiter=delimiter_of(str(target))))
+    write_text(target, text, new=not force)
     say(f"{_name(rows)}: {_remarks(rows.counts, options)}")
     print_result(f"rows={len(rows)} format={format} out={shown_path(target)}")
 

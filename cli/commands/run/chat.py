@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....errors import DataError, DivergedError, GuardError, NanochatError, UsageError
+from ....errors import DataError, DivergedError, NanochatError, UsageError
 from ....plain import typed
 from ...console import print_result, say, write_result
 from ...options import RunFlag, UnknownFlag
@@ -182,18 +182,12 @@ class _Session:
             say(f"the context of {size} tokens is full: from now on the oldest turns make room, /reset begins anew")
 
     def _save(self, name: str) -> None:
-        from ....storage.atomic import writing
-
         if not name:
             raise UsageError("/save needs a name: write e.g. /save chat.json")
         path = Path(name)
         with suppress(RuntimeError):  # nobody has the name after the ~
             path = path.expanduser()
-        with writing(path):
-            is_there = path.exists()
-        if is_there and path not in self.saved:
-            raise GuardError(f"{path} is there already: choose another name")
-        self.chat.save(path)
+        self.chat.save(path, new=path not in self.saved)
         self.saved.add(path)
         n = len(self.chat.turns)
         say(f"saved {n} turn{'s' * (n != 1)} to {_one_line(str(path))}")

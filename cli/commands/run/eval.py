@@ -82,7 +82,9 @@ def _data(source: str, path: Path) -> tuple[DataConfig, bool]:
             return own, True
         return replace(own, source=source, layout="auto", text_field="", style="classic"), False
     if not source:
-        raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
+        raise ConfigError(
+            f"{path} is a model without the config.json of a run, so nobody knows its text: name one with --data"
+        )
     return DataConfig(source=source), False
 
 

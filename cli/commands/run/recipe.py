@@ -40,7 +40,7 @@ def train_recipe(path: Path, *, recipe: PhasedRecipe, out: Path | None, force: b
 def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool) -> None:
     from ....experiments.evaluation.report import to_dict
     from ....experiments.phases.report import write_phases_report
-    from ....experiments.phases.train import folder_of, run_phases
+    from ....experiments.phases.train import configs_of, folder_of, run_phases
     from ....experiments.reports.run import write_run_report
 
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
@@ -60,7 +60,9 @@ def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool
     else:
         _print(report)
     last = f"{shown_path(out)}/{len(recipe.phases)}-{recipe.phases[-1].name}"
-    say(f"written to {out}: read {out / 'report.md'}, or ask with `nanochat chat --run {last}`")
+    is_of_characters = configs_of(recipe.phases)[-1].data.tokenizer == "char"  # with which nobody can chat
+    ask = "draw with `nanochat sample" if is_of_characters else "ask with `nanochat chat"
+    say(f"written to {out}: read {out / 'report.md'}, or {ask} --run {last}`")
 
 
 def _print(report: Report) -> None:

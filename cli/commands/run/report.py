@@ -22,6 +22,7 @@ def report(
     *, folder: Annotated[str, typer.Argument(help="Folder of a run or an ablation, or latest.")] = "latest"
 ) -> None:
     """Write report.md and its figures anew from the data in a folder."""
+    from ....checkpoints.ownership import STUDY, is_ours
     from ....experiments.ablation.study import read_study, write_tables
     from ....experiments.reports.run import write_run_report
     from ....experiments.reports.study.report import write_study_report
@@ -31,6 +32,8 @@ def report(
     if (path / "cells").is_dir():
         write_tables(read_study(path, _tell), path)
         print_result(shown_path(write_study_report(path)))
+    elif is_ours(path / "config.json", STUDY):
+        raise CheckpointError(f"{path / 'cells'} is missing: restore it from a copy, or run the study again")
     elif (path / "config.json").is_file():
         print_result(shown_path(write_run_report(path)))
     else:

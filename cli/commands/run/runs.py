@@ -10,8 +10,10 @@ import typer
 
 from ....errors import UsageError
 from ...console import print_json, print_table, say
-from ...options import RUNS, JsonFlag
+from ...options import RUNS, JsonFlag, ReplaceFlag
 from ...parser import Commands, Work
+
+_COMPARED = Path("results/compare.png")
 
 commands = Commands("What was run so far.", "nanochat runs list")
 
@@ -36,27 +38,30 @@ def list_runs(
 def _compare(
     *,
     folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
-    figure: Annotated[Path, typer.Option(help="Where the loss curves go.", readable=False)] = Path(
-        "results/compare.png"
-    ),
+    figure: Annotated[
+        Path | None, typer.Option(help=f"Where the loss curves go.  [default: {_COMPARED}]", readable=False)
+    ] = None,
+    force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> Work:
-    """Put runs side by side, and their loss curves on one figure."""
+    """Put runs side by side, and their loss curves on one figure; that of the default name is drawn anew."""
     if len(folders) < 2:
         raise UsageError("runs compare takes two runs or more: list them with `nanochat runs list`")
-    return partial(compare_runs, folders, figure=figure, json=json)
+    return partial(compare_runs, folders, figure=figure or _COMPARED, force=force or not figure, json=json)
 
 
-def compare_runs(folders: list[str], *, figure: Path, json: bool) -> None:
+def compare_runs(folders: list[str], *, figure: Path, force: bool, json: bool) -> None:
     """A table, and one figure of all curves."""
     from ....experiments.reports.figures import compare_curves, save_figure
     from ....experiments.runs import compare_rows
     from ....training.folder.record import read_run
-    from ...folders import find_folder
+    from ...folders import check_free_file, find_folder
 
+    if not force:
+        check_free_file(figure)
     runs = [read_run(find_folder(name)) for name in folders]
     _print(compare_rows(runs), as_json=json)
-    save_figure(compare_curves(runs), figure)
+    save_figure(compare_curves(runs), figure, new=not force)
     say(f"loss curves drawn in {figure}")
 
 

@@ -98,7 +98,7 @@ def work(
     if out is None:
         print_result(picture)
     else:
-        write_text(out, picture + "\n")
+        write_text(out, picture + "\n", new=not force)
         say(f"written to {out}")
 
 

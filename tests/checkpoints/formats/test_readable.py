@@ -6,13 +6,15 @@ import re
 import time
 import tracemalloc
 import zlib
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from nanochat.checkpoints.formats import readable
 from nanochat.checkpoints.formats.arrays import read_arrays, write_arrays
-from nanochat.errors import CheckpointError
+from nanochat.errors import CheckpointError, TooLargeError
+from nanochat.storage.strict_json import parse_json
 
 ARRAYS = {
     "wte.weight": np.array([[0.1, 0.2, 0.3], [0.4, 0.5, 1 / 3]], np.float32),
@@ -191,3 +193,15 @@ def test_what_we_pack_is_never_taken_for_a_bomb(tmp_path, monkeypatch):
     (tmp_path / "b.json.gz").write_bytes(gzip.compress(gzip.decompress((tmp_path / "a.json.gz").read_bytes())))
     with pytest.raises(CheckpointError, match=r"unpacks to 1,000,.* restore it from a copy"):
         read_arrays(tmp_path / "b.json.gz")
+
+
+def test_want_of_memory_is_no_damage(tmp_path, monkeypatch):
+    def end(*_):
+        raise MemoryError
+
+    write_arrays(tmp_path / "a.json.gz", ARRAYS)
+    with pytest.raises(TooLargeError, match="needs more memory than there is"):
+        parse_json('{"a": 1}', tmp_path / "a.json", end)
+    monkeypatch.setattr(zlib, "decompressobj", lambda *_: SimpleNamespace(decompress=end))
+    with pytest.raises(TooLargeError, match="bytes of memory: there are fewer"):
+        read_arrays(tmp_path / "a.json.gz")

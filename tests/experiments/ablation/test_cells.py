@@ -1,5 +1,6 @@
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -68,14 +69,20 @@ def test_text_that_is_not_there_ends_the_study_at_once(tiny_study, tmp_path):
         run_ablation(replace(tiny_study, base=base), tmp_path / "study")
 
 
-def test_the_peak_of_memory_is_that_of_the_cell_and_not_of_the_process():
+def _peak_after(forget):
+    """Megabytes by which the peak falls when 80 of them are let go and `forget` is called."""
     big = bytearray(80_000_000)
     before = cells.peak_bytes()
     del big
-    cells.forget_peak()
-    if cells.peak_bytes() == before:
+    forget()
+    return (before - cells.peak_bytes()) / 1e6
+
+
+def test_the_peak_of_memory_is_that_of_the_cell_and_not_of_the_process():
+    clear = Path("/proc/self/clear_refs")
+    if not clear.exists() or _peak_after(lambda: clear.write_text("5", encoding="ascii")) < 40:
         pytest.skip("this system does not forget a peak")
-    assert cells.peak_bytes() < before
+    assert _peak_after(cells.forget_peak) > 40
 
 
 def test_operations_of_the_models():

@@ -1,4 +1,5 @@
 import csv
+import errno
 import hashlib
 import io
 import itertools
@@ -200,16 +201,21 @@ def test_a_folder_in_the_place_of_a_cell_is_refused_before_anything_is_run(tiny_
     assert run_ablation(tiny_study, tmp_path).missing == ()
 
 
-def test_a_cell_that_may_not_be_read_is_run_again(tiny_study, tmp_path):
+def test_a_cell_that_may_not_be_read_is_told_and_not_run_again(tiny_study, tmp_path, monkeypatch):
     run_ablation(tiny_study, tmp_path)
-    path = cell_path(tiny_study.cells()[0], tmp_path)
-    path.chmod(0)
-    if os.access(path, os.R_OK):
-        pytest.skip("whoever runs this may read everything")
-    events = []
-    run_ablation(tiny_study, tmp_path, observe=events.append)
-    assert events[0].reason == f"{path} cannot be read: Permission denied"
-    assert read_study(tmp_path).missing == ()
+    path, opened = cell_path(tiny_study.cells()[0], tmp_path), os.open
+
+    def refusing(name, *arguments, **options):
+        if str(name) == str(path):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(name))
+        return opened(name, *arguments, **options)
+
+    before = path.read_bytes()
+    monkeypatch.setattr(os, "open", refusing)
+    with pytest.raises(CheckpointError, match=f"{path.name} cannot be read .Permission denied.: change"):
+        run_ablation(tiny_study, tmp_path)
+    monkeypatch.undo()
+    assert path.read_bytes() == before
 
 
 def test_a_cell_of_another_configuration_under_the_same_name_is_not_believed(tiny_study, tmp_path):

@@ -7,6 +7,7 @@ from itertools import product
 import pytest
 
 from nanochat.errors import ConfigError, DataError, GuardError
+from nanochat.experiments.ablation.sweep import run_ablation
 from nanochat.experiments.phases.report import write_phases_report
 from nanochat.experiments.phases.train import PhaseStarted, configs_of, folder_of, read_phases, run_phases
 from nanochat.storage.lock import folder_locked
@@ -191,3 +192,52 @@ def test_a_recipe_replaces_nothing_that_others_wrote(recipe, tmp_path):
         with pytest.raises(GuardError, match=f"{name} is in the way"):
             run_phases(recipe, out, force=True)
         assert (out / name).is_dir()
+
+
+CHARACTERS = """
+[[phase]]
+name = "one"
+preset = "bigram"
+mode = "tensor"
+data = { source = "TEXT" }
+training = { steps = 2, eval_tokens = 32 }
+
+[[phase]]
+name = "two"
+data = { source = "builtin:world-small" }
+training = { steps = 2, eval_tokens = 32 }
+"""
+
+
+def of_characters(tmp_path, text, second="TEXT"):
+    path = tmp_path / "characters.toml"
+    content = CHARACTERS.replace("builtin:world-small", second).replace("TEXT", str(text))
+    path.write_text(content, encoding="utf-8")
+    return read_phases(path)
+
+
+def test_a_recipe_without_prompts_asks_nothing_of_its_models(tmp_path, tiny_text):
+    recipe = of_characters(tmp_path, tiny_text)
+    assert [record.status for record in run_phases(recipe, tmp_path / "out")] == ["ok", "ok"]
+    assert not (tmp_path / "out" / "samples.json").exists()
+
+
+def test_conversations_for_a_model_of_characters_are_refused_before_anything_is_trained(tmp_path, tiny_text):
+    events, recipe = [], of_characters(tmp_path, tiny_text, "builtin:world-chat-small")
+    with pytest.raises(ConfigError, match="holds conversations, and a model of characters cannot tell turns apart"):
+        run_phases(recipe, tmp_path / "out", observe=events.append)
+    assert events == []
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_recipe_a_run_and_a_study_do_not_share_a_folder(tmp_path, tiny_text, tiny_run, tiny_study, force):
+    recipe = of_characters(tmp_path, tiny_text)
+    run_training(tiny_run, out=tmp_path / "run", should_stop=lambda: True)
+    run_ablation(tiny_study, tmp_path / "study", should_stop=lambda: True)
+    for name in ("run", "study"):
+        with pytest.raises(GuardError, match=r"another kind, as config\.json in it says"):
+            run_phases(recipe, tmp_path / name, force=force)
+    run_phases(recipe, tmp_path / "phases", should_stop=lambda: True)
+    for start in (run_training, run_ablation):
+        with pytest.raises(GuardError, match=r"another kind, as recipe\.json in it says"):
+            start(*((tiny_run,) if start is run_training else (tiny_study,)), out=tmp_path / "phases")

@@ -14,7 +14,7 @@ from nanochat.experiments.ablation.budget import share_budget
 from nanochat.experiments.ablation.study import Study, read_study, to_rows
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.comparisons import compare
-from nanochat.experiments.reports.run import write_run_report
+from nanochat.experiments.reports.run import environment, write_run_report
 from nanochat.experiments.reports.sentences import signed
 from nanochat.experiments.reports.study.report import study_report, write_study_report
 from nanochat.experiments.statistics.intervals import t_interval
@@ -237,3 +237,10 @@ def test_a_run_of_no_steps_has_a_report(tiny_run, tmp_path):
 def test_a_folder_without_results_is_refused(tmp_path, write):
     with pytest.raises(CheckpointError):
         write(tmp_path)
+
+
+def test_what_an_environment_says_of_itself_is_text_and_no_markup():
+    text = environment({"blas": "<b>|$x$"}, [{"blas": "<b>|$x$", "`a`<i>": 1}, {"blas": "other", "`a`<i>": 2}])
+    assert "<b>" not in text
+    assert "$x$" not in text
+    assert "`` `a`<i> `` (1; 2)" in text

@@ -53,6 +53,8 @@ def beside_a_training(scratch: Path, *, n_runs: int, steps: int = 400, seed: int
             home.mkdir()
             names = [list(LOOPS)[i % len(LOOPS)], *lot.sample(sorted(LOOPS), lot.choice((1, 2)))]
             loops = [_begin_loop(LOOPS[name], home, scratch / f"loop-{j}") for j, name in enumerate(names)]
+            for j, pid in enumerate(loops):
+                _await_first_call(pid, scratch / f"loop-{j}")
             (done,) = together([train], home, logs)
             for pid in loops:
                 os.kill(pid, signal.SIGKILL)
@@ -70,7 +72,8 @@ def _of_training(done: Done, alone: dict[str, str], home: Path) -> str | None:
         found = contents_of(home / "x")
     except (NanochatError, OSError) as error:
         return f"damaged: {error}"
-    left = [name for name in left_behind(home / "x") if "png" not in name and "md" not in name]  # of a report cut off
+    cut_off = (".png.", ".md.", ".lock")  # of a report, or a prune, that was killed in the middle of a call
+    left = [name for name in left_behind(home / "x") if not any(part in name for part in cut_off)]
     return difference(alone, found) or (f"left behind: {', '.join(left)}" if left else None)
 
 
@@ -94,6 +97,14 @@ def _begin_loop(words: Sequence[str], folder: Path, log: Path) -> int:
             time.sleep(0.001)
 
     return fork(work)
+
+
+def _await_first_call(pid: int, log: Path) -> None:
+    """A training of a second may be over before a loop on a busy machine begins."""
+    while not (log.with_suffix(".jsonl").exists() and log.with_suffix(".jsonl").stat().st_size):
+        if os.waitpid(pid, os.WNOHANG)[0]:
+            raise RuntimeError("the harness is wrong: a loop has ended before its first call")
+        time.sleep(0.001)
 
 
 def _count_calls(tally: Tally, name: str, log: Path) -> None:

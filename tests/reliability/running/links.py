@@ -14,6 +14,8 @@ from commands import Done, one_by_one
 from tally import Tally
 from texts import lay_texts
 
+from nanochat.errors import GuardError
+
 _TINY = "--preset bigram --mode tensor --data corpus.txt --batch-size 2 --set eval_tokens=16".split()
 _TRAIN = ["train", *_TINY, "--steps", "4", "--checkpoint-every", "2"]
 _STUDY = ["ablate", *_TINY, "--steps", "2", "--jobs", "1", "--out", "x"]
@@ -146,6 +148,9 @@ def _judge(
         return trouble
     if done.code == 0:
         tally.count("went on, and nothing outside was touched")
+        return None
+    if done.code == GuardError.exit_code and " holds results already: " in done.said:
+        tally.count("refused for what the folder holds, before anything in it was looked at")
         return None
     if not any(part in done.said for part in (Path(name).name, Path(name).parts[0])):
         return f"refused without naming it, exit code {done.code}: {done.said[-200:]}"

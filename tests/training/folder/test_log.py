@@ -1,11 +1,12 @@
 """log.txt: which spans and how much, by NANOCHAT_LOG; a log that cannot be written is one sentence."""
 
 import logging
+import os
 import re
 
 import pytest
 
-from nanochat.errors import ConfigError, WriteError
+from nanochat.errors import ConfigError, GuardError, WriteError
 from nanochat.training.folder.log import LOGGER, RunLog, span
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
@@ -88,3 +89,10 @@ def test_a_span_is_logged_even_where_its_block_fails(tmp_path):
     text = (tmp_path / "log.txt").read_text(encoding="utf-8")
     assert re.search(r"span=data ms=\d+\.\d\d source=x", text)
     assert "hidden" not in text
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no such files here")
+def test_a_log_that_is_a_pipe_is_refused_and_nobody_waits_for_its_reader(tmp_path):
+    os.mkfifo(tmp_path / "log.txt")
+    with pytest.raises(GuardError, match=r"log\.txt is no regular file"), RunLog(tmp_path / "log.txt", append=True):
+        LOGGER.error("event=test")

@@ -120,10 +120,8 @@ def work(
         "bpe": BPETokenizer.train,
     }
     tokenizer = trainers[kind](texts, **settings)
-    if not force:
-        check_free_file(out)  # training takes minutes, in which another start may have been faster
     make_directory(out.parent)
-    save_tokenizer(tokenizer, out, form=form)
+    save_tokenizer(tokenizer, out, form=form, new=not force)
     wanted = settings.get("vocab_size", 0)
     if tokenizer.vocab_size < wanted:
         what = "words" if kind == "word" else "pairs"

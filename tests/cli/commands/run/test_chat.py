@@ -78,7 +78,7 @@ def test_what_was_said_is_saved(chat, tmp_path):
     n_turns = sum(answer != "" for answer in done.out.splitlines())  # one without an answer is none
     assert [message["role"] for message in row["messages"]] == ["system", *["user", "assistant"] * n_turns]
     assert n_turns > 1
-    chat(b"yes\n/save a file.json\n").assert_refused(5, "a file.json is there already: choose another name")
+    chat(b"yes\n/save a file.json\n").assert_refused(5, "a file.json exists already: choose another name")
     chat(b"yes\n/save\n").assert_refused(2, "/save needs a name")
 
 
@@ -142,7 +142,7 @@ def test_unknown_words_are_counted_for_each_message(chat, random_model, unknown)
 
 def test_what_was_saved_before_a_reset_is_not_written_over(chat, tmp_path):
     done = chat(b"what is Peru?\n/save a.json\nyes\n/save a.json\n/reset\nwhat is Peru?\n/save a.json\n")
-    done.assert_refused(5, "line 7 of the input: a.json is there already: choose another name")
+    done.assert_refused(5, "line 7 of the input: a.json exists already: choose another name")
     assert len(json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))[0]["messages"]) > 2
 
 
