@@ -20,10 +20,10 @@ from ..tokenizers.base import id_dtype
 from .batches import Kind
 from .chat import Conversation
 from .corpus import Corpus, Documents, LayoutChoice
-from .large.cache import Parts, cached_stream, digest
+from .large.cache import Parts, cached_tokens, digest
 from .sides import Reading, Side, count_copies, read_sides
 from .split import Split, Style
-from .tokens import TokenStream
+from .tokens import TokenArray
 from .vocabulary import TEMPLATE, TokenizerChoice, count_unknown, extend_tokenizer, make_tokenizer
 
 LossOn = Literal["answers", "all"]
@@ -40,8 +40,8 @@ class Dataset:
     read_sides: Callable[[], Split]
     """What gives `sides`."""
     tokenizer: Tokenizer
-    train: TokenStream
-    val: TokenStream
+    train: TokenArray
+    val: TokenArray
 
     @cached_property
     def sides(self) -> Split:
@@ -122,7 +122,7 @@ def build_dataset(
     return Dataset(corpus, sides, tokenizer, train_stream, val_stream)
 
 
-def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Path) -> TokenStream:
+def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Path) -> TokenArray:
     def parts() -> Parts:
         if side.documents is None:
             return Parts(map(tokenizer.encode_array, side.texts()), np.dtype(id_dtype(tokenizer.vocab_size)))
@@ -133,7 +133,7 @@ def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Pa
         if cache:
             spelling = digest(json.dumps(tokenizer.to_dict(), sort_keys=True).encode())
             key = {"text": side.sha256(), "layout": side.layout, "loss_on": loss_on if side.layout == "chat" else ""}
-            stream = cached_stream(path_of(str(cache)), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
+            stream = cached_tokens(path_of(str(cache)), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
         else:
             stream = _encode(cast("Documents", side.documents), side.layout, tokenizer, loss_on)
     except TokenizerError as failure:
@@ -144,17 +144,17 @@ def _tokenise(side: Side, tokenizer: Tokenizer, loss_on: LossOn, cache: str | Pa
     return stream
 
 
-def _encode(documents: Documents, layout: str, tokenizer: Tokenizer, loss_on: LossOn) -> TokenStream:
+def _encode(documents: Documents, layout: str, tokenizer: Tokenizer, loss_on: LossOn) -> TokenArray:
     kind, bos_id = id_dtype(tokenizer.vocab_size), tokenizer.bos_id
     if layout == "chat":
         conversations = (TEMPLATE.encode(tokenizer, each) for each in cast("tuple[Conversation, ...]", documents))
         if loss_on == "answers":
-            return TokenStream.from_answers(conversations, bos_id=bos_id, dtype=kind)
-        return TokenStream.from_documents((np.array(ids, kind) for ids, _ in conversations), bos_id=bos_id, dtype=kind)
+            return TokenArray.from_answers(conversations, bos_id=bos_id, dtype=kind)
+        return TokenArray.from_documents((np.array(ids, kind) for ids, _ in conversations), bos_id=bos_id, dtype=kind)
     arrays = map(tokenizer.encode_array, cast("tuple[str, ...]", documents))
     if layout == "documents":
-        return TokenStream.from_documents(arrays, bos_id=bos_id, dtype=kind)
-    return TokenStream.from_text(next(arrays))
+        return TokenArray.from_documents(arrays, bos_id=bos_id, dtype=kind)
+    return TokenArray.from_text(next(arrays))
 
 
 def _tell_copies(spec: str, train: Side, val: Side) -> None:
@@ -171,7 +171,7 @@ def _tell_copies(spec: str, train: Side, val: Side) -> None:
         )
 
 
-def _tell_unknown(tokenizer: Tokenizer, stream: TokenStream, side: Side) -> None:
+def _tell_unknown(tokenizer: Tokenizer, stream: TokenArray, side: Side) -> None:
     n_unknown = count_unknown(tokenizer, stream.ids, side.texts())
     if n_unknown:
         skipped = getattr(tokenizer, "unknown", "") == "skip"

@@ -9,9 +9,10 @@ from typing import NamedTuple, cast
 
 from ..errors import ConfigError, DataError
 from ..plain import path_of
-from .corpus import Corpus, Documents, Layout, LayoutChoice, choose_layout, guess_layout, load_corpus, texts_of
+from .corpus import Corpus, Documents, Layout, LayoutChoice, texts_of
 from .large import text as large
 from .large.text import is_large, read_pieces
+from .load import choose_layout, guess_layout, load_corpus
 from .split import Split, Style, check_fraction, split, stream_cut, style
 
 

@@ -15,7 +15,7 @@ from ...data.chat import ChatTemplate, Conversation
 from ...data.config import DataConfig
 from ...data.corpus import Documents
 from ...data.dataset import Dataset, build_dataset
-from ...data.tokens import TokenStream
+from ...data.tokens import TokenArray
 from ...data.vocabulary import count_unknown
 from ...inference.chat import answers, check_chat_model
 from ...inference.language_model import LanguageModel
@@ -150,7 +150,7 @@ def reply_to(
 
 
 def _measured(
-    language_model: LanguageModel, kind: Kind, streams: Sequence[TokenStream], written: Sequence[str], batch_size: int
+    language_model: LanguageModel, kind: Kind, streams: Sequence[TokenArray], written: Sequence[str], batch_size: int
 ) -> tuple[Evaluation, int, float]:
     """(figures of the streams together, bytes of what was `written` in them, share of tokens that are unknown)."""
     tokenizer, block_size = language_model.tokenizer, language_model.context
@@ -180,7 +180,7 @@ def _written(documents: Documents, *, answers_only: bool) -> Iterator[str]:
 
 
 def _n_bytes(
-    token_bytes: np.ndarray, streams: Sequence[TokenStream], targets: np.ndarray, written: Sequence[str]
+    token_bytes: np.ndarray, streams: Sequence[TokenArray], targets: np.ndarray, written: Sequence[str]
 ) -> int:
     """UTF-8 bytes of what was asked for: all but the first token of a bare text, which nothing comes before.
 

@@ -8,11 +8,11 @@ import zipfile
 import numpy as np
 import pytest
 
-from nanochat.data.corpus import load_corpus
 from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.data.files.formats import find_problems, read_rows
 from nanochat.data.large.text import read_pieces
+from nanochat.data.load import load_corpus
 from nanochat.errors import DataError
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from nanochat.data.dataset import build_dataset
-from nanochat.data.large.cache import Parts, cached_stream, digest
-from nanochat.data.tokens import TokenStream
+from nanochat.data.large.cache import Parts, cached_tokens, digest
+from nanochat.data.tokens import TokenArray
 from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import NanochatWarning, WriteError
 
@@ -27,14 +27,14 @@ def fail():
     raise AssertionError("made although it was there")
 
 
-def equal(a: TokenStream, b: TokenStream):
+def equal(a: TokenArray, b: TokenArray):
     same = np.array_equal(a.ids, b.ids) and a.ids.dtype == b.ids.dtype and np.array_equal(a.marks, b.marks)
     return same and (a.counted is None) == (b.counted is None) and (a.counted is None or (a.counted == b.counted).all())
 
 
 def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
-    made = cached_stream(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
-    found = cached_stream(tmp_path, {"text": "a"}, fail)
+    made = cached_tokens(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
+    found = cached_tokens(tmp_path, {"text": "a"}, fail)
     assert equal(made, found)
     assert found.ids.tolist() == [1, 2, 3]
     assert found.ids.dtype == np.uint16
@@ -45,14 +45,14 @@ def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
 
 def test_empty_arrays_are_kept_too(tmp_path):
     for _ in range(2):
-        stream = cached_stream(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
+        stream = cached_tokens(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
     assert (len(stream.ids), len(stream.marks), stream.counted) == (0, 0, None)
 
 
 def test_another_key_is_another_stream(tmp_path):
-    cached_stream(tmp_path, {"text": "a"}, parts)
-    assert cached_stream(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
-    assert cached_stream(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+    cached_tokens(tmp_path, {"text": "a"}, parts)
+    assert cached_tokens(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
+    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
 
 
 def flip(path):
@@ -91,12 +91,12 @@ def change(*, stamp=True, **entries):
     ],
 )
 def test_whatever_is_damaged_is_said_and_made_anew(tmp_path, harm, reason):
-    cached_stream(tmp_path, {"text": "a"}, parts)
+    cached_tokens(tmp_path, {"text": "a"}, parts)
     (ids,) = tmp_path.glob("*/ids.bin")
     harm(ids)
     with pytest.warns(NanochatWarning, match=rf"is damaged \(.*{reason}.*\): it is made anew"):
-        assert cached_stream(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
-    assert cached_stream(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+        assert cached_tokens(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
+    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path):
@@ -105,14 +105,14 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cached_stream(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
+        cached_tokens(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(WriteError, match=r"the token cache .* cannot be written \(.*\): choose another folder"):
-        cached_stream(tmp_path / "file", {}, parts)
+        cached_tokens(tmp_path / "file", {}, parts)
 
 
 @pytest.mark.parametrize(
@@ -157,15 +157,15 @@ def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
     for name in (f".{'0' * 20}.{process.pid}.tmp", f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "ids.bin").write_bytes(b"half")
-    cached_stream(tmp_path, {}, parts)
+    cached_tokens(tmp_path, {}, parts)
     left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
     assert left == [f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"]
 
 
 def test_of_two_builds_of_one_text_the_first_stays(tmp_path):
     def make():
-        cached_stream(tmp_path, {}, parts)
+        cached_tokens(tmp_path, {}, parts)
         return parts()
 
-    assert cached_stream(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
+    assert cached_tokens(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 1
