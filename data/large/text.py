@@ -6,15 +6,22 @@ the white space after it, or between a single line end and the letter or digit a
 
 from __future__ import annotations
 
+import hashlib
 import stat
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 
 import regex
 
-from ...errors import DataError
+from ...errors import ConfigError, DataError
 from ...plain import path_of
+from ..config import DataConfig
+from ..corpus import Corpus, Documents, Layout
 from ..files import text as reading
 from ..files.formats import format_of
+from ..load import choose_layout, guess_layout
+from ..split import check_fraction, stream_cut
 
 PIECE = 1 << 22
 """Characters read at a time."""
@@ -24,6 +31,68 @@ _LONGEST = 1 << 28
 """Characters without a place to cut: more must not stand in memory."""
 
 _LAST_SEAM = regex.compile(r"(?r)(?<=[\p{L}\p{N}])(?=\s)|(?<=\S\n)(?=[\p{L}\p{N}])")
+
+
+@dataclass(frozen=True)
+class Mapped:
+    """One side of a file that is never in memory as a whole: its characters `begin` to `end`."""
+
+    name: str
+    spec: str
+    begin: int
+    end: int
+    file_sha256: str
+    """Of all of the text, as UTF-8."""
+    layout: Layout = "stream"
+    documents: Documents = ()
+
+    def texts(self) -> Iterator[str]:
+        """Its pieces; the file is read anew at each call."""
+        return read_pieces(self.spec, self.begin, self.end)
+
+    def sha256(self) -> str:
+        """Of the file, with the place in it."""
+        return f"{self.file_sha256}[{self.begin}:{self.end}]"
+
+
+def is_mapped(config: DataConfig) -> bool:
+    """Whether the text is larger than memory, or one stream of more than MAPPED_BYTES whose tokens a cache can keep."""
+    if is_large(config.source):
+        return True
+    if not config.cache or config.style != "classic" or config.text_field or not is_large(config.source, MAPPED_BYTES):
+        return False
+    if config.layout != "auto":
+        return config.layout == "stream"
+    first = next(read_pieces(config.source), "")  # what makes it a stream makes all of the text one
+    return guess_layout(first) == "stream" and choose_layout(config.source, first) == "stream"
+
+
+def read_mapped(config: DataConfig) -> tuple[Corpus, Mapped, Mapped]:
+    """Corpus, training and validation side of a plain text: it is read once here, to count, and once for each use.
+
+    The sides are those that it has in memory. Raises DataError if it is no text, or there is no cache for its tokens;
+    ConfigError for other layouts and styles.
+    """
+    spec, n_bytes = config.source, path_of(config.source).stat().st_size
+    if not config.cache:
+        raise DataError(
+            f"{spec} has {n_bytes:,} bytes, more than are read into memory: "
+            "name a folder where its tokens may be kept (--set data.cache=DIR), or train on a part of it"
+        )
+    if config.layout not in ("auto", "stream") or config.style != "classic" or config.text_field:
+        raise ConfigError(
+            f"{spec} is larger than memory: it can only be one text, with style='classic'",
+            settings=(("style", "classic"),),
+        )
+    check_fraction(config.val_fraction)
+    n_chars, sha256 = 0, hashlib.sha256()
+    for piece in read_pieces(spec):
+        n_chars += len(piece)
+        sha256.update(piece.encode())
+    cut = stream_cut(n_chars, config.val_fraction)
+    train = Mapped(f"the training text of {spec}", spec, 0, cut, sha256.hexdigest())
+    val = Mapped(f"the validation text of {spec}", spec, cut, n_chars, sha256.hexdigest())
+    return Corpus(Path(spec).stem, "stream", (), spec, n_bytes), train, val
 
 
 def is_large(spec: str, than: int | None = None) -> bool:

@@ -14,7 +14,7 @@ from ...data.builtin.world import Question
 from ...data.chat import ChatTemplate, Conversation
 from ...data.config import DataConfig
 from ...data.corpus import Documents
-from ...data.dataset import Dataset, build_dataset
+from ...data.dataset import build_dataset
 from ...data.tokens import TokenArray
 from ...data.vocabulary import count_unknown
 from ...inference.chat import answers, check_chat_model
@@ -94,7 +94,7 @@ def evaluate_model(
     """
     if questions:
         check_chat_model(language_model, ChatTemplate())
-    dataset = read_with(language_model, data)
+    dataset = build_dataset(data, language_model.tokenizer)
     parts = [(dataset.train, dataset.sides.train), (dataset.val, dataset.sides.val)]
     if side != "all" or dataset.val_is_train:
         parts = parts[:1] if side == "train" else parts[1:]
@@ -117,20 +117,6 @@ def evaluate_model(
         replies=replies,
         n_too_long=len(conversations) - len(replies),
         answered=ask(language_model, questions, batch_size=batch_size) if questions else (),
-    )
-
-
-def read_with(language_model: LanguageModel, data: DataConfig) -> Dataset:
-    """The corpus in the model's own tokens."""
-    return build_dataset(
-        data.source,
-        layout=data.layout,
-        text_field=data.text_field,
-        style_name=data.style,
-        val_fraction=data.val_fraction,
-        tokenizer=language_model.tokenizer,
-        loss_on=data.loss_on,
-        cache=data.cache,
     )
 
 

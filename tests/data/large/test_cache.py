@@ -8,14 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.data.large.cache import Parts, cached_tokens, digest
 from nanochat.data.tokens import TokenArray
-from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import NanochatWarning, WriteError
 
 CHAT = json.dumps([f"User: what is {i}? Assistant: number {i}. </s>" for i in range(20)])
-WORDS = TokenizerChoice(tokenizer="word")
 
 
 def parts(ids=(1, 2, 3), counted=None):
@@ -116,19 +115,20 @@ def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "choice"),
+    ("name", "content", "tokenizer"),
     [
-        ("a.txt", "one text, as a stream", TokenizerChoice()),
-        ("a.txt", "".join(f"name{i}\n" for i in range(20)), TokenizerChoice()),
-        ("a.json", CHAT, WORDS),
+        ("a.txt", "one text, as a stream", "char"),
+        ("a.txt", "".join(f"name{i}\n" for i in range(20)), "char"),
+        ("a.json", CHAT, "word"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.* are not in the vocabulary")
-def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content, choice):
+def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content, tokenizer):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     plain, first, second = (
-        build_dataset(str(path), choice=choice, cache=cache) for cache in ("", tmp_path / "cache", tmp_path / "cache")
+        build_dataset(DataConfig(source=path, tokenizer=tokenizer, cache=cache))
+        for cache in ("", tmp_path / "cache", tmp_path / "cache")
     )
     for dataset in (first, second):
         assert equal(dataset.train, plain.train)
@@ -140,15 +140,15 @@ def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content,
 def test_another_text_tokenizer_or_loss_is_tokenised_anew(tmp_path):
     path, cache = tmp_path / "a.json", tmp_path / "cache"
     path.write_text(CHAT, encoding="utf-8")
-    build_dataset(str(path), choice=WORDS, cache=cache)
-    build_dataset(str(path), choice=TokenizerChoice(tokenizer="bpe"), cache=cache)
+    build_dataset(DataConfig(source=path, tokenizer="word", cache=cache))
+    build_dataset(DataConfig(source=path, tokenizer="bpe", cache=cache))
     assert len(list(cache.iterdir())) == 4
-    build_dataset(str(path), choice=WORDS, cache=cache, loss_on="all")
+    build_dataset(DataConfig(source=path, tokenizer="word", cache=cache, loss_on="all"))
     assert len(list(cache.iterdir())) == 6
     path.write_text(CHAT.replace("number 0", "number 1"), encoding="utf-8")
-    dataset = build_dataset(str(path), choice=WORDS, cache=cache)
+    dataset = build_dataset(DataConfig(source=path, tokenizer="word", cache=cache))
     assert len(list(cache.iterdir())) > 6
-    assert equal(dataset.train, build_dataset(str(path), choice=WORDS).train)
+    assert equal(dataset.train, build_dataset(DataConfig(source=path, tokenizer="word")).train)
 
 
 def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
