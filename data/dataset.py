@@ -23,6 +23,7 @@ from .corpus import Corpus, Documents, Layout, texts_of
 from .large.cache import Parts, cached_tokens, digest
 from .large.text import is_large, is_mapped, read_mapped
 from .load import load_corpus
+from .memo import Memo, inputs_of
 from .split import Split, split, style
 from .tokens import TokenArray
 from .vocabulary import TEMPLATE, count_unknown, extend_tokenizer, make_tokenizer
@@ -130,11 +131,16 @@ class Dataset:
         return bool(self.corpus.documents)
 
 
+_MEMO: Memo[Dataset] = Memo()
+
+
 def build_dataset(config: DataConfig, tokenizer: Tokenizer | None = None, *, extend: bool = False) -> Dataset:
     """The dataset that `config` describes.
 
     tokenizer   one that is there, of a run that goes on, instead of one made for the text: it keeps its own policy for
                 what is unknown. With `extend` it gets what it lacks to spell the training text (extend_tokenizer).
+
+    The one that this process built last is given again for an equal config, tokenizer and text (memo.py).
 
     With a cache a plain text larger than memory can be had, as one stream in classic style; one above 64 MiB is read
     in pieces, and the tokens of every text are mapped from there the next time.
@@ -144,6 +150,17 @@ def build_dataset(config: DataConfig, tokenizer: Tokenizer | None = None, *, ext
     `make_tokenizer` raise; TokenizerError, naming the corpus, for text that the tokenizer cannot spell; DataError if it
     leaves fewer than 2 tokens on a side; WriteError if the cache cannot be written.
     """
+    inputs = inputs_of(config)
+
+    def build() -> Dataset:
+        return _build(config, tokenizer, extend=extend)
+
+    if inputs is None:
+        return build()
+    return _MEMO.get((inputs, tokenizer, extend), build, lambda: inputs_of(config) == inputs)
+
+
+def _build(config: DataConfig, tokenizer: Tokenizer | None, *, extend: bool) -> Dataset:
     if config.loss_on not in ("answers", "all"):
         raise ConfigError(
             f"loss_on={config.loss_on!r} is unknown: choose answers or all", settings=(("loss_on", config.loss_on),)
@@ -192,6 +209,9 @@ def _tokenise(side: Side, tokenizer: Tokenizer, config: DataConfig) -> TokenArra
     if side.layout == "stream" and len(tokens.ids) < 2:
         n = len(tokens.ids)
         raise DataError(f"{side.name} has {n} tokens in this vocabulary: use text in the characters it knows")
+    for array in (tokens.ids, tokens.marks, tokens.counted):
+        if array is not None:
+            array.flags.writeable = False  # runs share them
     return tokens
 
 
