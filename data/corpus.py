@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 from .chat import Conversation, contents
 
@@ -34,6 +34,38 @@ class Corpus:
     def n_bytes(self) -> int:
         """Bytes of UTF-8 of the documents, of conversations the messages."""
         return self.file_bytes or sum(len(text.encode("utf-8")) for text in texts_of(self.documents))
+
+
+class Side(Protocol):
+    """One side of a corpus that is split, training or validation, wherever its text stands."""
+
+    @property
+    def name(self) -> str:
+        """For messages."""
+        ...
+
+    @property
+    def layout(self) -> Layout:
+        """Of the corpus."""
+        ...
+
+    @property
+    def documents(self) -> Documents:
+        """(): they are larger than memory."""
+        ...
+
+    @property
+    def n_chars(self) -> int:
+        """Of all texts."""
+        ...
+
+    def texts(self) -> Iterable[str]:
+        """All that is written in it; a text larger than memory is read anew at each call, in pieces."""
+        ...
+
+    def sha256(self) -> str:
+        """What no other text has."""
+        ...
 
 
 def texts_of(documents: Sequence[str | Conversation]) -> list[str]:

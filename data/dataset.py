@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, cast
+from typing import cast
 
 import numpy as np
 
@@ -19,8 +19,9 @@ from ..tokenizers.base import Tokenizer, id_dtype
 from .batches import Kind
 from .chat import Conversation
 from .config import DataConfig
-from .corpus import Corpus, Documents, Layout, texts_of
+from .corpus import Corpus, Documents, Layout, Side, texts_of
 from .large.cache import Parts, cached_tokens, digest
+from .large.encoding import encode_texts
 from .large.text import is_large, is_mapped, read_mapped
 from .load import load_corpus
 from .memo import Memo, inputs_of
@@ -32,33 +33,6 @@ _MOST_COPIES = 0.01
 """Of the validation side, before a word is said: large texts repeat a line here and there."""
 
 
-class Side(Protocol):
-    """The training or the validation text, wherever it stands."""
-
-    @property
-    def name(self) -> str:
-        """For messages."""
-        ...
-
-    @property
-    def layout(self) -> Layout:
-        """Of the corpus."""
-        ...
-
-    @property
-    def documents(self) -> Documents:
-        """(): they are larger than memory."""
-        ...
-
-    def texts(self) -> Iterable[str]:
-        """All that is written in it; a text larger than memory is read anew at each call, in pieces."""
-        ...
-
-    def sha256(self) -> str:
-        """What no other text has."""
-        ...
-
-
 @dataclass(frozen=True)
 class InMemory:
     """A side whose documents are all there."""
@@ -66,6 +40,11 @@ class InMemory:
     name: str
     layout: Layout
     documents: Documents
+
+    @property
+    def n_chars(self) -> int:
+        """Of all texts."""
+        return sum(map(len, self.texts()))
 
     def texts(self) -> Iterable[str]:
         """The documents, or the messages of the conversations."""
@@ -192,7 +171,7 @@ def _read(config: DataConfig) -> tuple[Corpus, Split | None, Side, Side]:
 def _tokenise(side: Side, tokenizer: Tokenizer, config: DataConfig) -> TokenArray:
     def parts() -> Parts:
         if not side.documents:
-            return Parts(map(tokenizer.encode_array, side.texts()), np.dtype(id_dtype(tokenizer.vocab_size)))
+            return Parts(encode_texts(tokenizer, side), np.dtype(id_dtype(tokenizer.vocab_size)))
         tokens = _encode(side, tokenizer, config)
         return Parts([tokens.ids], tokens.ids.dtype, tokens.marks, tokens.counted)
 
@@ -222,10 +201,10 @@ def _encode(side: Side, tokenizer: Tokenizer, config: DataConfig) -> TokenArray:
         if config.loss_on == "answers":
             return TokenArray.from_answers(conversations, bos_id=bos_id, dtype=kind)
         return TokenArray.from_documents((np.array(ids, kind) for ids, _ in conversations), bos_id=bos_id, dtype=kind)
-    arrays = map(tokenizer.encode_array, side.texts())
     if side.layout == "documents":
-        return TokenArray.from_documents(arrays, bos_id=bos_id, dtype=kind)
-    return TokenArray.from_text(next(arrays))
+        return TokenArray.from_documents(encode_texts(tokenizer, side), bos_id=bos_id, dtype=kind)
+    first, *others = encode_texts(tokenizer, side)
+    return TokenArray.from_text(np.concatenate([first, *others]) if others else first)
 
 
 def _warn_of_copies(source: str, train: Side, val: Side) -> None:

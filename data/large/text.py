@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,6 +45,11 @@ class Mapped:
     """Of all of the text, as UTF-8."""
     layout: Layout = "stream"
     documents: Documents = ()
+
+    @property
+    def n_chars(self) -> int:
+        """Of its text."""
+        return self.end - self.begin
 
     def texts(self) -> Iterator[str]:
         """Its pieces; the file is read anew at each call."""
@@ -113,20 +118,35 @@ def read_pieces(spec: str, begin: int = 0, end: int | None = None, *, size: int 
 
     Raises DataError for a file that cannot be read or is no text.
     """
-    rest, place = "", 0  # place: how many characters were read before this chunk
-    for chunk in _chunks(spec, size):
-        rest += chunk[max(0, begin - place) : len(chunk) if end is None else max(0, end - place)]
-        place += len(chunk)
+    return cut_at_seams(_part(_chunks(spec, size), begin, end), spec)
+
+
+def cut_at_seams(chunks: Iterable[str], spec: str = "") -> Iterator[str]:
+    """The same text in pieces that are tokenised as if they were one.
+
+    Raises DataError for a file `spec`, "" if it is in memory, that has no place to cut.
+    """
+    rest = ""
+    for chunk in chunks:
+        rest += chunk
         seam = _LAST_SEAM.search(rest, 1)
         if seam is not None:
             yield rest[: seam.start()]
             rest = rest[seam.start() :]
-        elif len(rest) > _LONGEST:
+        elif spec and len(rest) > _LONGEST:
             raise DataError(f"{spec} has {len(rest):,} characters without white space: break it into lines")
-        if end is not None and place >= end:
-            break
     if rest:
         yield rest
+
+
+def _part(chunks: Iterable[str], begin: int, end: int | None) -> Iterator[str]:
+    """The characters `begin` to `end` of the text."""
+    place = 0  # how many characters were read before this chunk
+    for chunk in chunks:
+        yield chunk[max(0, begin - place) : len(chunk) if end is None else max(0, end - place)]
+        place += len(chunk)
+        if end is not None and place >= end:
+            return
 
 
 def _chunks(spec: str, size: int) -> Iterator[str]:
