@@ -11,7 +11,6 @@ import numpy as np
 
 from ..checkpoints.weights import Snapshot
 from ..data.batches import Batch, Batches, evaluation_batches
-from ..data.config import DataConfig
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
@@ -77,11 +76,10 @@ def prepare(
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
     data = config.data
-    if tokenizer is not None:
-        source = None  # a run that goes on has all of it in its checkpoint
-    else:
+    source = None  # a run that goes on has all of it in its checkpoint
+    if tokenizer is None:
         source = start or (read_start(config.start_from) if config.start_from else None)
-    dataset = read_data(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
+    dataset = build_dataset(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
     kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
     if kind == "windows" and data.packing != "none":
         warnings.warn(
@@ -128,25 +126,6 @@ def prepare(
     )
     restore(workshop)
     return replace(workshop, accumulate=build_accumulate(model, config))
-
-
-def read_data(data: DataConfig, tokenizer: Tokenizer | None = None, *, extend: bool = False) -> Dataset:
-    """The dataset that `data` describes, spelled by `tokenizer`, extended or not, if one is given.
-
-    Raises ConfigError, DataError, TokenizerError, WriteError.
-    """
-    return build_dataset(
-        data.source,
-        layout=data.layout,
-        text_field=data.text_field,
-        style_name=data.style,
-        val_fraction=data.val_fraction,
-        choice=data.choice,
-        tokenizer=tokenizer,
-        extend=extend,
-        loss_on=data.loss_on,
-        cache=data.cache,
-    )
 
 
 def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:

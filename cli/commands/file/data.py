@@ -47,7 +47,7 @@ def _validate(
 
 def check_rows(*, source: str, options: RowOptions, all: bool, json: bool) -> None:
     """A summary line. Raises DataError for the first bad row, or for all after they were listed."""
-    from ....data.sources import find_source_problems, read_source
+    from ....data.load import find_source_problems, read_source
 
     problems = []
     if all:
@@ -92,7 +92,7 @@ def _stats(*, source: _Source, json: JsonFlag = False, **options: Any) -> Work:
 def show_figures(*, source: str, options: RowOptions, json: bool) -> None:
     """Tables of how many rows there are, how long they are, and who speaks."""
     from ....data.files.description import describe
-    from ....data.sources import read_source
+    from ....data.load import read_source
 
     rows = read_source(source, options)
     description = describe(rows)
@@ -177,7 +177,7 @@ def convert_rows(*, source: str, target: Path, options: RowOptions, chat_form: C
     from ....data.files.formats import ENDINGS, format_of
     from ....data.files.text import foreign
     from ....data.files.writing import render_rows
-    from ....data.sources import read_source
+    from ....data.load import read_source
     from ....storage.atomic import write_text
     from ...folders import check_free_file
 

@@ -163,13 +163,13 @@ def sample(
 
 def _counts_model(path: Path, unknown: Unknown | None) -> LanguageModel:
     """The pairs of a run's data, counted, in the place of its model."""
+    from ....data.dataset import build_dataset
     from ....inference.counts import counts_language_model
     from ....inference.language_model import load
     from ....training.folder.record import read_run
-    from ....training.prepare import read_data
 
     data = read_run(path).config.data
-    dataset = read_data(data, load(path).tokenizer)
+    dataset = build_dataset(data, load(path).tokenizer)
     return with_policy(counts_language_model(dataset, boost_futuristic=data.style == "futuristic"), unknown)
 
 

@@ -147,7 +147,7 @@ def measure_all(*, files: tuple[str, ...], source: str, options: RowOptions, jso
 
 def _texts(source: str, options: RowOptions) -> list[str]:
     from .....data.files.description import texts_of
-    from .....data.sources import read_source
+    from .....data.load import read_source
 
     return list(texts_of(read_source(source, options)))
 

@@ -105,7 +105,7 @@ def work(
 ) -> None:
     """Train a tokenizer with these settings, write it, and say in one line what came of it."""
     from .....data.files.description import texts_of
-    from .....data.sources import read_source
+    from .....data.load import read_source
     from .....storage.atomic import make_directory
     from .....tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, save_tokenizer
     from .....tokenizers.inspection import measure
