@@ -15,7 +15,7 @@ from ...experiments.ablation.cells import CellResult
 from ...experiments.ablation.forecast import Prospect, forecast
 from ...experiments.ablation.grid import AblationConfig, Cell
 from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellStarted
-from ...experiments.analysis.summary import spell
+from ...experiments.reports.numbers import digits
 from ...experiments.statistics.intervals import mean
 from ...plain import terminal
 from ...training.trainer import StepMetrics
@@ -74,8 +74,8 @@ class SweepDisplay:
                 Text(terminal(name)),
                 f"{len(self.results[name])}/{self.config.seeds}",
                 str(at_work.count(name) or ""),
-                spell(mean(losses)) if losses else "",
-                spell(min(losses)) if losses else "",
+                digits(mean(losses)) if losses else "",
+                digits(min(losses)) if losses else "",
             )
         return Group(table, Text(self._time()))
 
@@ -86,7 +86,7 @@ class SweepDisplay:
         steps, self.steps_here = result.cell.config.training.steps, 0
         self.steps_left -= steps
         line = f"  cell {event.number:>3}/{event.total}  {result.cell.variant}  seed {record.seed}"
-        line += f"  val {spell(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
+        line += f"  val {digits(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
         if event.was_there:
             self.console.say(f"{line}  (there already)")
             return

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
 
@@ -92,13 +91,6 @@ def ending(result: CellResult) -> str:
 def part(n: int, whole: int) -> str:
     """`8` of 8, `7 of 8`."""
     return f"{n:,}" if n == whole else f"{n:,} of {whole:,}"
-
-
-def spell(number: float) -> str:
-    """Four decimals; few digits where these would be none, or a run exploded; a dash where there is no number."""
-    if math.isnan(number):
-        return "-"
-    return f"{number:.4f}" if 5e-5 <= abs(number) < 1e4 or number == 0 else f"{number:.2e}"
 
 
 def _rank(summary: VariantSummary) -> tuple[bool, bool, int, float]:

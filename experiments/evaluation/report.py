@@ -10,8 +10,8 @@ from ...checkpoints.ownership import check_pair
 from ...plain import code_span, markdown, shown_path
 from ...storage.atomic import write_json, write_text
 from ...training.evaluate import Evaluation
-from ..analysis.summary import spell
-from ..reports.run import bullets, count, document, table
+from ..reports.markdown import bullets, document, table
+from ..reports.numbers import count, digits
 from .evaluate import Reply, Report
 from .matching import Share
 from .quiz import Answered, by_group, by_relation
@@ -101,9 +101,9 @@ def bleu_text(report: Report) -> str:
 
 def _text(report: Report, text: Evaluation) -> list[str]:
     rows = [
-        (f"{LOSS_NAMES[report.side]} (nats per token)", spell(text.loss)),
-        ("perplexity", spell(text.perplexity)),
-        ("bits per byte", spell(text.bits_per_byte)),
+        (f"{LOSS_NAMES[report.side]} (nats per token)", digits(text.loss)),
+        ("perplexity", digits(text.perplexity)),
+        ("bits per byte", digits(text.bits_per_byte)),
         ("tokens", count(text.n_tokens)),
         ("bytes of text", count(report.n_text_bytes)),
     ]

@@ -20,11 +20,12 @@ from ...plain import code_span, link, markdown, shown_path
 from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
-from ..analysis.summary import spell
 from ..evaluation.evaluate import Report, evaluate_model, read_with
 from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
-from ..reports.run import bullets, count, document, environment, fenced, table
+from ..reports.markdown import bullets, document, fenced, table
+from ..reports.numbers import count, digits
+from ..reports.run import environment
 from .train import PhasedRecipe, folder_of, untrained
 
 SIZES = {"world-small": "small", "world": "medium", "world-large": "large"}
@@ -94,8 +95,8 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
         markdown(about),
         count(record.steps) + (f" ({settings.epochs:g} epochs)" if settings.epochs else ""),
         count(record.steps / record.steps_per_sec),
-        spell(record.mean_loss_last_n),
-        spell(record.val_loss),
+        digits(record.mean_loss_last_n),
+        digits(record.val_loss),
     )
 
 
@@ -110,7 +111,7 @@ def _epochs(runs: Sequence[SavedRun]) -> list[str]:
     if not shown:
         return []
     names = list(dict.fromkeys(name for name, *_ in rows))
-    losses = {(name, epoch): spell(loss) for name, epoch, loss in rows}
+    losses = {(name, epoch): digits(loss) for name, epoch, loss in rows}
     body = [(name, *(losses.get((name, epoch), "-") for epoch in shown)) for name in names]
     columns = ("training loss of epoch", *map(str, shown))
     return [table(columns, body, set(range(1, len(columns)))), "Nats per token, the mean over the epoch."]
@@ -152,7 +153,7 @@ def _outcome(report: Report) -> str:
     groups = by_group(report.answered)
     understood, known = groups.get(UNDERSTOOD), groups.get(TOLD)
     if understood is None:
-        return f"**Validation loss {spell(report.text.loss)} nats per token** on {code_span(report.source)}."
+        return f"**Validation loss {digits(report.text.loss)} nats per token** on {code_span(report.source)}."
     text = f"**{share_text(understood)} of the taught facts are answered when asked in words that no training held.**"
     later = [share_text(groups[name], short=True) for name, *_, turn in GROUPS if turn > 1]
     text += f" As the second, third and fourth question of a conversation: {', '.join(later)}."

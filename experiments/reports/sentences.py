@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from ...plain import code_span
 from ..ablation.study import Study
 from ..analysis.comparisons import Comparison, compare, effects
-from ..analysis.summary import VariantSummary, is_sound, part, spell, summarise
+from ..analysis.summary import VariantSummary, is_sound, part, summarise
+from .numbers import digits, p_text, range_of, signed
 
 _NAMED = 5
 """Variants that the answer names one by one; of more it gives the count."""
@@ -22,12 +23,12 @@ def headline(study: Study) -> str:
         return "No variant ended well with every seed"
     best, base = ranking[0].name, study.config.baseline
     if not found:
-        return f"{best} ends at {spell(ranking[0].val_loss.mean)} nats"
+        return f"{best} ends at {digits(ranking[0].val_loss.mean)} nats"
     if best == base:
         return of_the_sound(study, ranking, _baseline_headline(base, found))
     one = _by_name(found)[best]
     if one.word == "better":
-        return f"{best} beats {base} by {spell(-one.interval.mean)} nats"
+        return f"{best} beats {base} by {digits(-one.interval.mean)} nats"
     return of_the_sound(study, ranking, f"{best} ends lowest, but is not shown to beat {base}: {one.verdict}")
 
 
@@ -81,8 +82,8 @@ def difference_text(one: Comparison) -> str:
     if one.word in ("better", "worse"):
         sign = -1 if one.word == "better" else 1
         near, far = sorted((sign * interval.low, sign * interval.high))
-        by = f" by {spell(abs(interval.mean))}"
-        remarks = [f"{spell(near)} to {spell(far)}", f"p {p_text(one.p_holm, '= ')}"]
+        by = f" by {digits(abs(interval.mean))}"
+        remarks = [f"{digits(near)} to {digits(far)}", f"p {p_text(one.p_holm, '= ')}"]
         remarks += ["less than the margin"] if one.within_margin else []
     elif one.word != "identical":
         remarks = [interval_of(one) if math.isfinite(interval.half_width) else signed(interval.mean)]
@@ -91,11 +92,6 @@ def difference_text(one: Comparison) -> str:
     if one.contexts and min(one.contexts) < 0 < max(one.contexts):
         remarks.append(f"in single combinations {range_of(one.contexts)}")
     return f"**{one.word}**{by}" + (f" ({', '.join(remarks)})" if remarks else "")
-
-
-def range_of(values: Sequence[float]) -> str:
-    """`-0.4004 to +0.0024`, the lowest and the highest; one of them where they read the same."""
-    return " to ".join(dict.fromkeys(map(signed, (min(values), max(values)))))
 
 
 def interval_of(one: Comparison) -> str:
@@ -107,26 +103,14 @@ def interval_of(one: Comparison) -> str:
 def interval_text(summary: VariantSummary) -> str:
     """`2.4512 ± 0.0012`; without the second where there is one seed, a dash where there is none."""
     interval = summary.val_loss
-    return spell(interval.mean) + (f" ± {spell(interval.half_width)}" if math.isfinite(interval.half_width) else "")
-
-
-def signed(number: float) -> str:
-    """As `spell`, with the sign; 0 has none."""
-    if math.isnan(number):
-        return "-"
-    return ("+" if number > 0 else "-" if number < 0 else "") + spell(abs(number))
-
-
-def p_text(p: float, equals: str = "") -> str:
-    """Two figures after `equals`: `0.023`, `0.0078`, `1`; `< 0.0001` below that; a dash for nan."""
-    return "-" if math.isnan(p) else f"{equals}{p:.2g}" if p >= 0.0001 else "< 0.0001"
+    return digits(interval.mean) + (f" ± {digits(interval.half_width)}" if math.isfinite(interval.half_width) else "")
 
 
 def _baseline_headline(base: str, found: Sequence[Comparison]) -> str:
     """The baseline ends lowest."""
     words = Counter(one.word for one in found)
     if words["worse"] == len(found):
-        by = f" by {spell(found[0].interval.mean)} nats" if len(found) == 1 else ""
+        by = f" by {digits(found[0].interval.mean)} nats" if len(found) == 1 else ""
         return f"{_all_of(found, 'All other variants are')} worse than {base}{by}"
     if words["worse"]:
         return f"No variant is shown to beat {base}; {words['worse']} of {len(found)} are shown to be worse"

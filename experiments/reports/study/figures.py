@@ -11,7 +11,7 @@ import numpy as np
 from ....plain import figure as inert
 from ....plain import shortened
 from ...ablation.study import Study
-from ...analysis.summary import VariantSummary, is_sound, spell, summarise
+from ...analysis.summary import VariantSummary, is_sound, summarise
 from ..figures import (
     COLORS,
     VAL_LOSS_LABEL,
@@ -26,7 +26,7 @@ from ..figures import (
     note,
     title,
 )
-from ..run import count
+from ..numbers import count, digits
 from ..sentences import headline, of_the_sound
 from .tables import differ
 
@@ -61,7 +61,7 @@ def study_curves(study: Study) -> Figure:
 def curves_text(study: Study) -> str:
     """What the figure shows, for those who do not see it."""
     drawable, shown = _with_curves(study)
-    ends = [f"{_label(one)} {spell(one.val_loss.mean)}" for one in shown if one.ok]
+    ends = [f"{_label(one)} {digits(one.val_loss.mean)}" for one in shown if one.ok]
     stopped = [_label(one) for one in shown if not one.ok]
     bare = [one.name for one in summarise(study) if not _curves(one)]
     text = f"Validation loss over the steps, one line a variant{_clause(shown, drawable)}."
@@ -100,7 +100,7 @@ def costs_text(study: Study) -> str:
     """What the figure shows, for those who do not see it."""
     sound, shown = _sound(study)
     points = [
-        f"{one.name} {spell(one.val_loss.mean)} nats with {_size(one):,} parameters in "
+        f"{one.name} {digits(one.val_loss.mean)} nats with {_size(one):,} parameters in "
         f"{count(one.mean_of_measured('wall_s'))} s"
         for one in shown
     ]

@@ -11,7 +11,8 @@ from ....plain import shortened
 from ...ablation.study import Study
 from ...analysis.comparisons import Comparison, compare
 from ..figures import COLORS, FAINT, INK, canvas, note, title
-from ..sentences import headline, interval_of, signed
+from ..numbers import signed
+from ..sentences import headline, interval_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -14,8 +14,9 @@ from ...analysis.summary import VariantSummary, ending, summarise
 from ...statistics.intervals import t_quantile
 from ...statistics.significance import MOST_EXACT, bootstrap_narrowness
 from ..figures import save_figure
+from ..markdown import bullets, document, fenced, setting
 from ..reproduce import ablation_command_line
-from ..run import bullets, configuration, data_caveats, document, environment, fenced, setting, text_seen
+from ..run import configuration, data_caveats, environment, text_seen
 from ..sentences import answer
 from .figures import costs, costs_text, curves_text, study_curves
 from .forest import forest, forest_text

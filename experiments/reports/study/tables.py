@@ -10,10 +10,11 @@ from ....plain import code_span
 from ...ablation.cells import CellResult
 from ...ablation.study import Study
 from ...analysis.comparisons import Comparison
-from ...analysis.summary import VariantSummary, spell
+from ...analysis.summary import VariantSummary
 from ...statistics.intervals import mean
-from ..run import count, table
-from ..sentences import interval_of, interval_text, p_text, range_of, signed
+from ..markdown import table
+from ..numbers import count, digits, p_text, range_of, signed
+from ..sentences import interval_of, interval_text
 
 
 def result_table(summaries: Sequence[VariantSummary], comparisons: Sequence[Comparison]) -> str:
@@ -26,7 +27,7 @@ def result_table(summaries: Sequence[VariantSummary], comparisons: Sequence[Comp
         loss = interval_text(summary) if summary.ok else summary.ending or "not run"
         verdict = one.verdict if one else "baseline" + (f" ({summary.ending})" if summary.ending else "")
         difference, interval = (signed(one.interval.mean), interval_of(one)) if one else ("-", "-")
-        bits = spell(summary.mean_of("bits_per_byte"))
+        bits = digits(summary.mean_of("bits_per_byte"))
         rows.append((code_span(summary.name), loss, difference, interval, verdict, bits, summary.seeds))
     return table(header, rows, right={1, 2, 3, 5, 6})
 

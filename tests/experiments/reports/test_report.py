@@ -14,8 +14,8 @@ from nanochat.experiments.ablation.budget import share_budget
 from nanochat.experiments.ablation.study import Study, read_study, to_rows
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.comparisons import compare
+from nanochat.experiments.reports.numbers import signed
 from nanochat.experiments.reports.run import write_run_report
-from nanochat.experiments.reports.sentences import signed
 from nanochat.experiments.reports.study.report import study_report, write_study_report
 from nanochat.experiments.statistics.intervals import t_interval
 from nanochat.training.resolve import resolve

@@ -3,7 +3,7 @@ from dataclasses import replace
 
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.comparisons import compare, effects
-from nanochat.experiments.reports.sentences import answer, headline, p_text, signed
+from nanochat.experiments.reports.sentences import answer, headline
 
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 NOISE = [0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.003, -0.003]
@@ -105,10 +105,3 @@ def test_an_axis_is_judged_by_its_average_over_the_others(tiny_run, tmp_path):
     )
     assert clipping.verdict == "identical"
     assert "On average over the other axes: `lr=0.3` **too few seeds**" in answer(study)
-
-
-def test_numbers_are_spelled_with_their_sign():
-    assert [signed(x) for x in (0.01, -0.01, 0, math.nan)] == ["+0.0100", "-0.0100", "0.0000", "-"]
-    assert signed(-0.00001) == "-1.00e-05"
-    assert [p_text(p) for p in (1, 0.0078125, 0.00001, math.nan)] == ["1", "0.0078", "< 0.0001", "-"]
-    assert [p_text(p, "= ") for p in (0.0078125, 0.00001)] == ["= 0.0078", "< 0.0001"]
