@@ -12,9 +12,10 @@ from ..errors import CheckpointError, ConfigError, GuardError, SweepError
 from ..experiments.ablation.axes import read
 from ..experiments.ablation.budget import share_budget
 from ..experiments.ablation.cluster import count_threads
-from ..experiments.ablation.study import Study, clear_study, read_config
+from ..experiments.ablation.study import clear_study, read_config
 from ..experiments.ablation.sweep import AblationConfig, run_ablation
-from ..experiments.analysis.summary import VariantSummary, summarise
+from ..experiments.analysis.findings import Analysis, analyse
+from ..experiments.analysis.summary import VariantSummary
 from ..experiments.reports.sentences import answer
 from ..experiments.reports.study.report import write_study_report
 from ..experiments.statistics.significance import least_seeds
@@ -55,11 +56,12 @@ def execute(command: AblateCommand) -> None:
         options: dict[str, Any] = {"jobs": command.jobs, "cluster": command.cluster, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             study = run_ablation(config, out, observe=display, should_stop=stop, **options)
+        analysis = analyse(study)
         if study.results:
-            write_study_report(out)
-    _print(study, out, as_json=command.json)
+            write_study_report(analysis, out)
+    _print(analysis, out, as_json=command.json)
     if study.results:
-        say(answer(study).replace("**", "").replace("`", ""))
+        say(answer(analysis))
     if study.missing:
         are = "cells are" if len(study.missing) > 1 else "cell is"
         say(f"{len(study.missing)} {are} still to be run: the same command with --out {out} goes on")
@@ -165,8 +167,8 @@ def _corpus(source: str) -> str:
     return Path(source.rpartition(":")[2]).stem
 
 
-def _print(study: Study, out: Path, *, as_json: bool) -> None:
-    summaries = {summary.name: summary for summary in summarise(study)}
+def _print(analysis: Analysis, out: Path, *, as_json: bool) -> None:
+    study, summaries = analysis.study, {summary.name: summary for summary in analysis.ranking}
     rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
     files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
     if not as_json and not any(row["ended"] for row in rows):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..errors import CheckpointError
 from ..experiments.ablation.study import CellDamaged, read_study, write_tables
+from ..experiments.analysis.findings import analyse
 from ..experiments.reports.run import write_run_report
 from ..experiments.reports.study.report import write_study_report
 from ..plain import shown_path
@@ -16,8 +17,9 @@ def execute(command: ReportCommand) -> None:
     """Write the report, and the tables of an ablation, and print its path."""
     folder = find_results(command.folder)
     if (folder / "cells").is_dir():
-        write_tables(read_study(folder, _tell), folder)
-        print_result(shown_path(write_study_report(folder)))
+        study = read_study(folder, _tell)
+        write_tables(study, folder)
+        print_result(shown_path(write_study_report(analyse(study), folder)))
     elif (folder / "config.json").is_file():
         print_result(shown_path(write_run_report(folder)))
     else:

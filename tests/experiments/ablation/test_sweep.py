@@ -16,6 +16,7 @@ from nanochat.experiments.ablation.cells import TIMES
 from nanochat.experiments.ablation.grid import canonical, variant_name
 from nanochat.experiments.ablation.study import cell_path, read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
+from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.study.report import study_report
 from nanochat.machine import resident_bytes
 from nanochat.storage.lock import folder_locked
@@ -346,13 +347,13 @@ def test_what_changes_while_a_study_runs_ends_it(with_files, tmp_path):
 def test_cells_keep_the_environment_that_they_were_computed_in(tiny_study, tmp_path, monkeypatch):
     run_ablation(replace(tiny_study, seeds=1), tmp_path)
     first = json.loads((tmp_path / "env.json").read_text(encoding="utf-8"))
-    assert "Computed in several environments" not in study_report(read_study(tmp_path))
+    assert "Computed in several environments" not in study_report(analyse(read_study(tmp_path)))
     monkeypatch.setattr(machine, "blas", lambda: "abacus 1")
     run_ablation(tiny_study, tmp_path)
     assert json.loads((tmp_path / "env.json").read_text(encoding="utf-8")) == first
     study = read_study(tmp_path)
     assert [result.environment["blas"] for result in study.results] == [first["blas"], "abacus 1"] * 4
-    assert f"`blas` ({first['blas']}; abacus 1)" in study_report(study)
+    assert f"`blas` ({first['blas']}; abacus 1)" in study_report(analyse(study))
 
 
 def test_cells_of_an_earlier_version_are_read_without_an_environment(tiny_study, tmp_path):

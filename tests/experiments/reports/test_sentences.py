@@ -2,11 +2,21 @@ import math
 from dataclasses import replace
 
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
-from nanochat.experiments.analysis.comparisons import compare, effects
-from nanochat.experiments.reports.sentences import answer, headline
+from nanochat.experiments.analysis.comparisons import effects
+from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.reports import sentences
+from nanochat.experiments.reports.study.report import MARKDOWN
 
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 NOISE = [0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.003, -0.003]
+
+
+def headline(study):
+    return sentences.headline(analyse(study))
+
+
+def answer(study, style=MARKDOWN):
+    return sentences.answer(analyse(study), style)
 
 
 def moved(by):
@@ -47,7 +57,8 @@ def test_a_baseline_that_ends_lowest_with_too_few_seeds_is_not_said_to_be_unbeat
 def test_an_interval_that_holds_zero_is_printed_with_its_sign(study_of):
     """One seed far off: every difference is above 0, so the exact test decides, but Student's interval is wide."""
     worse = study_of(BASE, [x + 0.1 + 5 * (i == 0) for i, x in enumerate(BASE)])
-    low, high = compare(worse)[0].interval.low, compare(worse)[0].interval.high
+    interval = analyse(worse).comparisons[0].interval
+    low, high = interval.low, interval.high
     assert low < 0 < high
     assert f"**worse** by 0.7250 ({low:.4f} to {high:.4f}, p = 0.0078)" in answer(worse)
     better = study_of(BASE, [x - 0.1 - 5 * (i == 0) for i, x in enumerate(BASE)])
