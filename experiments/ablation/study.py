@@ -11,7 +11,7 @@ import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +63,8 @@ class CellDamaged:
     reason: str
 
 
-def start_study(config: AblationConfig, folder: Path) -> None:
-    """Write what is known before the first cell.
+def start_study(config: AblationConfig, folder: Path) -> dict[str, Any]:
+    """Write what is known before the first cell, and return the environment.
 
     Where there are cells, env.json stays that of the first start, and learns what else is read now; each cell's file
     has its own. Raises WriteError, and GuardError where cells lie there that read something else from the same path.
@@ -79,12 +79,14 @@ def start_study(config: AblationConfig, folder: Path) -> None:
                 raise _changed(path, folder)
         inputs = known | inputs
     write_json(folder / "config.json", ablation_to_dict(config))
-    write_json(folder / "env.json", environment | {"inputs": inputs})
+    environment |= {"inputs": inputs}
+    write_json(folder / "env.json", environment)
+    return environment
 
 
-def check_inputs(result: CellResult, folder: Path) -> None:
+def check_inputs(result: CellResult, environment: Mapping[str, Any], folder: Path) -> None:
     """Raises GuardError where a cell read something else than the study began with: changed meanwhile, or elsewhere."""
-    known, found = _read_environment(folder)["inputs"], result.environment.get("inputs", {})
+    known, found = environment["inputs"], result.environment.get("inputs", {})
     for setting, path in paths_of(result.cell.config).items():
         if found.get(setting) not in (None, known.get(path)):
             raise _changed(path, folder)
@@ -117,14 +119,15 @@ def _is_proven(folder: Path) -> bool:
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
     """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
     config = read_config(folder / "config.json")
-    results, missing = [], []
-    for cell in config.cells():
-        result = find_result(cell, folder, observe)
-        if result is None:
-            missing.append(cell)
-        else:
-            results.append(result)
-    return Study(config, tuple(results), tuple(missing), _read_environment(folder))
+    found = {cell.key: find_result(cell, folder, observe) for cell in config.cells()}
+    return study_of(config, found, _read_environment(folder))
+
+
+def study_of(config: AblationConfig, found: Mapping[str, CellResult | None], environment: Mapping[str, Any]) -> Study:
+    """The study whose cells have these results, by key."""
+    cells = config.cells()
+    results = tuple(result for cell in cells if (result := found.get(cell.key)) is not None)
+    return Study(config, results, tuple(cell for cell in cells if found.get(cell.key) is None), dict(environment))
 
 
 def read_config(path: Path) -> AblationConfig:
@@ -161,8 +164,8 @@ def check_places(cells: Sequence[Cell], folder: Path) -> None:
             raise WriteError(f"{path} is a folder, and the result of a cell belongs there: move it away")
 
 
-def write_result(result: CellResult, folder: Path) -> None:
-    """Write the cell's file, atomically. Raises WriteError."""
+def write_result(result: CellResult, folder: Path) -> CellResult:
+    """Write the cell's file, atomically, and return what a reader finds there. Raises WriteError."""
     content = {
         "config": asdict(result.cell.config),
         "record": to_row(result.record),
@@ -173,6 +176,7 @@ def write_result(result: CellResult, folder: Path) -> None:
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
+    return _result(content, result.cell)  # where a loss that was infinite is no number
 
 
 def write_tables(study: Study, folder: Path) -> None:

@@ -240,6 +240,14 @@ def test_a_diverged_cell_is_a_result_and_the_others_go_on(diverging_study, tmp_p
     assert read_study(tmp_path).results[2].losses == study.results[2].losses
 
 
+def test_a_sweep_returns_what_a_reader_finds_in_its_folder(diverging_study, tmp_path):
+    """Losses that are infinite or no number included: JSON knows neither."""
+    unguarded = replace(diverging_study.base.training, max_loss=0.0, max_gradient=0.0, max_weight=0.0)
+    study = replace(diverging_study, base=replace(diverging_study.base, training=unguarded))
+    for folder, config in ((tmp_path / "guarded", diverging_study), (tmp_path / "unguarded", study)):
+        assert repr(run_ablation(config, folder)) == repr(read_study(folder))  # nan is not equal to nan
+
+
 def test_every_step_of_every_cell_can_be_watched_and_is_kept(tiny_study, tmp_path):
     events = []
     study = run_ablation(tiny_study, tmp_path, observe=events.append)

@@ -73,11 +73,8 @@ def test_axes_have_units_and_the_title_says_the_finding(run, study):
 
 
 def test_every_variant_is_named_in_every_figure(study):
-    curves, rows, names = (
-        words_of(study_curves(analyse(study))),
-        words_of(forest(analyse(study))),
-        costs(analyse(study)).axes[-1].get_legend(),
-    )
+    found = analyse(study)
+    curves, rows, names = words_of(study_curves(found)), words_of(forest(found)), costs(found).axes[-1].get_legend()
     assert curves == {text.get_text() for text in names.get_texts()} == set(study.config.variants)
     assert set(study.config.variants) - {study.config.baseline} <= rows
 
@@ -102,9 +99,8 @@ def test_of_many_variants_the_best_and_the_baseline_are_drawn_and_told(study_of)
         assert ", the best 9 of 16 variants and the baseline" in text
         assert "lr=10.0 " in text
         assert "lr=11.0 " not in text
-    assert "the best 10 of 16 variants;" in costs_text(
-        analyse(study_of(*([1.0 + i / 100] for i in range(16))))
-    ).replace(":", ";")
+    text = costs_text(analyse(study_of(*([1.0 + i / 100] for i in range(16)))))
+    assert "the best 10 of 16 variants;" in text.replace(":", ";")
 
 
 def test_each_variant_is_a_dot_within_the_axes_and_none_hides_another(study):
@@ -130,12 +126,10 @@ def test_a_forest_of_many_shows_the_lowest_and_says_so(study_of):
 def test_alternative_text_says_which_variants_have_no_curve_or_no_difference(study_of):
     study = study_of((2.0, 2.1), (1.0, math.nan), (math.nan, math.nan))
     bare = study.results[:4] + tuple(replace(result, validations=()) for result in study.results[4:])
-    study = replace(study, results=bare)
-    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(
-        analyse(study)
-    )
-    assert forest_text(analyse(study)).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
-    assert "lr=2.0" not in costs_text(analyse(study))
+    found = analyse(replace(study, results=bare))
+    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(found)
+    assert forest_text(found).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
+    assert "lr=2.0" not in costs_text(found)
 
 
 def test_intervals_are_drawn_whole_where_they_leave_room_for_the_rest(study_of):
@@ -196,14 +190,8 @@ def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_leg
 
 def test_a_study_without_a_result_and_a_run_without_a_step_can_be_drawn(tiny_study, run, tmp_path):
     study = run_ablation(tiny_study, tmp_path, should_stop=lambda: True)
-    empty = replace(run, metrics=[], record=None)
-    for figure in (
-        study_curves(analyse(study)),
-        forest(analyse(study)),
-        costs(analyse(study)),
-        loss_curve(empty),
-        compare_curves([empty]),
-    ):
+    empty, found = replace(run, metrics=[], record=None), analyse(study)
+    for figure in (study_curves(found), forest(found), costs(found), loss_curve(empty), compare_curves([empty])):
         save_figure(figure, tmp_path / "empty.png")
 
 

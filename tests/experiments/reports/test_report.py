@@ -180,9 +180,8 @@ def test_the_command_of_a_report_gives_the_same_cells_again(tiny_run, tmp_path):
     """Whatever is varied, budgeted or drawn: read by the command line's own parser."""
     axes = {"model.input_rmsnorm": (False, True), "model.tie_lm_head": (True, False), "training.lr": (0.1, 0.3)}
     config = AblationConfig(base=tiny_run, axes=axes, seeds=2, max_cells=8, budget="tokens", margin=0.02)
-    words = shlex.split(
-        re.search(r"```sh\nnanochat (.*)\n```", study_report(analyse(Study(config, (), (), {})))).group(1)
-    )
+    text = study_report(analyse(Study(config, (), (), {})))
+    words = shlex.split(re.search(r"```sh\nnanochat (.*)\n```", text).group(1))
     command = parse([*words, "--out", str(tmp_path)])
     assert command.study == config
 

@@ -32,6 +32,17 @@ def test_a_variant_that_beats_the_baseline_is_said_to_with_the_numbers(study_of)
     assert "The others: `lr=3.0` **worse** by 0.5000" in text
 
 
+def test_an_answer_is_plain_words_and_a_document_says_how_names_and_verdicts_look(study_of):
+    found = analyse(study_of(BASE, moved(-0.5)))
+    best, one = replace(found.ranking[0], name="a`*b"), replace(found.comparisons[0], variant="a`*b")
+    renamed = replace(found, ranking=(best, found.ranking[1]), comparisons=(one,))
+    plain, marked = sentences.answer(renamed), sentences.answer(renamed, MARKDOWN)
+    assert plain.startswith("a`*b ends lowest, at 1.5125")
+    assert "; against the baseline lr=1.0: better by 0.5000 (" in plain
+    assert marked.startswith("``a`*b`` ends lowest, at 1.5125")
+    assert "; against the baseline `lr=1.0`: **better** by 0.5000 (" in marked
+
+
 def test_a_baseline_that_nothing_beats(study_of):
     assert headline(study_of(BASE, moved(0.5))) == "lr=2.0 is worse than lr=1.0 by 0.5000 nats"
     assert headline(study_of(BASE, moved(0.5), moved(0.6))) == "All other variants are worse than lr=1.0"
