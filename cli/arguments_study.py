@@ -67,7 +67,7 @@ def _ablate(
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
     from ..experiments.ablation.axes import parse_axes
-    from ..experiments.ablation.named import Recipe, find_recipe, make_study
+    from ..experiments.ablation.named import NamedStudy, find_study, make_study
     from .console import say
 
     for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
@@ -75,9 +75,9 @@ def _ablate(
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
     axes = parse_axes(axis or ())
-    recipe = Recipe(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else Recipe()
+    recipe = NamedStudy(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else NamedStudy()
     if study is not None:
-        recipe = find_recipe(study)
+        recipe = find_study(study)
         axes = {**recipe.axes, **axes} if axes else {}
     below = recipe.base
     if recipe.needs and not merge(below, given := given_settings(options)).keys() & {"preset", "model_kind"}:

@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...experiments.ablation.cells import CellResult
-from ...experiments.ablation.forecast import Prospect, forecast
+from ...experiments.ablation.forecast import CellForecast, forecast
 from ...experiments.ablation.grid import AblationConfig, Cell
 from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellStarted
 from ...experiments.reports.numbers import digits
@@ -122,7 +122,7 @@ def plural(n: int, what: str) -> str:
 def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bool) -> None:
     """A line a cell and one about all, or both as JSON; `slots` cells at a time, in processes here or on a cluster."""
     found = forecast(config, slots=slots, processes=slots > 1 and not cluster)
-    prospects, cells = found.prospects, config.cells()
+    prospects, cells = found.by_variant, config.cells()
     for name, prospect in prospects.items():
         if prospect.reason:
             say(f"note: cells of {name} would not even begin: {prospect.reason}")
@@ -147,7 +147,7 @@ def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bo
     )
 
 
-def _row(cell: Cell, prospect: Prospect) -> dict[str, Any]:
+def _row(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
     return {
         "variant": cell.variant,
         "seed": cell.config.seed,
@@ -159,7 +159,7 @@ def _row(cell: Cell, prospect: Prospect) -> dict[str, Any]:
     }
 
 
-def _line(cell: Cell, prospect: Prospect) -> dict[str, Any]:
+def _line(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
     """The same for people."""
     row = _row(cell, prospect)
     shown = {"memory": _mib(row.pop("memory_bytes")), "time": duration(prospect.seconds), "key": row.pop("key")}
