@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from ..errors import CheckpointError
-from ..experiments.ablation.study import CellDamaged, read_study, write_tables
+from ..experiments.ablation.study import CellDamaged, read_study
+from ..experiments.ablation.tables import write_tables
 from ..experiments.analysis.findings import analyse
 from ..experiments.reports.run import write_run_report
 from ..experiments.reports.study.report import write_study_report

@@ -63,14 +63,14 @@ def forecast(study: AblationConfig, *, slots: int, processes: bool) -> StudyFore
     start = time.perf_counter()
     trial = _try(Cell(study.baseline, replace(baseline, training=short)), slots if processes else 1)
     start_s = max(0.0, time.perf_counter() - start - trial.measured.wall_s) if processes else 0.0
-    base = _Measured(baseline, trial)
+    base = _Baseline(baseline, trial)
     by_variant = {name: base.forecast(config) for name, config in study.variants.items()}
     known = [one.seconds for one in by_variant.values() if not one.reason]
     seconds = start_s + max(max(known), study.seeds * sum(known) / min(slots, study.seeds * len(known)))
     return StudyForecast(by_variant=by_variant, start_s=start_s, seconds=seconds)
 
 
-class _Measured:
+class _Baseline:
     """The baseline, and what its trial took."""
 
     def __init__(self, config: RunConfig, trial: CellResult) -> None:

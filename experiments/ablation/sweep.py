@@ -28,8 +28,8 @@ from .study import (
     start_study,
     study_of,
     write_result,
-    write_tables,
 )
+from .tables import write_tables
 from .workers import Started, run_in_processes
 
 __all__ = [

@@ -11,8 +11,9 @@ import pytest
 from nanochat.cli.app import parse
 from nanochat.errors import CheckpointError
 from nanochat.experiments.ablation.budget import share_budget
-from nanochat.experiments.ablation.study import Study, read_study, to_rows
+from nanochat.experiments.ablation.study import Study, read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
+from nanochat.experiments.ablation.tables import to_rows
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.numbers import signed
 from nanochat.experiments.reports.run import write_run_report
