@@ -104,7 +104,7 @@ def _check_kept(given: dict[str, Any]) -> None:
 
 
 def _phases(path: Path, settings: dict[str, Any], *, out: Path | None, force: bool, json: bool) -> c.Command:
-    from ..experiments.phases.train import read_phases
+    from ..experiments.phases.recipe import read_phases
 
     if settings:
         raise UsageError("--recipe brings its own settings: write them into the file, or train without it")

@@ -12,7 +12,7 @@ from .commands_text import TextCommand
 
 if TYPE_CHECKING:
     from ..experiments.ablation.grid import AblationConfig  # 12 ms that --help need not pay
-    from ..experiments.phases.train import PhasedRecipe
+    from ..experiments.phases.recipe import PhasedRecipe
     from ..inference.samplers import Sampling  # NumPy
 
 RUNS = Path("results/runs")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from ..data.builtin.world import Question, build_world
 from ..data.config import DataConfig
 from ..errors import ConfigError
 from ..experiments.evaluation.evaluate import Report, evaluate_model
-from ..experiments.evaluation.quiz import by_group
+from ..experiments.evaluation.quiz import by_group, questions_about
 from ..experiments.evaluation.report import (
     LOSS_NAMES,
     bleu_text,
@@ -40,7 +39,7 @@ def execute(command: EvalCommand) -> None:
         language_model,
         data,
         side=command.side or ("val" if is_own else "all"),
-        questions=_questions(command.questions),
+        questions=questions_about(command.questions),
         batch_size=command.batch_size,
     )
     write_evaluation(report, out, path.name, {})
@@ -61,13 +60,6 @@ def _data(command: EvalCommand, path: Path) -> tuple[DataConfig, bool]:
     if not command.data:
         raise ConfigError(f"{path} is a model without a run, so nobody knows its text: name one with --data")
     return DataConfig(source=command.data), False
-
-
-def _questions(name: str) -> tuple[Question, ...]:
-    if name == "none":
-        return ()
-    sizes = {"world-small": "small", "world": "medium", "world-large": "large"}
-    return build_world(sizes[name]).questions  # type: ignore[arg-type]  # one of the sizes
 
 
 def _print(report: Report) -> None:

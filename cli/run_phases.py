@@ -8,8 +8,9 @@ from pathlib import Path
 from ..errors import DivergedError
 from ..experiments.evaluation.quiz import by_group
 from ..experiments.evaluation.report import share_text, to_dict
+from ..experiments.phases.recipe import PhasedRecipe
 from ..experiments.phases.report import write_phases_report
-from ..experiments.phases.train import PhasedRecipe, PhaseEvent, PhaseStarted, folder_of, run_phases
+from ..experiments.phases.train import PhaseEvent, PhaseStarted, folder_of, run_phases
 from ..experiments.reports.run import write_run_report
 from ..plain import shown_path
 from .commands import RUNS, PhasesCommand

@@ -10,7 +10,6 @@ from statistics import median
 
 import numpy as np
 
-from ...data.builtin.world import build_world
 from ...inference.counts import counts_language_model
 from ...inference.generate import draw_steps
 from ...inference.language_model import LanguageModel, load
@@ -20,16 +19,14 @@ from ...plain import code_span, link, markdown, shown_path
 from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
-from ..evaluation.evaluate import Report, evaluate_model, read_with
-from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group
+from ..evaluation.evaluate import Report, evaluate_model, load_dataset
+from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group, questions_about
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
 from ..reports.markdown import bullets, document, fenced, table
 from ..reports.numbers import count, digits
 from ..reports.run import environment
-from .train import PhasedRecipe, folder_of, untrained
-
-SIZES = {"world-small": "small", "world": "medium", "world-large": "large"}
-"""Names of worlds on the command line and in recipes."""
+from .recipe import PhasedRecipe
+from .train import folder_of, untrained
 
 
 def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report:
@@ -37,12 +34,12 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     folders = [folder_of(out, recipe, number) for number in range(1, len(recipe.phases) + 1)]
     runs = [read_run(folder) for folder in folders]
     model, last = load(folders[-1]), runs[-1].config
-    questions = () if recipe.questions == "none" else build_world(SIZES[recipe.questions]).questions  # type: ignore[arg-type]
+    questions = questions_about(recipe.questions)
     max_replies = 0 if questions else 500  # questions say more, and "Tell me something." has many right answers
     report = evaluate_model(model, last.data, questions=questions, max_replies=max_replies)
     baselines: dict[str, Sequence[Answered]] = {}
     if questions:
-        counts = counts_language_model(read_with(model, last.data), boost_futuristic=False)
+        counts = counts_language_model(load_dataset(model, last.data), boost_futuristic=False)
         baselines = {"untrained": ask(untrained(last, model), questions), "bigram counts": ask(counts, questions)}
     costs = measure_costs(model)
     write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs)})
