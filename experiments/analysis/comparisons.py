@@ -49,7 +49,7 @@ class Comparison:
     within_margin: bool = False
     """Better or worse, and the whole interval lies within the margin: shown, and too small to care about."""
     seeds_needed: int = 0
-    """With which the study could have told; 0 where it could, or where no number can say."""
+    """With which the study could have found it; 0 where it could, or where no number can say."""
     reason: str = ""
     """How the runs ended that leave pairs incomplete."""
     contexts: tuple[float, ...] = ()
@@ -151,10 +151,13 @@ def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
 def _measure(one: VariantSummary, baseline: VariantSummary, n_seeds: int) -> Comparison:
     ours, theirs = _losses(one), _losses(baseline)
     differences = tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
-    reasons = [one.ending] if one.ending else []
-    reasons += [f"baseline: {baseline.ending}"] if baseline.ending else []
+    reasons = []
+    if one.ending:
+        reasons.append(one.ending)
+    if baseline.ending:
+        reasons.append(f"baseline: {baseline.ending}")
     if not differences and not reasons:
-        reasons = ["not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both"]
+        reasons.append("not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both")
     n = len(differences)
     return tested(one.name, differences, n_pairs=n, n_planned=n_seeds, reason="; ".join(reasons))
 

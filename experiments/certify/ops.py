@@ -144,9 +144,6 @@ def _draw(shape: tuple[int, ...], rng: np.random.Generator, *, positive: bool) -
     return np.abs(x) + 0.2 if positive else x + np.copysign(0.2, x)
 
 
-# **** array ops in single numbers
-
-
 def _each(f: Callable[[Value], Value]) -> Callable[[Numbers], Numbers]:
     """f of every Value of a nested list"""
 

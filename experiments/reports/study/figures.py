@@ -73,8 +73,9 @@ def curves_text(analysis: Analysis) -> str:
 def costs(analysis: Analysis) -> Figure:
     """Final validation loss against parameters, where these differ, and against the seconds of a run."""
     complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
-    sizes = [_size(one) for one in shown]
-    panels = [("parameters", [float(n) for n in sizes])] if len(set(sizes)) > 1 else []
+    sizes, panels = [_size(one) for one in shown], []
+    if len(set(sizes)) > 1:
+        panels.append(("parameters", [float(n) for n in sizes]))
     panels.append(("seconds of a run", [one.mean_of_measured("wall_s") for one in shown]))
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)

@@ -226,6 +226,8 @@ def _of_text(study: Study) -> list[str]:
     trained = [result for result in study.results if result.is_ok] or list(study.results)
     if not trained:
         return []
-    n_steps, n_tokens = zip(*((result.record.steps, result.measured.tokens) for result in trained), strict=True)
-    found = [text_seen(n_steps, n_tokens, trained[0].record.train_tokens)] if any(n_tokens) else []
+    found, n_tokens = [], [result.measured.tokens for result in trained]
+    if any(n_tokens):
+        n_steps = [result.record.steps for result in trained]
+        found.append(text_seen(n_steps, n_tokens, trained[0].record.train_tokens))
     return found + data_caveats(study.config.base, asdict(trained[0].record))
