@@ -94,7 +94,7 @@ def evaluate_model(
     """
     if questions:
         check_chat_model(language_model, ChatTemplate())
-    dataset = load_dataset(language_model, data)
+    dataset = read_with(language_model, data)
     parts = [(dataset.train, dataset.sides.train), (dataset.val, dataset.sides.val)]
     if side != "all" or dataset.val_is_train:
         parts = parts[:1] if side == "train" else parts[1:]
@@ -120,7 +120,7 @@ def evaluate_model(
     )
 
 
-def load_dataset(language_model: LanguageModel, data: DataConfig) -> Dataset:
+def read_with(language_model: LanguageModel, data: DataConfig) -> Dataset:
     """The corpus in the model's own tokens."""
     return build_dataset(
         data.source,

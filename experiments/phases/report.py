@@ -19,7 +19,7 @@ from ...plain import code_span, link, markdown, shown_path
 from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
-from ..evaluation.evaluate import Report, evaluate_model, load_dataset
+from ..evaluation.evaluate import Report, evaluate_model, read_with
 from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group, questions_about
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
 from ..reports.markdown import bullets, document, fenced, table
@@ -39,7 +39,7 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     report = evaluate_model(model, last.data, questions=questions, max_replies=max_replies)
     baselines: dict[str, Sequence[Answered]] = {}
     if questions:
-        counts = counts_language_model(load_dataset(model, last.data), boost_futuristic=False)
+        counts = counts_language_model(read_with(model, last.data), boost_futuristic=False)
         baselines = {"untrained": ask(untrained(last, model), questions), "bigram counts": ask(counts, questions)}
     costs = measure_costs(model)
     write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs)})
