@@ -12,6 +12,9 @@ from ..plain import shown_path
 from ..training.folder.record import SavedRun, read_run, to_row
 from .ablation.grid import flatten
 
+_RESULTS = ("steps", "parameter_count", "final_loss", "val_loss", "bits_per_byte", "tokens_per_sec", "status")
+"""Of a run, in its line of the list."""
+
 
 @dataclass(frozen=True)
 class RunDamaged:
@@ -42,28 +45,15 @@ def latest_run(root: Path) -> Path:
     return folders[0]
 
 
-def run_row(run: SavedRun) -> dict[str, Any]:
-    """One line of `nanochat runs list`; None where there is no number (yet)."""
-    record = last_known(run)
-    return {
-        "run": shown_path(run.path.name),
-        "preset": run.config.preset,
-        "mode": run.config.mode,
-        "data": run.config.data.source,
-        "seed": run.config.seed,
-        "steps": record["steps"],
-        "parameter_count": record.get("parameter_count"),
-        "final_loss": record.get("final_loss"),
-        "val_loss": record.get("val_loss"),
-        "bits_per_byte": record.get("bits_per_byte"),
-        "tokens_per_sec": record.get("tokens_per_sec"),
-        "status": record["status"],
-    }
-
-
 def rows_of(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:
-    """`nanochat runs list`: one line a run."""
-    return [run_row(run) for run in runs]
+    """`nanochat runs list`: one line a run; None where there is no number (yet)."""
+    rows = []
+    for run in runs:
+        config, record = run.config, last_known(run)
+        row: dict[str, Any] = {"run": shown_path(run.path.name), "preset": config.preset, "mode": config.mode}
+        row |= {"data": config.data.source, "seed": config.seed}
+        rows.append(row | {name: record.get(name) for name in _RESULTS})
+    return rows
 
 
 def compare_rows(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:

@@ -9,8 +9,8 @@ from typing import Any
 
 from ...experiments.ablation.axes import read
 from ...experiments.ablation.grid import AblationConfig
-from ...experiments.ablation.study import Study
-from ...experiments.analysis.summary import VariantSummary, summarise
+from ...experiments.analysis.findings import Analysis
+from ...experiments.analysis.summary import VariantSummary
 from ...experiments.statistics.significance import least_seeds
 from ...plain import shown_path
 from ...training.resolve import resolve
@@ -29,9 +29,9 @@ def notes(config: AblationConfig) -> Iterator[str]:
         yield from about(config)
 
 
-def print_summary(study: Study, out: Path, *, as_json: bool) -> None:
+def print_summary(analysis: Analysis, out: Path, *, as_json: bool) -> None:
     """A row for each variant, and where the tables and the report are; or all of it as JSON."""
-    summaries = {summary.name: summary for summary in summarise(study)}
+    study, summaries = analysis.study, {summary.name: summary for summary in analysis.ranking}
     rows = [_row(summaries[name]) for name in study.config.variants if summaries[name].results]
     files = {name: shown_path(out / file) for name, file in (("csv", "ablation.csv"), ("jsonl", "ablation.jsonl"))}
     if not as_json and not any(row["ended"] for row in rows):

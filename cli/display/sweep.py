@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ...experiments.ablation.cells import CellResult
-from ...experiments.ablation.forecast import Prospect, forecast
+from ...experiments.ablation.forecast import CellForecast, forecast
 from ...experiments.ablation.grid import AblationConfig, Cell
 from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellStarted
-from ...experiments.analysis.summary import spell
+from ...experiments.reports.numbers import digits
 from ...experiments.statistics.intervals import mean
 from ...plain import terminal
 from ...training.trainer import StepMetrics
@@ -74,8 +74,8 @@ class SweepDisplay:
                 Text(terminal(name)),
                 f"{len(self.results[name])}/{self.config.seeds}",
                 str(at_work.count(name) or ""),
-                spell(mean(losses)) if losses else "",
-                spell(min(losses)) if losses else "",
+                digits(mean(losses)) if losses else "",
+                digits(min(losses)) if losses else "",
             )
         return Group(table, Text(self._time()))
 
@@ -86,7 +86,7 @@ class SweepDisplay:
         steps, self.steps_here = result.cell.config.training.steps, 0
         self.steps_left -= steps
         line = f"  cell {event.number:>3}/{event.total}  {result.cell.variant}  seed {record.seed}"
-        line += f"  val {spell(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
+        line += f"  val {digits(record.val_loss)}" if result.is_ok else f"  {record.status}: {record.reason}"
         if event.was_there:
             self.console.say(f"{line}  (there already)")
             return
@@ -122,7 +122,7 @@ def plural(n: int, what: str) -> str:
 def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bool) -> None:
     """A line a cell and one about all, or both as JSON; `slots` cells at a time, in processes here or on a cluster."""
     found = forecast(config, slots=slots, processes=slots > 1 and not cluster)
-    prospects, cells = found.prospects, config.cells()
+    prospects, cells = found.by_variant, config.cells()
     for name, prospect in prospects.items():
         if prospect.reason:
             say(f"note: cells of {name} would not even begin: {prospect.reason}")
@@ -147,7 +147,7 @@ def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bo
     )
 
 
-def _row(cell: Cell, prospect: Prospect) -> dict[str, Any]:
+def _row(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
     return {
         "variant": cell.variant,
         "seed": cell.config.seed,
@@ -159,7 +159,7 @@ def _row(cell: Cell, prospect: Prospect) -> dict[str, Any]:
     }
 
 
-def _line(cell: Cell, prospect: Prospect) -> dict[str, Any]:
+def _line(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
     """The same for people."""
     row = _row(cell, prospect)
     shown = {"memory": _mib(row.pop("memory_bytes")), "time": duration(prospect.seconds), "key": row.pop("key")}

@@ -105,7 +105,13 @@ def hint_of(path: str, base: RunConfig) -> Any:
         raise ConfigError(f"there is no setting {path}: {nearest(name, known)}")
     if reason := setting_at(path).no_axis:
         raise ConfigError(f"{path} is no axis: {reason}")
-    return _hints(kinds[section])[name]
+    return hints_of(kinds[section])[name]
+
+
+@cache
+def hints_of(kind: type) -> dict[str, Any]:
+    """The types of the fields of a dataclass, by name."""
+    return get_type_hints(kind)
 
 
 def read(config: RunConfig, path: str) -> Any:
@@ -129,11 +135,6 @@ def _value(word: str) -> Any:
         return json.loads(word)
     except ValueError:
         return word
-
-
-@cache
-def _hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
 
 
 @cache

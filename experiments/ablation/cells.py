@@ -6,7 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import GuardError, NanochatError, NanochatWarning
@@ -162,14 +162,12 @@ def no_record(cell: Cell, status: str, reason: str) -> RunRecord:
 def _measure(config: RunConfig, steps: list[StepMetrics], *, wall_s: float, cpu_s: float) -> Measured:
     norms, limit = [step.grad_norm for step in steps], config.training.max_grad_norm
     tokens, each = sum(step.n_tokens for step in steps), flops_per_token(config.model)
+    measured = Measured(wall_s=wall_s, cpu_s=cpu_s, peak_memory_bytes=peak_bytes(), flops_per_token=each)
     if not norms:
-        return Measured(wall_s=wall_s, cpu_s=cpu_s, peak_memory_bytes=peak_bytes(), flops_per_token=each)
-    return Measured(
-        wall_s=wall_s,
-        cpu_s=cpu_s,
-        peak_memory_bytes=peak_bytes(),
+        return measured
+    return replace(
+        measured,
         tokens=tokens,
-        flops_per_token=each,
         train_flops=each * tokens,
         grad_norm_mean=math.fsum(norms) / len(norms),
         grad_norm_max=max(norms),

@@ -26,7 +26,7 @@ _EVALUATED = 1024
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prospect:
+class CellForecast:
     """A cell of one variant; nan and 0 for what cannot be known."""
 
     n_parameters: int = 0
@@ -39,18 +39,17 @@ class Prospect:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class StudyForecast:
     """A study, before it is run."""
 
-    prospects: Mapping[str, Prospect]
-    """By variant."""
+    by_variant: Mapping[str, CellForecast]
     start_s: float
     """Until a process is up and has imported what it needs; the processes of a sweep start together, and once."""
     seconds: float
     """Of the whole sweep, its report aside; nan where the trial did not end well."""
 
 
-def forecast(study: AblationConfig, *, slots: int, processes: bool) -> Forecast:
+def forecast(study: AblationConfig, *, slots: int, processes: bool) -> StudyForecast:
     """For cells that run `slots` at a time, each slot in a process of its own here or not.
 
     A cell takes prepare + steps * t + validations * v. t, v, and the memory that a process holds are measured on a few
@@ -64,14 +63,14 @@ def forecast(study: AblationConfig, *, slots: int, processes: bool) -> Forecast:
     start = time.perf_counter()
     trial = _try(Cell(study.baseline, replace(baseline, training=short)), slots if processes else 1)
     start_s = max(0.0, time.perf_counter() - start - trial.measured.wall_s) if processes else 0.0
-    base = _Measured(baseline, trial)
-    prospects = {name: base.prospect(config) for name, config in study.variants.items()}
-    known = [one.seconds for one in prospects.values() if not one.reason]
+    base = _Baseline(baseline, trial)
+    by_variant = {name: base.forecast(config) for name, config in study.variants.items()}
+    known = [one.seconds for one in by_variant.values() if not one.reason]
     seconds = start_s + max(max(known), study.seeds * sum(known) / min(slots, study.seeds * len(known)))
-    return Forecast(prospects=prospects, start_s=start_s, seconds=seconds)
+    return StudyForecast(by_variant=by_variant, start_s=start_s, seconds=seconds)
 
 
-class _Measured:
+class _Baseline:
     """The baseline, and what its trial took."""
 
     def __init__(self, config: RunConfig, trial: CellResult) -> None:
@@ -84,13 +83,13 @@ class _Measured:
         evaluate(glance.model, glance.validation(), glance.dataset.tokenizer.token_bytes())
         self.validation_s = time.perf_counter() - start
 
-    def prospect(self, config: RunConfig) -> Prospect:
+    def forecast(self, config: RunConfig) -> CellForecast:
         """Of a variant, by its own preparation and its arithmetic beside the baseline's."""
         start = time.perf_counter()
         try:
             workshop = prepare(config)
         except NanochatError as error:
-            return Prospect(reason=str(error))
+            return CellForecast(reason=str(error))
         prepare_s = time.perf_counter() - start
         model, settings = workshop.config.model, workshop.config.training
         heavier = flops_per_token(model) / flops_per_token(self.workshop.config.model)
@@ -99,7 +98,7 @@ class _Measured:
         n_validations = 1 + (settings.steps > 0) + (settings.steps - 1) // (settings.eval_every or math.inf)
         seconds = prepare_s + settings.steps * self.step_s * heavier * longer
         seconds += n_validations * self.validation_s * heavier * wider
-        return Prospect(
+        return CellForecast(
             n_parameters=count_parameters(model.parameters()),
             memory_bytes=self._memory(workshop),
             seconds=seconds,

@@ -18,7 +18,7 @@ from ...models.gpt.config import GPTConfig
 from ...training.config import RunConfig
 from ...training.resolve import config_from_dict
 from ...validation import nearest
-from .axes import check_axes, convert, hint_of, idle_axis
+from .axes import check_axes, convert, hint_of, hints_of, idle_axis
 
 Design = Literal["grid", "one-at-a-time"]
 Budget = Literal["steps", "tokens", "flops"]
@@ -212,7 +212,7 @@ def canonical(content: Any) -> str:
 
 
 def flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """{"seed": 1, "model.n_layer": 2, ...} of nested settings."""
+    """{"seed": 1, "model.n_layer": 2, ...} of nested settings, and of nested tables in TOML."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat |= flatten(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
@@ -238,23 +238,11 @@ def ablation_from_dict(content: Any) -> AblationConfig:
     axes = {path: tuple(values) for path, values in axes.items()}
     given = {**content, "base": config_from_dict(base), "axes": axes}
     for name in given.keys() - {"base", "axes"}:
-        given[name] = convert(name, given[name], SETTING_HINTS[name])
+        given[name] = convert(name, given[name], hints_of(AblationConfig)[name])
     return AblationConfig(**given)
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
-SETTING_HINTS = {
-    "seeds": int,
-    "design": Design,
-    "max_cells": int,
-    "margin": float,
-    "budget": Budget,
-    "budget_asked": int,
-    "budget_given": dict[str, int],
-    "budget_farthest": dict[str, float],
-    "steps": dict[str, int],
-}
-"""Types of the fields of AblationConfig that a file sets as they stand."""
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

@@ -13,8 +13,8 @@ from ...models.parameters import count_parameters
 from ...training.config import RunConfig
 from ...validation import nearest, read_toml_table
 from ..statistics.significance import least_seeds
-from .axes import convert, full_path
-from .grid import HEAD_AND_NORM, SETTING_HINTS, AblationConfig
+from .axes import convert, full_path, hints_of, read
+from .grid import HEAD_AND_NORM, AblationConfig, flatten
 
 _SCALES = {"depth-width": {"model.n_layer": (1, 2), "model.n_embd": (1, 2)}}
 """Axes whose values are multiples of what the base has."""
@@ -41,7 +41,7 @@ _SETTINGS = ("seeds", "design", "max_cells", "margin", "budget")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
+class NamedStudy:
     """What a name or a file says about a study; flags are laid over it."""
 
     name: str = "head-and-norm"
@@ -54,19 +54,19 @@ class Recipe:
     """Fields of AblationConfig."""
 
 
-def find_recipe(name: str) -> Recipe:
+def find_study(name: str) -> NamedStudy:
     """The study of that name, or of the file if it ends in .toml. Raises ConfigError with the nearest name."""
     if name.endswith(".toml"):
-        return read_recipe(Path(name))
+        return read_study_file(Path(name))
     if name not in NAMED:
         raise ConfigError(f"there is no study {name!r}: {nearest(name, NAMED)}, or give a .toml file")
     settings = {"design": "one-at-a-time"} if name in _ONE_AT_A_TIME else {}
-    if name in _OF_LAYERS:  # which a bigram has not; arrays, since single numbers take 30 times as long
-        return Recipe(name=name, axes=NAMED[name], settings=settings, needs={"preset": "mini-gpt", "mode": "tensor"})
-    return Recipe(name=name, axes=NAMED[name], settings=settings)
+    # Of layers, which a bigram has not: in arrays, since single numbers take 30 times as long.
+    needs = {"preset": "mini-gpt", "mode": "tensor"} if name in _OF_LAYERS else {}
+    return NamedStudy(name=name, axes=NAMED[name], settings=settings, needs=needs)
 
 
-def read_recipe(path: Path) -> Recipe:
+def read_study_file(path: Path) -> NamedStudy:
     """A study in TOML: tables `axes` and `base`, and seeds, design, max_cells, margin, budget. Raises ConfigError.
 
     [axes]                      [base]
@@ -78,39 +78,31 @@ def read_recipe(path: Path) -> Recipe:
     for key in content:
         if key not in known:
             raise ConfigError(f"{path} has an unknown key {key!r}: {nearest(key, known)}")
-    axes, base = content.pop("axes", None), content.pop("base", {})
-    if not isinstance(axes, dict) or not axes:
-        raise ConfigError(f'{path} has no axes: add a table [axes] with e.g. norm = ["rms", "layer"]')
-    lists: dict[str, tuple[Any, ...]] = {}
-    for name, values in _dotted(axes).items():
-        if not isinstance(values, list):
-            raise ConfigError(f"{path}: axis {name} = {values!r} is no list: write {name} = [{json.dumps(values)}]")
-        if full_path(name) in lists:
-            raise ConfigError(f"{path}: axis {full_path(name)} is given twice: put all its values into one list")
-        lists[full_path(name)] = tuple(values)
+    axes, base = _axes(path, content.pop("axes", None)), content.pop("base", {})
     if not isinstance(base, dict):
         raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')
-    settings = {name: convert(f"{path}: {name}", value, SETTING_HINTS[name]) for name, value in content.items()}
-    return Recipe(name=path.stem, axes=lists, base=base, settings=settings)
+    hints = hints_of(AblationConfig)
+    settings = {name: convert(f"{path}: {name}", value, hints[name]) for name, value in content.items()}
+    return NamedStudy(name=path.stem, axes=axes, base=base, settings=settings)
 
 
-def make_study(base: RunConfig, recipe: Recipe, **given: Any) -> AblationConfig:
-    """The study of a recipe on a base; `given` fields of AblationConfig that are not None go before the recipe's.
+def make_study(base: RunConfig, named: NamedStudy, **given: Any) -> AblationConfig:
+    """The named study on a base; `given` fields of AblationConfig that are not None go before its own.
 
     Cells are single threads unless replicas are asked for by number: a sweep is parallel over its cells, and its
     results must not depend on the machine's cores. Raises ConfigError.
     """
     if base.training.replicas == 0:
         base = replace(base, training=replace(base.training, replicas=1))
-    axes: Mapping[str, tuple[Any, ...]] = recipe.axes
-    if recipe.name in _SCALES:
+    axes = named.axes
+    if named.name in _SCALES:
         axes = {path: tuple(n * _whole(base, path) for n in values) for path, values in axes.items()}
-    fields = {"axes": axes, **recipe.settings, **{name: value for name, value in given.items() if value is not None}}
+    fields = {"axes": axes, **named.settings, **{name: value for name, value in given.items() if value is not None}}
     if "seeds" not in fields:
-        alone = (
-            AblationConfig(base=base, **{"max_cells": 0, **fields, "seeds": 1}) if not fields.get("max_cells") else None
-        )
-        fields["seeds"] = default_seeds(base, len(alone.variants) if alone else 2)
+        n_variants = 2
+        if not fields.get("max_cells"):
+            n_variants = len(AblationConfig(base=base, **{**fields, "seeds": 1}).variants)
+        fields["seeds"] = default_seeds(base, n_variants)
     return AblationConfig(base=base, **fields)
 
 
@@ -121,17 +113,22 @@ def default_seeds(base: RunConfig, n_variants: int) -> int:
     return max(8, least_seeds(max(1, n_variants - 1)))
 
 
+def _axes(path: Path, tables: Any) -> dict[str, tuple[Any, ...]]:
+    """Dotted field -> its values; `model.norm = [...]` in TOML is a table in a table."""
+    if not isinstance(tables, dict) or not tables:
+        raise ConfigError(f'{path} has no axes: add a table [axes] with e.g. norm = ["rms", "layer"]')
+    axes: dict[str, tuple[Any, ...]] = {}
+    for name, values in flatten(tables).items():
+        if not isinstance(values, list):
+            raise ConfigError(f"{path}: axis {name} = {values!r} is no list: write {name} = [{json.dumps(values)}]")
+        if full_path(name) in axes:
+            raise ConfigError(f"{path}: axis {full_path(name)} is given twice: put all its values into one list")
+        axes[full_path(name)] = tuple(values)
+    return axes
+
+
 def _whole(base: RunConfig, path: str) -> int:
-    section, _, name = path.partition(".")
-    value = getattr(getattr(base, section), name, None)
+    value = read(base, path)
     if value is None:
         raise ConfigError(f"axis {path} has no effect on a {base.model_kind}, which has no such part")
     return int(value)
-
-
-def _dotted(table: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """model.norm = [...] in TOML is a table in a table."""
-    flat: dict[str, Any] = {}
-    for name, value in table.items():
-        flat |= _dotted(value, f"{prefix}{name}.") if isinstance(value, Mapping) else {prefix + name: value}
-    return flat

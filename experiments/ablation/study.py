@@ -1,17 +1,15 @@
-"""An ablation on disk: one file a cell, whole or absent, and the tables merged from them.
+"""An ablation on disk: one file a cell, whole or absent. Its tables, merged from them, are in tables.py.
 
 config.json  env.json  cells/<key>.json  ablation.csv  ablation.jsonl
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,11 +18,10 @@ from ... import machine
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
 from ...errors import CheckpointError, ConfigError, GuardError, WriteError, was_not_read
 from ...storage.atomic import read_json, write_json, write_text, writing
-from ...training.folder.record import RunRecord, from_row, to_row
+from ...training.folder.record import from_row, to_row
 from ...training.inputs import content_sha256, paths_of
 from ...training.resolve import config_from_dict
 from ...validation import read_dataclass
-from .axes import read
 from .cells import CellResult, Measured, Validation
 from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
 
@@ -35,12 +32,6 @@ FIGURES = ("curves.png", "forest.png", "costs.png")
 _FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
 """Of a study's folder, beside its cells."""
 _CELL = re.compile(r"[0-9a-f]+\.json")
-
-_SPENT = {"tokens": "tokens", "flops": "train_flops"}
-"""Where a result has what it spent of its budget."""
-
-SHARES = {"val_loss_25": 0.25, "val_loss_50": 0.5, "val_loss_75": 0.75}
-"""Columns of the validation loss on the way, after these shares of the steps."""
 
 
 @dataclass(frozen=True)
@@ -63,8 +54,8 @@ class CellDamaged:
     reason: str
 
 
-def start_study(config: AblationConfig, folder: Path) -> None:
-    """Write what is known before the first cell.
+def start_study(config: AblationConfig, folder: Path) -> dict[str, Any]:
+    """Write what is known before the first cell, and return the environment.
 
     Where there are cells, env.json stays that of the first start, and learns what else is read now; each cell's file
     has its own. Raises WriteError, and GuardError where cells lie there that read something else from the same path.
@@ -79,12 +70,14 @@ def start_study(config: AblationConfig, folder: Path) -> None:
                 raise _changed(path, folder)
         inputs = known | inputs
     write_json(folder / "config.json", ablation_to_dict(config))
-    write_json(folder / "env.json", environment | {"inputs": inputs})
+    environment |= {"inputs": inputs}
+    write_json(folder / "env.json", environment)
+    return environment
 
 
-def check_inputs(result: CellResult, folder: Path) -> None:
+def check_inputs(result: CellResult, environment: Mapping[str, Any], folder: Path) -> None:
     """Raises GuardError where a cell read something else than the study began with: changed meanwhile, or elsewhere."""
-    known, found = _read_environment(folder)["inputs"], result.environment.get("inputs", {})
+    known, found = environment["inputs"], result.environment.get("inputs", {})
     for setting, path in paths_of(result.cell.config).items():
         if found.get(setting) not in (None, known.get(path)):
             raise _changed(path, folder)
@@ -117,14 +110,15 @@ def _is_proven(folder: Path) -> bool:
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
     """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
     config = read_config(folder / "config.json")
-    results, missing = [], []
-    for cell in config.cells():
-        result = find_result(cell, folder, observe)
-        if result is None:
-            missing.append(cell)
-        else:
-            results.append(result)
-    return Study(config, tuple(results), tuple(missing), _read_environment(folder))
+    found = {cell.key: find_result(cell, folder, observe) for cell in config.cells()}
+    return study_of(config, found, _read_environment(folder))
+
+
+def study_of(config: AblationConfig, found: Mapping[str, CellResult | None], environment: Mapping[str, Any]) -> Study:
+    """The study whose cells have these results, by key."""
+    cells = config.cells()
+    results = tuple(result for cell in cells if (result := found.get(cell.key)) is not None)
+    return Study(config, results, tuple(cell for cell in cells if found.get(cell.key) is None), dict(environment))
 
 
 def read_config(path: Path) -> AblationConfig:
@@ -161,58 +155,19 @@ def check_places(cells: Sequence[Cell], folder: Path) -> None:
             raise WriteError(f"{path} is a folder, and the result of a cell belongs there: move it away")
 
 
-def write_result(result: CellResult, folder: Path) -> None:
-    """Write the cell's file, atomically. Raises WriteError."""
+def write_result(result: CellResult, folder: Path) -> CellResult:
+    """Write the cell's file, atomically, and return what a reader finds there. Raises WriteError."""
     content = {
         "config": asdict(result.cell.config),
         "record": to_row(result.record),
-        "losses": [_finite(loss) for loss in result.losses],
-        "validations": [[point.step, _finite(point.loss)] for point in result.validations],
-        "measured": {name: _finite(value) for name, value in asdict(result.measured).items()},
+        "losses": [finite(loss) for loss in result.losses],
+        "validations": [[point.step, finite(point.loss)] for point in result.validations],
+        "measured": {name: finite(value) for name, value in asdict(result.measured).items()},
         "environment": dict(result.environment),
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
-
-
-def write_tables(study: Study, folder: Path) -> None:
-    """ablation.csv and ablation.jsonl from the cells there are. Raises WriteError."""
-    rows = to_rows(study)
-    write_text(folder / "ablation.jsonl", "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
-    write_text(folder / "ablation.csv", to_csv(rows, columns(study.config)))
-
-
-def columns(config: AblationConfig) -> list[str]:
-    """The 14 of nanochat-rs-next first and in its order, the rest of a record, what was measured, the other axes.
-
-    Last, where the variants share a budget of tokens or operations: what was asked of it, and what the cell spent.
-    """
-    fields = ["variant", *RunRecord.__dataclass_fields__, *SHARES, *Measured.__dataclass_fields__]
-    others = [path.rpartition(".")[2] for path in config.axes]
-    others += ["budget", "budget_asked", "budget_spent"] if config.budget in _SPENT else []
-    return fields + [name for name in others if name not in fields]
-
-
-def to_rows(study: Study) -> list[dict[str, Any]]:
-    """One mapping a finished cell, all with the same keys in the same order; None where there is no number."""
-    rows = []
-    for result in study.results:
-        row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in study.config.axes}
-        row |= {name: _finite(result.loss_at(share)) for name, share in SHARES.items()}
-        row |= {name: _finite(value) for name, value in asdict(result.measured).items()}
-        row |= {**to_row(result.record), "variant": result.cell.variant}
-        row |= _budget(study.config, result)
-        rows.append({name: row[name] for name in columns(study.config)})
-    return rows
-
-
-def to_csv(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> str:
-    """Header and rows: floats with 6 decimals, bools lower-case, what is missing empty."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(names)
-    writer.writerows([_spell(row[name]) for name in names] for row in rows)
-    return text.getvalue()
+    return _result(content, result.cell)  # where a loss that was infinite is no number
 
 
 def _content(path: Path) -> dict[str, Any]:
@@ -260,13 +215,6 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
     return result
 
 
-def _budget(config: AblationConfig, result: CellResult) -> dict[str, Any]:
-    if config.budget not in _SPENT:
-        return {}
-    spent = getattr(result.measured, _SPENT[config.budget])
-    return {"budget": config.budget, "budget_asked": config.budget_asked, "budget_spent": spent}
-
-
 def _read_environment(folder: Path) -> dict[str, Any]:
     content = read_json(folder / "env.json")
     if not isinstance(content, dict):
@@ -291,20 +239,10 @@ def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
 
 
-def _finite(value: float) -> float | None:
+def finite(value: float) -> float | None:
     """JSON has no word for nan and inf."""
     return value if math.isfinite(value) else None
 
 
 def _number(value: Any) -> float:
     return math.nan if value is None else float(value)
-
-
-def _spell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float):
-        return f"{value:.6f}" if abs(value) < 1e15 else f"{value:.6e}"
-    return str(value)

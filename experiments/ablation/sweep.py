@@ -25,11 +25,11 @@ from .study import (
     check_places,
     find_result,
     read_config,
-    read_study,
     start_study,
+    study_of,
     write_result,
-    write_tables,
 )
+from .tables import write_tables
 from .workers import Started, run_in_processes
 
 __all__ = [
@@ -93,48 +93,48 @@ def run_ablation(
     with nullcontext() if locked else folder_locked(out):
         check_files(out)
         check_places(config.cells(), out)
-        start_study(config, out)
+        environment = start_study(config, out)
         cells = sorted(config.cells(), key=lambda cell: cell.config.seed)
         numbers = {cell.key: number for number, cell in enumerate(cells, start=1)}
-        missing = []
+        found, missing = {}, []
         for cell in cells:
-            result = find_result(cell, out, observe)
+            result = found[cell.key] = find_result(cell, out, observe)
             if result is not None and result.is_finished:
                 observe(CellDone(result, numbers[cell.key], len(cells), True))
             else:
                 missing.append(cell)
         if missing:
             build_dataset(missing[0].config.data)  # text that all cells read and none can: not one could begin
-        sweep = (
-            run_on_cluster(missing, cluster, should_stop=should_stop)
-            if cluster and missing
-            else _run(missing, jobs or cores(), observe, should_stop)
-        )
-        with closing(sweep):  # it owns processes
+        with closing(_run(missing, jobs or cores(), cluster, observe, should_stop)) as sweep:  # it owns processes
             for progress in sweep:
                 if isinstance(progress, Started):
                     observe(CellStarted(progress.cell, numbers[progress.cell.key], len(cells)))
                 elif progress.record.status != "interrupted":
-                    check_inputs(progress, out)
-                    write_result(progress, out)
+                    check_inputs(progress, environment, out)
+                    found[progress.cell.key] = write_result(progress, out)
                     observe(CellDone(progress, numbers[progress.cell.key], len(cells), False))
-        study = read_study(out)
+        study = study_of(config, found, environment)
         write_tables(study, out)
     return study
 
 
 def _run(
-    cells: list[Cell], jobs: int, observe: Callable[[AblationEvent], None], should_stop: Callable[[], bool]
+    cells: list[Cell],
+    jobs: int,
+    cluster: str,
+    observe: Callable[[AblationEvent], None],
+    should_stop: Callable[[], bool],
 ) -> Generator[Started | CellResult, None, None]:
-    if jobs > 1:
-        with closing(run_in_processes(cells, jobs=jobs, should_stop=should_stop)) as progress:
-            yield from progress
-        return
-    for cell in cells:
-        if should_stop():
-            return
-        yield Started(cell)
-        yield run_cell(cell, observe=observe, should_stop=should_stop)
+    if cluster and cells:
+        yield from run_on_cluster(cells, cluster, should_stop=should_stop)
+    elif jobs > 1:
+        yield from run_in_processes(cells, jobs=jobs, should_stop=should_stop)
+    else:
+        for cell in cells:
+            if should_stop():
+                return
+            yield Started(cell)
+            yield run_cell(cell, observe=observe, should_stop=should_stop)
 
 
 class Tracker(Protocol):

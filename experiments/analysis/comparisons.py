@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Literal
 
 from ..ablation.axes import read
-from ..ablation.grid import variant_name
+from ..ablation.grid import AblationConfig, variant_name
 from ..ablation.study import Study
 from ..statistics.intervals import Interval, mean, standard_deviation, t_interval
 from ..statistics.significance import (
@@ -20,7 +22,7 @@ from ..statistics.significance import (
     seeds_needed,
     sign_flip_p,
 )
-from .summary import VariantSummary, part, summarise
+from .summary import VariantSummary, part
 
 ALPHA = 0.05
 Word = Literal["better", "worse", "no difference seen", "too noisy", "too few seeds", "identical", "not comparable"]
@@ -47,13 +49,13 @@ class Comparison:
     within_margin: bool = False
     """Better or worse, and the whole interval lies within the margin: shown, and too small to care about."""
     seeds_needed: int = 0
-    """With which the study could have told; 0 where it could, or where no number can say."""
+    """With which the study could have found it; 0 where it could, or where no number can say."""
     reason: str = ""
     """How the runs ended that leave pairs incomplete."""
     contexts: tuple[float, ...] = ()
-    """Of an axis (effects.py): the mean difference in each combination of the other axes."""
+    """Of an axis (`effects`): the mean difference in each combination of the other axes."""
 
-    @property
+    @cached_property
     def interval(self) -> Interval:
         """Mean and 95 % t interval."""
         return t_interval(self.differences)
@@ -73,8 +75,11 @@ class Comparison:
         """The word, what it lacks, and what was left out: `too few seeds (needs 6 seeds)`, `better (7 of 8 pairs)`."""
         if self.word == "not comparable":
             return self.reason
-        remarks = [f"needs {self.needed}"] if self.seeds_needed else []
-        remarks += ["less than the margin"] if self.within_margin else []
+        remarks = []
+        if self.seeds_needed:
+            remarks.append(f"needs {self.needed}")
+        if self.within_margin:
+            remarks.append("less than the margin")
         remarks += self.left_out
         return f"{self.word} ({'; '.join(remarks)})" if remarks else self.word
 
@@ -86,19 +91,24 @@ class Comparison:
     @property
     def left_out(self) -> list[str]:
         """What the pairs lack: `7 of 8 pairs`, `1 of 8 diverged`; empty if nothing."""
-        return [f"{self.pairs} pairs"] * (self.n_pairs < self.n_planned) + [self.reason] * bool(self.reason)
+        found = []
+        if self.n_pairs < self.n_planned:
+            found.append(f"{self.pairs} pairs")
+        if self.reason:
+            found.append(self.reason)
+        return found
 
 
-def compare(study: Study) -> list[Comparison]:
+def compare(summaries: Sequence[VariantSummary], config: AblationConfig) -> list[Comparison]:
     """Every variant but the baseline, in the order of the grid.
 
     A pair is two runs with the same seed that both ended well. Where one did not, or is not run yet, the pair is left
     out, and the comparison says so: it is of the seeds with which both end well.
     """
-    summaries = {summary.name: summary for summary in summarise(study)}
-    baseline = summaries[study.config.baseline]
-    others = [summaries[name] for name in study.config.variants if name != baseline.name]
-    return judge([_measure(one, baseline, study.config.seeds) for one in others], margin=study.config.margin)
+    by_name = {summary.name: summary for summary in summaries}
+    baseline = by_name[config.baseline]
+    others = [by_name[name] for name in config.variants if name != baseline.name]
+    return judge([_measure(one, baseline, config.seeds) for one in others], margin=config.margin)
 
 
 def judge(comparisons: list[Comparison], *, margin: float) -> list[Comparison]:
@@ -141,10 +151,13 @@ def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
 def _measure(one: VariantSummary, baseline: VariantSummary, n_seeds: int) -> Comparison:
     ours, theirs = _losses(one), _losses(baseline)
     differences = tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
-    reasons = [one.ending] if one.ending else []
-    reasons += [f"baseline: {baseline.ending}"] if baseline.ending else []
+    reasons = []
+    if one.ending:
+        reasons.append(one.ending)
+    if baseline.ending:
+        reasons.append(f"baseline: {baseline.ending}")
     if not differences and not reasons:
-        reasons = ["not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both"]
+        reasons.append("not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both")
     n = len(differences)
     return tested(one.name, differences, n_pairs=n, n_planned=n_seeds, reason="; ".join(reasons))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 from ...training.folder.record import RunRecord
 from ..ablation.cells import CellResult
@@ -22,7 +22,7 @@ class VariantSummary:
     n_missing: int
     """Seeds not run yet."""
 
-    @property
+    @cached_property
     def ok(self) -> tuple[CellResult, ...]:
         """The runs that ended well."""
         return tuple(result for result in self.results if result.is_ok)
@@ -48,7 +48,7 @@ class VariantSummary:
         """Over how many seeds the figures are: `8`, or `7 of 8` where some did not end well or are not run yet."""
         return part(len(self.ok), len(self.results) + self.n_missing)
 
-    @property
+    @cached_property
     def val_loss(self) -> Interval:
         """Of the last step: mean and 95 % t interval."""
         return t_interval([result.record.val_loss for result in self.ok])
@@ -60,6 +60,11 @@ class VariantSummary:
     def mean_of_measured(self, field: str) -> float:
         """The same of what was measured beside the record."""
         return mean([getattr(result.measured, field) for result in self.ok])
+
+    @property
+    def is_complete(self) -> bool:
+        """It was run, and ended well with every seed."""
+        return bool(self.results) and not self.n_bad
 
     @property
     def has_learned(self) -> bool:
@@ -79,11 +84,6 @@ def summarise(study: Study) -> list[VariantSummary]:
     return sorted((VariantSummary(name, tuple(found), missing[name]) for name, found in results.items()), key=_rank)
 
 
-def is_sound(summary: VariantSummary) -> bool:
-    """It was run, and ended well with every seed."""
-    return bool(summary.results) and not summary.n_bad
-
-
 def ending(result: CellResult) -> str:
     """The word for how a run ended: its status, or diverged where the loss is no number."""
     return "diverged" if result.record.status == "ok" and not result.is_ok else result.record.status
@@ -94,14 +94,7 @@ def part(n: int, whole: int) -> str:
     return f"{n:,}" if n == whole else f"{n:,} of {whole:,}"
 
 
-def spell(number: float) -> str:
-    """Four decimals; few digits where these would be none, or a run exploded; a dash where there is no number."""
-    if math.isnan(number):
-        return "-"
-    return f"{number:.4f}" if 5e-5 <= abs(number) < 1e4 or number == 0 else f"{number:.2e}"
-
-
 def _rank(summary: VariantSummary) -> tuple[bool, bool, int, float]:
     n_ok = len(summary.ok)
     fewer = -n_ok if summary.n_bad else 0
-    return not summary.results, not is_sound(summary), fewer, summary.val_loss.mean if n_ok else 0.0
+    return not summary.results, not summary.is_complete, fewer, summary.val_loss.mean if n_ok else 0.0

@@ -109,9 +109,6 @@ def worst(errors: Iterable[float]) -> float:
     return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
 
 
-# **** files
-
-
 def check_place(folder: Path) -> None:
     """Raises GuardError where a certificate would replace what is none."""
     check_pair(folder, "certificate", {"passed", "tolerances"})

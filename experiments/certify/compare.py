@@ -1,7 +1,6 @@
 """Compares scalar path, tensor path and finite differences, op by op, layer by layer, preset by preset, edge by edge.
 
-What is compared stands in certify_ops.py, certify_models.py and certify_edges.py, what is said about it in
-certificate.py.
+What is compared stands in ops.py, models.py and edges.py, what is said about it in certificate.py.
 """
 
 from __future__ import annotations

@@ -166,9 +166,6 @@ def _each(f: Callable[[Value], Value]) -> Callable[[list[Value]], list[Value]]:
     return lambda xs: [f(x) for x in xs]
 
 
-# **** one engine
-
-
 def _differentiate(f: Callable[..., Any], *arrays: np.ndarray) -> Outcome:
     values = [to_values(array) for array in arrays]
     try:

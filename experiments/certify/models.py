@@ -109,9 +109,6 @@ def _changes(config: Any, small: Any) -> str:
     return ", ".join(f"{name} {before} -> {after}" for name, before, after in pairs if before != after)
 
 
-# **** layers
-
-
 def _layer(name: str, *sizes: int, **options: Any) -> Case:
     """The layer of that name in both nn, applied to _T rows"""
 

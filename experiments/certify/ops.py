@@ -53,7 +53,9 @@ def op_cases() -> list[Case]:
         _case("sum", x, lambda x: S.sum(flatten(x))),
         _case("mean", x, lambda x: S.mean(flatten(x))),
         _case(
-            "matmul", {"a": (3, 5), "b": (5, 2)}, lambda a, b: [[S.dot(row, c) for c in _transposed(b)] for row in a]
+            "matmul",
+            {"a": (3, 5), "b": (5, 2)},
+            lambda a, b: [[S.dot(row, list(c)) for c in zip(*b, strict=True)] for row in a],
         ),
         _case("linear", {"x": (2, 3, 4), "weight": (5, 4), "bias": (5,)}, _by_row(S.linear)),
         _case("embedding", {"weight": (5, 3)}, lambda weight: [weight[i] for i in _IDS.reshape(-1)], ids=_IDS),
@@ -144,9 +146,6 @@ def _draw(shape: tuple[int, ...], rng: np.random.Generator, *, positive: bool) -
     return np.abs(x) + 0.2 if positive else x + np.copysign(0.2, x)
 
 
-# **** array ops in single numbers
-
-
 def _each(f: Callable[[Value], Value]) -> Callable[[Numbers], Numbers]:
     """f of every Value of a nested list"""
 
@@ -168,10 +167,6 @@ def _by_row(f: Callable[..., Numbers]) -> Callable[..., Numbers]:
 def _broadcast(f: Callable[[Value, Value], Value]) -> Callable[[Numbers, Numbers], Numbers]:
     """f of each row of a (3, 4) with b (4,), number by number"""
     return lambda a, b: [[f(u, v) for u, v in zip(row, b, strict=True)] for row in a]
-
-
-def _transposed(matrix: Numbers) -> Numbers:
-    return [list(column) for column in zip(*matrix, strict=True)]
 
 
 def _cap(z: Value) -> Value:

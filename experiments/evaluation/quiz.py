@@ -5,13 +5,18 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from ...data.builtin.world import Question, is_right
+from ...data.builtin.world import Question, Size, build_world, is_right
 from ...data.chat import ChatTemplate, Conversation, Message
 from ...inference.chat import answers, prompt_ids
 from ...inference.language_model import LanguageModel
 from ...inference.samplers import Sampling
 from .matching import Share, share
+
+Questions = Literal["none", "world-small", "world", "world-large"]
+"""About which built-in world, by the name that its corpus has."""
+_SIZES: dict[Questions, Size] = {"world-small": "small", "world": "medium", "world-large": "large"}
 
 N_TURNS = 4
 """Of the longest conversations in which questions are asked."""
@@ -40,6 +45,11 @@ class Answered:
     is_right: bool
     turn: int = 1
     """1: asked alone.  2: after another question and the model's answer to that, and so on."""
+
+
+def questions_about(world: Questions) -> tuple[Question, ...]:
+    """All that is asked about that world."""
+    return () if world == "none" else build_world(_SIZES[world]).questions
 
 
 def ask(language_model: LanguageModel, questions: Sequence[Question], *, batch_size: int = 64) -> tuple[Answered, ...]:

@@ -10,8 +10,8 @@ from ...checkpoints.ownership import check_pair
 from ...plain import code_span, markdown, shown_path
 from ...storage.atomic import write_json, write_text
 from ...training.evaluate import Evaluation
-from ..analysis.summary import spell
-from ..reports.run import bullets, count, document, table
+from ..reports.markdown import bullets, document, table
+from ..reports.numbers import count, digits
 from .evaluate import Reply, Report
 from .matching import Share
 from .quiz import Answered, by_group, by_relation
@@ -58,15 +58,9 @@ def to_dict(report: Report, baselines: Mapping[str, Sequence[Answered]] | None =
     if bleu:
         found["replies"] = {"bleu_4": bleu.score, "exact_match": _share(report.exact), "too_long": report.n_too_long}
     if report.answered:
-        found["questions"] = {name: _share(one) for name, one in by_group(report.answered).items()}
-        found["relations"] = {
-            relation: {name: _share(one) for name, one in groups.items()}
-            for relation, groups in by_relation(report.answered).items()
-        }
-        found["baselines"] = {
-            baseline: {name: _share(one) for name, one in by_group(answered).items()}
-            for baseline, answered in (baselines or {}).items()
-        }
+        found["questions"] = _shares(by_group(report.answered))
+        found["relations"] = {name: _shares(groups) for name, groups in by_relation(report.answered).items()}
+        found["baselines"] = {name: _shares(by_group(answered)) for name, answered in (baselines or {}).items()}
     return found
 
 
@@ -101,9 +95,9 @@ def bleu_text(report: Report) -> str:
 
 def _text(report: Report, text: Evaluation) -> list[str]:
     rows = [
-        (f"{LOSS_NAMES[report.side]} (nats per token)", spell(text.loss)),
-        ("perplexity", spell(text.perplexity)),
-        ("bits per byte", spell(text.bits_per_byte)),
+        (f"{LOSS_NAMES[report.side]} (nats per token)", digits(text.loss)),
+        ("perplexity", digits(text.perplexity)),
+        ("bits per byte", digits(text.bits_per_byte)),
         ("tokens", count(text.n_tokens)),
         ("bytes of text", count(report.n_text_bytes)),
     ]
@@ -183,6 +177,10 @@ def _spread(items: Sequence[Any]) -> Sequence[Any]:
     """A few, from the whole length."""
     n = min(_EXAMPLES, len(items))
     return [items[i * len(items) // n] for i in range(n)]
+
+
+def _shares(groups: Mapping[str, Share]) -> dict[str, Any]:
+    return {name: _share(one) for name, one in groups.items()}
 
 
 def _share(share: Share) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from statistics import median
 
 import numpy as np
 
-from ...data.builtin.world import build_world
 from ...data.dataset import build_dataset
 from ...inference.counts import counts_language_model
 from ...inference.generate import draw_steps
@@ -21,15 +20,14 @@ from ...plain import code_span, link, markdown, shown_path
 from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
-from ..analysis.summary import spell
 from ..evaluation.evaluate import Report, evaluate_model
-from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group
+from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group, questions_about
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
-from ..reports.run import bullets, count, document, environment, fenced, table
-from .train import PhasedRecipe, folder_of, untrained
-
-SIZES = {"world-small": "small", "world": "medium", "world-large": "large"}
-"""Names of worlds on the command line and in recipes."""
+from ..reports.markdown import bullets, document, fenced, table
+from ..reports.numbers import count, digits
+from ..reports.run import environment
+from .recipe import PhasedRecipe
+from .train import folder_of, untrained
 
 
 def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report:
@@ -37,7 +35,7 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     folders = [folder_of(out, recipe, number) for number in range(1, len(recipe.phases) + 1)]
     runs = [read_run(folder) for folder in folders]
     model, last = load(folders[-1]), runs[-1].config
-    questions = () if recipe.questions == "none" else build_world(SIZES[recipe.questions]).questions  # type: ignore[arg-type]
+    questions = questions_about(recipe.questions)
     max_replies = 0 if questions else 500  # questions say more, and "Tell me something." has many right answers
     report = evaluate_model(model, last.data, questions=questions, max_replies=max_replies)
     baselines: dict[str, Sequence[Answered]] = {}
@@ -95,8 +93,8 @@ def _row(about: str, run: SavedRun) -> tuple[str, ...]:
         markdown(about),
         count(record.steps) + (f" ({settings.epochs:g} epochs)" if settings.epochs else ""),
         count(record.steps / record.steps_per_sec),
-        spell(record.mean_loss_last_n),
-        spell(record.val_loss),
+        digits(record.mean_loss_last_n),
+        digits(record.val_loss),
     )
 
 
@@ -111,7 +109,7 @@ def _epochs(runs: Sequence[SavedRun]) -> list[str]:
     if not shown:
         return []
     names = list(dict.fromkeys(name for name, *_ in rows))
-    losses = {(name, epoch): spell(loss) for name, epoch, loss in rows}
+    losses = {(name, epoch): digits(loss) for name, epoch, loss in rows}
     body = [(name, *(losses.get((name, epoch), "-") for epoch in shown)) for name in names]
     columns = ("training loss of epoch", *map(str, shown))
     return [table(columns, body, set(range(1, len(columns)))), "Nats per token, the mean over the epoch."]
@@ -153,7 +151,7 @@ def _outcome(report: Report) -> str:
     groups = by_group(report.answered)
     understood, known = groups.get(UNDERSTOOD), groups.get(TOLD)
     if understood is None:
-        return f"**Validation loss {spell(report.text.loss)} nats per token** on {code_span(report.source)}."
+        return f"**Validation loss {digits(report.text.loss)} nats per token** on {code_span(report.source)}."
     text = f"**{share_text(understood)} of the taught facts are answered when asked in words that no training held.**"
     later = [share_text(groups[name], short=True) for name, *_, turn in GROUPS if turn > 1]
     text += f" As the second, third and fourth question of a conversation: {', '.join(later)}."

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
 
 from ...checkpoints.directory import list_checkpoints
 from ...checkpoints.ownership import RECIPE, check_folder, is_ours
@@ -18,7 +17,7 @@ from ...errors import CheckpointError, ConfigError, GuardError
 from ...inference.chat import answers
 from ...inference.language_model import LanguageModel, load
 from ...inference.samplers import Sampling
-from ...plain import path_of, shown_path
+from ...plain import path_of
 from ...storage.atomic import read_json, write_json, writing
 from ...storage.lock import folder_locked
 from ...training.config import RunConfig
@@ -26,46 +25,12 @@ from ...training.folder.record import RunFolder, RunRecord, read_run
 from ...training.folder.resume import plan_resume
 from ...training.inputs import changed_input
 from ...training.prepare import prepare
-from ...training.resolve import merge, resolve
 from ...training.run import Event, run_training
-from ...validation import nearest, read_dataclass, read_toml_table
+from .recipe import NO_TURNS, Phase, PhasedRecipe, configs_of
 
-Questions = Literal["none", "world-small", "world", "world-large"]
 _SAMPLE_TOKENS = 40
-_NO_TURNS = (
-    "and a model of characters cannot tell turns apart: "
-    'write tokenizer = "word" or "bpe" in the data of the first phase'
-)
-_OF_A_VOCABULARY = ("tokenizer", "vocab_size", "unknown")
 _FILES = ("recipe.json", "samples.json", "evaluation.json", "report.md")
 """Of a recipe's folder, beside those of the phases."""
-_OF_A_RUN = ("preset", "model_kind", "mode", "dtype", "seed", "model", "data", "training")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Phase:
-    """One run of the recipe."""
-
-    name: str
-    about: str = ""
-    """What it is for, in a sentence."""
-    settings: Mapping[str, Any]
-    """As in a --config file; what a later phase does not say about the model is as before."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhasedRecipe:
-    """What is trained on what, one phase after the other, and what is asked in the end."""
-
-    name: str
-    title: str = ""
-    phases: tuple[Phase, ...]
-    prompts: tuple[str, ...] = ()
-    """Put to the model before the first phase and after each."""
-    questions: Questions = "none"
-    """About the built-in world, in the end."""
-    caveats: tuple[str, ...] = ()
-    """What a reader of the report should know."""
 
 
 @dataclass(frozen=True)
@@ -81,35 +46,6 @@ class PhaseStarted:
 
 
 PhaseEvent = PhaseStarted | Event
-
-
-def read_phases(path: Path) -> PhasedRecipe:
-    """A recipe in TOML: title, prompts, questions, and [[phase]] tables of name, about and settings of a run.
-
-    Raises ConfigError, naming the file and the phase.
-    """
-    content = read_toml_table(path, "--recipe")
-    tables = content.pop("phase", None)
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise ConfigError(f'{path} has no phases: add a table [[phase]] with e.g. name = "reading" and its settings')
-    try:
-        phases = tuple(_phase(table, i) for i, table in enumerate(tables, start=1))
-        head = read_dataclass(_Head, content, "")
-        configs = configs_of(phases)
-    except ConfigError as error:
-        raise ConfigError(f"{path}: {error}", settings=error.settings) from None
-    if len({phase.name for phase in phases}) < len(phases):
-        raise ConfigError(f"{path} has two phases of one name: name each differently")
-    if configs[0].data.tokenizer == "char" and (head.prompts or head.questions != "none"):
-        raise ConfigError(f"{path} puts questions, {_NO_TURNS}")
-    return PhasedRecipe(
-        name=shown_path(path.stem),
-        title=head.title,
-        phases=phases,
-        prompts=tuple(head.prompts),
-        questions=head.questions,
-        caveats=tuple(head.caveats),
-    )
 
 
 def run_phases(
@@ -145,7 +81,7 @@ def _run_all(
     force: bool,
 ) -> tuple[RunRecord, ...]:
     configs = configs_of(recipe.phases)
-    check_files(out, recipe)
+    _check_files(out, recipe)
     is_new = force or not (out / "recipe.json").exists()
     if is_new:
         _check_texts(configs)  # before anything is written or cleared; a recipe that goes on has read what it did
@@ -176,73 +112,15 @@ def folder_of(out: Path, recipe: PhasedRecipe, number: int) -> Path:
     return out / path_of(f"{number}-{recipe.phases[number - 1].name}")
 
 
-def check_files(out: Path, recipe: PhasedRecipe) -> None:
+def _check_files(out: Path, recipe: PhasedRecipe) -> None:
     """Raises GuardError, naming it, for what a recipe would replace in `out` and did not write."""
     phases = [folder_of(out, recipe, number).name for number in range(1, len(recipe.phases) + 1)]
     check_folder(out, [*_FILES, *phases], proven=is_ours(out / "recipe.json", RECIPE), other="config.json")
 
 
-def configs_of(phases: Sequence[Phase]) -> list[RunConfig]:
-    """The settings of each phase: those of a run by itself, then laid over model and tokenizer of the phase before.
-
-    Raises ConfigError for what no run can be, and for a model or a vocabulary other than that of the phase before.
-    """
-    configs: list[RunConfig] = []
-    for number, phase in enumerate(phases, start=1):
-        try:
-            configs.append(_next_config(configs[-1], phase.settings) if configs else resolve(phase.settings))
-        except ConfigError as error:
-            raise ConfigError(f"phase {number} ({phase.name}): {error}", settings=error.settings) from None
-    return configs
-
-
 def untrained(config: RunConfig, language_model: LanguageModel) -> LanguageModel:
     """A model of the same shape and vocabulary with its first weights."""
     return prepare(replace(config, start_from=""), language_model.tokenizer).language_model
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Head:
-    title: str = ""
-    prompts: tuple[str, ...] = ()
-    questions: Questions = "none"
-    caveats: tuple[str, ...] = ()
-
-
-def _phase(table: dict[str, Any], number: int) -> Phase:
-    name, about = table.pop("name", None), table.pop("about", "")
-    if not isinstance(name, str) or not name.replace("-", "").isalnum():
-        raise ConfigError(f'phase {number} has name={name!r}: give it a word for its folder, e.g. name = "reading"')
-    where = f"phase {number} ({name})"
-    if not isinstance(about, str):
-        raise ConfigError(f"{where} has about={about!r}: write a sentence")
-    for key in table:
-        if key not in _OF_A_RUN:
-            raise ConfigError(f"{where} has an unknown key {key!r}: {nearest(key, ('name', 'about', *_OF_A_RUN))}")
-    data = table.get("data")
-    if not isinstance(data, dict) or not data.get("source"):
-        raise ConfigError(f'{where} names no text: add e.g. data = {{ source = "builtin:world" }}')
-    return Phase(name=name, about=about, settings=table)
-
-
-def _next_config(earlier: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
-    """The settings laid over model and tokenizer of an earlier run."""
-    before = asdict(earlier)
-    kept = {name: before[name] for name in ("preset", "model_kind", "mode", "dtype", "seed", "model")}
-    kept["data"] = {"tokenizer": earlier.data.tokenizer}
-    config = resolve(merge(kept, settings))
-    changed = [f"data.{name}" for name in _OF_A_VOCABULARY if name in settings["data"]]
-    if _shapes(config) != _shapes(earlier):
-        changed += [f"model.{name}" for name, value in asdict(config.model).items() if value != before["model"][name]]
-    if changed:
-        raise ConfigError(
-            f"{changed[0]} cannot change here, where weights and vocabulary of the phase before go on: leave it out"
-        )
-    return config
-
-
-def _shapes(config: RunConfig) -> dict[str, tuple[int, ...]]:
-    return {name: parameter.shape for name, parameter in config.model.parameters().items()}
 
 
 def _check_texts(configs: Sequence[RunConfig]) -> None:
@@ -252,7 +130,7 @@ def _check_texts(configs: Sequence[RunConfig]) -> None:
             continue
         corpus = load_corpus(data.source, data.layout, text_field=data.text_field)
         if corpus.layout == "chat" and data.tokenizer == "char":
-            raise ConfigError(f"{data.source} holds conversations, {_NO_TURNS}")
+            raise ConfigError(f"{data.source} holds conversations, {NO_TURNS}")
 
 
 def _claim(out: Path, recipe: PhasedRecipe) -> None:

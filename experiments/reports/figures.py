@@ -19,8 +19,8 @@ from ...plain import figure as inert
 from ...plain import shortened, terminal
 from ...storage.atomic import write_bytes
 from ...training.folder.record import SavedRun
-from ..analysis.summary import spell
 from ..runs import run_labels
+from .numbers import digits
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -99,7 +99,7 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
             axes.plot(steps[width - 1 :], smooth, color=color(i), alpha=0.3, linewidth=1)
         ends = [(line.losses[-1], line.label) for line in lines if len(line.losses)]
         loss, label = min(ends, default=(math.nan, ""))
-        title(figure, f"{label} ends lowest: validation loss {spell(loss)} nats" if ends else "No validation yet")
+        title(figure, f"{label} ends lowest: validation loss {digits(loss)} nats" if ends else "No validation yet")
         axes.set(xlabel="step", ylabel=LOSS_LABEL)
         draw_lines(axes, lines)
         axes.plot([], [], color=FAINT, linewidth=2, marker="o", markersize=5, label="validation")
@@ -134,11 +134,11 @@ def run_headline(run: SavedRun) -> str:
     if run.record is not None and run.record.status == "diverged":
         return f"Diverged after step {run.record.steps}"
     if len(losses) < 2:
-        return f"Validation loss {spell(losses[0])} nats, before any step" if len(losses) else "Nothing measured yet"
+        return f"Validation loss {digits(losses[0])} nats, before any step" if len(losses) else "Nothing measured yet"
     verb = "fell" if losses[-1] < losses[0] else "rose"
     n_steps = int(steps[-1])
     unit = "step" if n_steps == 1 else "steps"
-    return f"Validation loss {verb} from {spell(losses[0])} to {spell(losses[-1])} nats in {n_steps} {unit}"
+    return f"Validation loss {verb} from {digits(losses[0])} to {digits(losses[-1])} nats in {n_steps} {unit}"
 
 
 def smoothed(losses: np.ndarray) -> tuple[np.ndarray, int]:

@@ -26,7 +26,8 @@ def command_line(config: RunConfig) -> str:
     What the data decide is left out: the size of the vocabulary, and the layout of a built-in corpus where it is the
     corpus's own.
     """
-    return shlex.join(["nanochat", "train", *_arguments(config)])
+    words = [word for _, some in _differences(config) for word in some]
+    return shlex.join(["nanochat", "train", "--preset", config.preset, *words])
 
 
 def ablation_command_line(config: AblationConfig) -> str:
@@ -47,10 +48,6 @@ def ablation_command_line(config: AblationConfig) -> str:
 
 def _word(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _arguments(config: RunConfig) -> list[str]:
-    return ["--preset", config.preset, *(word for _, words in _differences(config) for word in words)]
 
 
 def _differences(config: RunConfig, *, of_a_study: bool = False) -> Iterator[tuple[str, list[str]]]:

@@ -1,23 +1,21 @@
-"""The report of a run in Markdown, from the files in its folder alone, and the pieces that any report is made of."""
+"""The report of a run in Markdown, from the files in its folder alone, and what that of a study has in common."""
 
 from __future__ import annotations
 
-import json
-import math
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ...plain import code_span, markdown, shown_path, terminal
+from ...plain import code_span, markdown, shown_path
 from ...storage.atomic import write_text
 from ...training.config import RunConfig
 from ...training.folder.record import SavedRun, read_run
 from ..ablation.grid import flatten
-from ..analysis.summary import spell
 from ..runs import last_known
 from .figures import loss_curve, run_headline, save_figure
+from .markdown import bullets, document, fenced, setting, table
+from .numbers import count, digits, span
 from .reproduce import command_line
 
 
@@ -86,11 +84,6 @@ def text_seen(steps: Sequence[int], tokens: Sequence[float], train_tokens: int) 
     )
 
 
-def span(words: Sequence[str]) -> str:
-    """`39 to 278` of the lowest and the highest, one of them where they read the same."""
-    return " to ".join(dict.fromkeys(words))
-
-
 def _what_was_trained(config: RunConfig, row: Mapping[str, Any]) -> str:
     size = f" with {row['parameter_count']:,} parameters" if row.get("parameter_count") else ""
     text = (
@@ -121,7 +114,7 @@ def _run_figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         "training loss, last step": "final_loss",
         f"training loss, mean of the last {row.get('last_n', 0)} steps": "mean_loss_last_n",
     }
-    figures = [(label, spell(row[name])) for label, name in losses.items() if row.get(name) is not None]
+    figures = [(label, digits(row[name])) for label, name in losses.items() if row.get(name) is not None]
     counts = {"steps": "steps", "steps per second": "steps_per_sec", "tokens per second": "tokens_per_sec"}
     return figures + [(label, count(row[name])) for label, name in counts.items() if row.get(name) is not None]
 
@@ -162,39 +155,3 @@ def _differences(environments: Sequence[Mapping[str, Any]]) -> str:
         if len(many) > 1
     ]
     return ", ".join(words)
-
-
-def count(number: float) -> str:
-    """A number that is no loss: three figures, or whole with separators; a dash for nan."""
-    if math.isnan(number):
-        return "-"
-    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
-
-
-def setting(value: Any) -> str:
-    """A value as one would write it in JSON, words bare, as Markdown."""
-    return markdown(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
-
-
-def table(header: Sequence[str], rows: Sequence[Sequence[str]], right: frozenset[int] | set[int] = frozenset()) -> str:
-    """A Markdown table of cells that are Markdown; the columns in `right` are flushed right."""
-    lines = [header, ["--:" if i in right else ":--" for i in range(len(header))], *rows]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def fenced(text: str, language: str = "") -> str:
-    """A block of code whatever the text holds: the fence is longer than any inside."""
-    text = terminal(text)
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * max(3, longest + 1)
-    return f"{fence}{language}\n{text}\n{fence}"
-
-
-def bullets(lines: Sequence[str]) -> str:
-    """A Markdown list."""
-    return "\n".join(f"- {line}" for line in lines)
-
-
-def document(parts: Sequence[str]) -> str:
-    """Parts with a blank line between, the empty ones left out."""
-    return "\n\n".join(part for part in parts if part) + "\n"

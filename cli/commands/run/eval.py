@@ -17,7 +17,6 @@ from ...parser import Commands
 from ...sampling import load_model
 
 if TYPE_CHECKING:
-    from ....data.builtin.world import Question
     from ....experiments.evaluation.evaluate import Report
 
 commands = Commands()
@@ -47,6 +46,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model: loss, perplexity, bits per byte; replies and answers where it was trained on chat."""
     from ....experiments.evaluation.evaluate import evaluate_model
+    from ....experiments.evaluation.quiz import questions_about
     from ....experiments.evaluation.report import check_evaluation, to_dict, write_evaluation
     from ...folders import find_folder
 
@@ -61,7 +61,7 @@ def evaluate(
         language_model,
         corpus,
         side=side or ("val" if is_own else "all"),
-        questions=_questions(questions),
+        questions=questions_about(questions),
         batch_size=batch_size,
     )
     write_evaluation(report, out, path.name, {})
@@ -86,15 +86,6 @@ def _data(source: str, path: Path) -> tuple[DataConfig, bool]:
             f"{path} is a model without the config.json of a run, so nobody knows its text: name one with --data"
         )
     return DataConfig(source=source), False
-
-
-def _questions(name: str) -> tuple[Question, ...]:
-    from ....data.builtin.world import build_world
-
-    if name == "none":
-        return ()
-    sizes = {"world-small": "small", "world": "medium", "world-large": "large"}
-    return build_world(sizes[name]).questions  # type: ignore[arg-type]  # one of the sizes
 
 
 def _print(report: Report) -> None:

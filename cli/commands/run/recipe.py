@@ -16,13 +16,14 @@ from ...parser import Work
 
 if TYPE_CHECKING:
     from ....experiments.evaluation.evaluate import Report
-    from ....experiments.phases.train import PhasedRecipe, PhaseEvent
+    from ....experiments.phases.recipe import PhasedRecipe
+    from ....experiments.phases.train import PhaseEvent
     from ...display.run import TrainingDisplay
 
 
 def read_recipe(path: Path, settings: Mapping[str, Any], *, out: Path | None, force: bool, json: bool) -> Work:
     """The words of `train`, where they name a recipe. Raises UsageError, ConfigError."""
-    from ....experiments.phases.train import read_phases
+    from ....experiments.phases.recipe import read_phases
 
     if settings:
         raise UsageError("--recipe brings its own settings: write them into the file, or train without it")
@@ -39,8 +40,9 @@ def train_recipe(path: Path, *, recipe: PhasedRecipe, out: Path | None, force: b
 
 def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool) -> None:
     from ....experiments.evaluation.report import to_dict
+    from ....experiments.phases.recipe import configs_of
     from ....experiments.phases.report import write_phases_report
-    from ....experiments.phases.train import configs_of, folder_of, run_phases
+    from ....experiments.phases.train import folder_of, run_phases
     from ....experiments.reports.run import write_run_report
 
     with StopSignals().watched() as stop, _PhasesDisplay() as display:

@@ -23,15 +23,18 @@ def report(
 ) -> None:
     """Write report.md and its figures anew from the data in a folder."""
     from ....checkpoints.ownership import STUDY, is_ours
-    from ....experiments.ablation.study import read_study, write_tables
+    from ....experiments.ablation.study import read_study
+    from ....experiments.ablation.tables import write_tables
+    from ....experiments.analysis.findings import analyse
     from ....experiments.reports.run import write_run_report
     from ....experiments.reports.study.report import write_study_report
     from ...folders import find_results
 
     path = find_results(folder)
     if (path / "cells").is_dir():
-        write_tables(read_study(path, _tell), path)
-        print_result(shown_path(write_study_report(path)))
+        study = read_study(path, _tell)
+        write_tables(study, path)
+        print_result(shown_path(write_study_report(analyse(study), path)))
     elif is_ours(path / "config.json", STUDY):
         raise CheckpointError(f"{path / 'cells'} is missing: restore it from a copy, or run the study again")
     elif (path / "config.json").is_file():

@@ -31,7 +31,7 @@ from ...parser import Commands, Work
 
 if TYPE_CHECKING:
     from ....experiments.ablation.grid import AblationConfig
-    from ....experiments.ablation.named import Recipe
+    from ....experiments.ablation.named import NamedStudy
     from ....experiments.ablation.study import Study
 
 commands = Commands()
@@ -106,14 +106,14 @@ def _words(
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
-    recipe, axes = _find_study(study, axis)
+    named, axes = _find_study(study, axis)
     given = given_settings(options)
-    settings = merge(_below(recipe, given), given)
+    settings = merge(_below(named, given), given)
     if not settings.keys() & {"preset", "model_kind"}:
         settings["preset"] = "bigram"
     config = make_study(
         resolve(settings),
-        recipe,
+        named,
         axes=axes or None,
         design=design,
         seeds=seeds,
@@ -124,7 +124,7 @@ def _words(
     return partial(
         work,
         study=config,
-        name=recipe.name,
+        name=named.name,
         jobs=count_or_auto("--jobs", jobs),
         cluster=cluster,
         out=out,
@@ -134,24 +134,24 @@ def _words(
     )
 
 
-def _find_study(study: str | None, axis: list[str] | None) -> tuple[Recipe, dict[str, tuple[Any, ...]]]:
+def _find_study(study: str | None, axis: list[str] | None) -> tuple[NamedStudy, dict[str, tuple[Any, ...]]]:
     """The study that is named, and the axes that are given, together with its own; one of the axes without a name."""
-    from ....experiments.ablation.named import Recipe, find_recipe
+    from ....experiments.ablation.named import NamedStudy, find_study
 
     axes = parse_axes(axis or ())
     if study is None:
-        return Recipe(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else Recipe(), axes
-    recipe = find_recipe(study)
-    return recipe, {**recipe.axes, **axes} if axes else {}
+        return NamedStudy(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else NamedStudy(), axes
+    named = find_study(study)
+    return named, {**named.axes, **axes} if axes else {}
 
 
-def _below(recipe: Recipe, given: Mapping[str, Any]) -> Mapping[str, Any]:
+def _below(named: NamedStudy, given: Mapping[str, Any]) -> Mapping[str, Any]:
     """What a study sets where nothing is given, with what it needs where no model is."""
-    if not recipe.needs or merge(recipe.base, given).keys() & {"preset", "model_kind"}:
-        return recipe.base
-    below = merge(recipe.needs, recipe.base)
-    words = " and ".join(f"{name} {value}" for name, value in merge(below, given).items() if name in recipe.needs)
-    say(f"note: the study {recipe.name} takes {words}, since a bigram has none of what it varies")
+    if not named.needs or merge(named.base, given).keys() & {"preset", "model_kind"}:
+        return named.base
+    below = merge(named.needs, named.base)
+    words = " and ".join(f"{name} {value}" for name, value in merge(below, given).items() if name in named.needs)
+    say(f"note: the study {named.name} takes {words}, since a bigram has none of what it varies")
     return below
 
 
@@ -173,6 +173,7 @@ def work(
     from ....experiments.ablation.budget import share_budget
     from ....experiments.ablation.cluster import count_threads
     from ....experiments.ablation.sweep import run_ablation
+    from ....experiments.analysis.findings import analyse
     from ....experiments.reports.sentences import answer
     from ....experiments.reports.study.report import write_study_report
     from ....training.prepare import prepare
@@ -194,11 +195,12 @@ def work(
         options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
+        analysis = analyse(done)
         if done.results:
-            write_study_report(folder)
-    print_summary(done, folder, as_json=json)
+            write_study_report(analysis, folder)
+    print_summary(analysis, folder, as_json=json)
     if done.results:
-        say(answer(done).replace("**", "").replace("`", ""))
+        say(answer(analysis))
     _check_end(done, folder, stop)
 
 

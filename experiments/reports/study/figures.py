@@ -10,8 +10,8 @@ import numpy as np
 
 from ....plain import figure as inert
 from ....plain import shortened
-from ...ablation.study import Study
-from ...analysis.summary import VariantSummary, is_sound, spell, summarise
+from ...analysis.findings import Analysis
+from ...analysis.summary import VariantSummary
 from ..figures import (
     COLORS,
     VAL_LOSS_LABEL,
@@ -26,8 +26,8 @@ from ..figures import (
     note,
     title,
 )
-from ..run import count
-from ..sentences import headline, of_the_sound
+from ..numbers import count, digits
+from ..sentences import headline, of_the_complete
 from .tables import differ
 
 if TYPE_CHECKING:
@@ -40,41 +40,42 @@ _MOST_BANDS = 4
 """More would cover each other: then only the best and the baseline have one."""
 
 
-def study_curves(study: Study) -> Figure:
+def study_curves(analysis: Analysis) -> Figure:
     """Validation loss of the variants: the mean over seeds, and a band from the lowest seed to the highest."""
-    drawable, shown = _with_curves(study)
-    banded = [shown[0].name, study.config.baseline] if len(shown) > _MOST_BANDS else [one.name for one in shown]
+    drawable, shown = _with_curves(analysis)
+    banded = [shown[0].name, analysis.baseline] if len(shown) > _MOST_BANDS else [one.name for one in shown]
     n_lines = sum(folded(_label(one)).count("\n") + 1 for one in shown)
     with canvas(height=max(3.9, 1.5 + 0.18 * n_lines)) as (figure, axes):
-        title(figure, headline(study))
+        title(figure, headline(analysis))
         axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
         draw_lines(axes, [_mean_line(one, with_band=one.name in banded) for one in shown])
-        n = f"{study.config.seeds} seeds" if all(len(one.ok) == study.config.seeds for one in shown) else "seeds"
-        remarks = [f"line: mean over {n}"] if study.config.seeds > 1 else []
-        if remarks:
+        remarks, n_seeds = [], analysis.study.config.seeds
+        if n_seeds > 1:
+            n = f"{n_seeds} seeds" if all(len(one.ok) == n_seeds for one in shown) else "seeds"
             which = " (the best and the baseline)" if len(shown) > _MOST_BANDS else ""
-            remarks += [f"band{which}: lowest to highest seed"]
+            remarks = [f"line: mean over {n}", f"band{which}: lowest to highest seed"]
         note(figure, "; ".join(remarks + _chosen(shown, drawable)))
     return figure
 
 
-def curves_text(study: Study) -> str:
+def curves_text(analysis: Analysis) -> str:
     """What the figure shows, for those who do not see it."""
-    drawable, shown = _with_curves(study)
-    ends = [f"{_label(one)} {spell(one.val_loss.mean)}" for one in shown if one.ok]
+    drawable, shown = _with_curves(analysis)
+    ends = [f"{_label(one)} {digits(one.val_loss.mean)}" for one in shown if one.ok]
     stopped = [_label(one) for one in shown if not one.ok]
-    bare = [one.name for one in summarise(study) if not _curves(one)]
+    bare = [one.name for one in analysis.ranking if not _curves(one)]
     text = f"Validation loss over the steps, one line a variant{_clause(shown, drawable)}."
     for words, names in (("At the end", ends), ("Ended before", stopped), ("Without a curve", bare)):
         text += f" {words}: {', '.join(names)}." if names else ""
     return text
 
 
-def costs(study: Study) -> Figure:
+def costs(analysis: Analysis) -> Figure:
     """Final validation loss against parameters, where these differ, and against the seconds of a run."""
-    sound, shown = _sound(study)
-    sizes = [_size(one) for one in shown]
-    panels = [("parameters", [float(n) for n in sizes])] if len(set(sizes)) > 1 else []
+    complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
+    sizes, panels = [_size(one) for one in shown], []
+    if len(set(sizes)) > 1:
+        panels.append(("parameters", [float(n) for n in sizes]))
     panels.append(("seconds of a run", [one.mean_of_measured("wall_s") for one in shown]))
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)
@@ -90,22 +91,22 @@ def costs(study: Study) -> Figure:
         names.axis("off")
         marks = figure.axes[0].get_legend_handles_labels()
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
-        title(figure, of_the_sound(study, sound, _cost_headline(sound)))
+        title(figure, of_the_complete(analysis, _cost_headline(complete)))
         remarks = ["mean over seeds", "bar: 95 % t interval of the loss", "seconds: validations included"]
-        note(figure, "; ".join(remarks + _chosen(shown, sound)))
+        note(figure, "; ".join(remarks + _chosen(shown, complete)))
     return figure
 
 
-def costs_text(study: Study) -> str:
+def costs_text(analysis: Analysis) -> str:
     """What the figure shows, for those who do not see it."""
-    sound, shown = _sound(study)
+    shown = _few(analysis.complete, analysis.baseline)
     points = [
-        f"{one.name} {spell(one.val_loss.mean)} nats with {_size(one):,} parameters in "
+        f"{one.name} {digits(one.val_loss.mean)} nats with {_size(one):,} parameters in "
         f"{count(one.mean_of_measured('wall_s'))} s"
         for one in shown
     ]
     what = "parameters and seconds of a run" if len(set(map(_size, shown))) > 1 else "seconds of a run"
-    text = f"Validation loss against {what}{_clause(shown, sound)}: "
+    text = f"Validation loss against {what}{_clause(shown, analysis.complete)}: "
     return text + ("; ".join(points) or "no variant ended well with every seed") + "."
 
 
@@ -131,27 +132,21 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
     axes.margins(x=0.15, y=0.1)
 
 
-def _cost_headline(sound: Sequence[VariantSummary]) -> str:
-    if not sound:
+def _cost_headline(complete: Sequence[VariantSummary]) -> str:
+    if not complete:
         return "No variant ended well with every seed"
-    if len(sound) > 1 and not differ(sound, lambda result: result.record.val_loss):
+    if len(complete) > 1 and not differ(complete, lambda result: result.record.val_loss):
         return "All variants end alike"
-    sizes, words = [_size(one) for one in sound], ""
+    sizes, words = [_size(one) for one in complete], ""
     if len(set(sizes)) > 1 and sizes[0] == min(sizes):
         words = " and is the smallest" if sizes.count(sizes[0]) == 1 else " and is among the smallest"
-    return f"{sound[0].name} ends lowest{words}"
+    return f"{complete[0].name} ends lowest{words}"
 
 
-def _sound(study: Study) -> tuple[list[VariantSummary], list[VariantSummary]]:
-    """The variants that ended well with every seed, and those of them that are drawn."""
-    sound = [summary for summary in summarise(study) if is_sound(summary)]
-    return sound, _few(sound, study.config.baseline)
-
-
-def _with_curves(study: Study) -> tuple[list[VariantSummary], list[VariantSummary]]:
+def _with_curves(analysis: Analysis) -> tuple[list[VariantSummary], list[VariantSummary]]:
     """The variants that have a curve, and those of them that are drawn."""
-    drawable = [summary for summary in summarise(study) if _curves(summary)]
-    return drawable, _few(drawable, study.config.baseline)
+    drawable = [summary for summary in analysis.ranking if _curves(summary)]
+    return drawable, _few(drawable, analysis.baseline)
 
 
 def _few(summaries: Sequence[VariantSummary], baseline: str) -> list[VariantSummary]:

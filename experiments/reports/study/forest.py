@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from ....plain import figure as inert
 from ....plain import shortened
-from ...ablation.study import Study
-from ...analysis.comparisons import Comparison, compare
+from ...analysis.comparisons import Comparison
+from ...analysis.findings import Analysis
 from ..figures import COLORS, FAINT, INK, canvas, note, title
-from ..sentences import headline, interval_of, signed
+from ..numbers import signed
+from ..sentences import headline, interval_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,39 +24,39 @@ _LONGEST_NAME = 70
 _MOST_STRETCH = 3  # times the width that the dots take: an interval that needs more ends in an arrow
 
 
-def forest(study: Study) -> Figure:
+def forest(analysis: Analysis) -> Figure:
     """Each variant minus the baseline: a dot a seed, the mean with its 95 % interval, numbers and the verdict."""
-    drawable = _drawable(compare(study))
+    drawable, margin = _drawable(analysis.comparisons), analysis.study.config.margin
     found = drawable[:_MOST_ROWS]
     with canvas(height=1.35 + 0.56 * max(1, len(found))) as (figure, axes):
-        low, high = limits(found, study.config.margin)
+        low, high = limits(found, margin)
         axes.set_xlim(low, high)
         axes.set_ylim(max(1, len(found)) - 0.35, -0.65)
         axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.axvspan(-study.config.margin, study.config.margin, color="#EFEFEF", linewidth=0, zorder=0)
+        axes.axvspan(-margin, margin, color="#EFEFEF", linewidth=0, zorder=0)
         n_cut = sum(_draw(axes, row, one) for row, one in enumerate(found))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.locator_params(axis="x", nbins=6)
-        baseline = inert(shortened(study.config.baseline, _LONGEST_NAME))
+        baseline = inert(shortened(analysis.baseline, _LONGEST_NAME))
         what = f"validation loss minus that of {baseline}\nin nats per token: left of 0 is better"
         axes.set_xlabel(what, loc="left", fontsize=9)
-        title(figure, headline(study))
+        title(figure, headline(analysis))
         remarks = ["dot: one seed", "square and bar: mean and 95 % t interval of the paired differences"]
-        remarks += [f"grey: ±{study.config.margin:g} nats"]
-        remarks += ["arrow: the interval goes on, see its numbers"] if n_cut else []
+        remarks.append(f"grey: ±{margin:g} nats")
+        if n_cut:
+            remarks.append("arrow: the interval goes on, see its numbers")
         note(figure, "; ".join(remarks + _chosen(drawable)))
     return figure
 
 
-def forest_text(study: Study) -> str:
+def forest_text(analysis: Analysis) -> str:
     """What the figure shows, for those who do not see it."""
-    found = compare(study)
-    drawable = _drawable(found)
+    drawable = _drawable(analysis.comparisons)
     drawn = [f"{one.variant} {signed(one.interval.mean)}, {one.verdict}" for one in drawable[:_MOST_ROWS]]
     which = "".join(f", {words}" for words in _chosen(drawable))
-    text = f"Differences in validation loss to {study.config.baseline}, in nats, with 95 % intervals, the best first"
-    missing = [f"{one.variant}, {one.verdict}" for one in found if not one.differences]
+    text = f"Differences in validation loss to {analysis.baseline}, in nats, with 95 % intervals, the best first"
+    missing = [f"{one.variant}, {one.verdict}" for one in analysis.comparisons if not one.differences]
     more = f" Not drawn: {'; '.join(missing)}." if missing else ""
     return f"{text}{which}: {'; '.join(drawn) or 'none'}.{more}"
 

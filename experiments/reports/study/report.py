@@ -8,15 +8,16 @@ from pathlib import Path
 
 from ....plain import code_span, markdown
 from ....storage.atomic import write_text
-from ...ablation.study import FIGURES, Study, read_study
-from ...analysis.comparisons import Comparison, compare, effects
-from ...analysis.summary import VariantSummary, ending, summarise
+from ...ablation.study import FIGURES, Study
+from ...analysis.findings import Analysis
+from ...analysis.summary import VariantSummary, ending
 from ...statistics.intervals import t_quantile
 from ...statistics.significance import MOST_EXACT, bootstrap_narrowness
 from ..figures import save_figure
+from ..markdown import bullets, document, fenced, setting
 from ..reproduce import ablation_command_line
-from ..run import bullets, configuration, data_caveats, document, environment, fenced, setting, text_seen
-from ..sentences import answer
+from ..run import configuration, data_caveats, environment, text_seen
+from ..sentences import Style, answer
 from .figures import costs, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
 from .tables import cost_table, differ, mean_of, operations, result_table, steps, tests_table, tokens
@@ -41,41 +42,44 @@ and the highest mean difference over the combinations of the other axes; where t
 little about any one of them."""
 
 
-def write_study_report(folder: Path) -> Path:
-    """Write report.md and its figures beside the study's cells. Raises CheckpointError, WriteError."""
-    study = read_study(folder)
+MARKDOWN = Style(name=code_span, verdict="**{}**".format)
+"""Of the answer: names as code, verdicts bold."""
+
+
+def write_study_report(analysis: Analysis, folder: Path) -> Path:
+    """Write report.md and its figures beside the study's cells. Raises WriteError."""
     for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=True):
-        if name != "forest.png" or len(study.config.variants) > 1:
-            save_figure(draw(study), folder / name)
-    write_text(folder / "report.md", study_report(study))
+        if name != "forest.png" or len(analysis.study.config.variants) > 1:
+            save_figure(draw(analysis), folder / name)
+    write_text(folder / "report.md", study_report(analysis))
     return folder / "report.md"
 
 
-def study_report(study: Study) -> str:
+def study_report(analysis: Analysis) -> str:
     """The question and the answer first, then what they rest on."""
-    summaries, comparisons = summarise(study), compare(study)
+    study = analysis.study
     axes = " × ".join(path.rpartition(".")[2] for path in study.config.axes)
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",
-        f"**Answer.** {answer(study)}",
-        _troubles(summaries, study),
+        f"**Answer.** {answer(analysis, MARKDOWN)}",
+        _troubles(analysis),
         "## Result",
-        result_table(summaries, comparisons),
+        result_table(analysis),
         _TABLE_NOTE,
-        f"![{markdown(curves_text(study))}](curves.png)",
-        *_differences(study, comparisons),
+        f"![{markdown(curves_text(analysis))}](curves.png)",
+        *_differences(analysis),
         "## Cost",
-        cost_table(summaries, study),
-        _cost_note(summaries, study),
-        f"![{markdown(costs_text(study))}](costs.png)",
+        cost_table(analysis),
+        _cost_note(analysis),
+        f"![{markdown(costs_text(analysis))}](costs.png)",
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
         configuration(study.config.base, varied=study.config.axes),
         environment(study.environment, [result.environment or study.environment for result in study.results]),
         "## Caveats",
-        bullets(caveats(study, summaries)),
+        bullets(caveats(analysis)),
     ]
     return document(parts)
 
@@ -112,10 +116,10 @@ def _design(study: Study) -> str:
     return f", in a random part of the grid ({config.drawn})" if config.drawn else ""
 
 
-def _troubles(summaries: Sequence[VariantSummary], study: Study) -> str:
+def _troubles(analysis: Analysis) -> str:
     """Cells that ended badly or are missing, a line for each variant; nothing if all is well."""
-    lines = []
-    for summary in summaries:
+    lines, study = [], analysis.study
+    for summary in analysis.ranking:
         bad = [result for result in summary.results if not result.is_ok]
         for word in dict.fromkeys(map(ending, bad)):
             ended = [result.record for result in bad if ending(result) == word]
@@ -134,43 +138,41 @@ def _left_out(study: Study) -> list[str]:
     return ["## Left out", bullets(lines)] if lines else []
 
 
-def _differences(study: Study, comparisons: Sequence[Comparison]) -> list[str]:
-    if not comparisons:
+def _differences(analysis: Analysis) -> list[str]:
+    if not analysis.comparisons:
         return []
-    n = max(len(one.differences) for one in comparisons)
-    narrow = (
-        f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)" if n > 1 else ""
-    )
+    n, narrow = max(len(one.differences) for one in analysis.comparisons), ""
+    if n > 1:
+        narrow = f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)"
     parts = [
         "## Differences",
-        f"To the baseline {code_span(study.config.baseline)}:",
-        tests_table("variant", comparisons),
+        f"To the baseline {code_span(analysis.baseline)}:",
+        tests_table("variant", analysis.comparisons),
     ]
     how = "exact" if n <= MOST_EXACT else "by 100,000 drawn patterns of signs"
-    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{markdown(forest_text(study))}](forest.png)"]
-    averages = effects(study)
-    if averages:
+    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{markdown(forest_text(analysis))}](forest.png)"]
+    if analysis.effects:
         parts += ["What each axis does on average over the other axes, against its first value:"]
-        parts += [tests_table("value", averages), _EFFECTS_NOTE]
+        parts += [tests_table("value", analysis.effects), _EFFECTS_NOTE]
     return parts
 
 
-def _cost_note(summaries: Sequence[VariantSummary], study: Study) -> str:
+def _cost_note(analysis: Analysis) -> str:
     """How the figures were taken, and how well a budget was kept."""
     note = (
         "All are means over seeds. Operations are those of forward and backward, counted from the configuration; "
         "seconds are of whole runs, validations included, beside whatever other cells were at work."
     )
-    measured = {summary.name: summary for summary in summaries if summary.ok}
-    baseline = measured.get(study.config.baseline)
-    if study.config.budget == "steps" or baseline is None:
+    measured, config = {summary.name: summary for summary in analysis.ranking if summary.ok}, analysis.study.config
+    baseline = measured.get(config.baseline)
+    if config.budget == "steps" or baseline is None:
         return note
-    spent, what = (tokens, "training tokens") if study.config.budget == "tokens" else (operations, "operations")
+    spent, what = (tokens, "training tokens") if config.budget == "tokens" else (operations, "operations")
     amounts = [mean_of(one, spent) for one in measured.values()]
     ends = min(amounts), max(amounts)
     low, high = (f"{100 * (amount / mean_of(baseline, spent) - 1):+.1f} %" for amount in ends)
     return (
-        f"{note} The budget is the {what} of the baseline, {study.config.budget_asked:,} for each seed on average; "
+        f"{note} The budget is the {what} of the baseline, {config.budget_asked:,} for each seed on average; "
         f"the variants spent {ends[0]:,.0f} to {ends[1]:,.0f}, {low} to {high} from the baseline."
     )
 
@@ -179,9 +181,9 @@ _FEW = 5
 """Up to so many seeds the quantile of Student's t is far from the normal 1.96."""
 
 
-def caveats(study: Study, summaries: Sequence[VariantSummary]) -> list[str]:
+def caveats(analysis: Analysis) -> list[str]:
     """A sentence or two each."""
-    config = study.config
+    config = analysis.study.config
     found = _of_seeds(config.seeds)
     found.append(
         f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
@@ -191,14 +193,14 @@ def caveats(study: Study, summaries: Sequence[VariantSummary]) -> list[str]:
         found.append("The best of several is chosen after the fact, which flatters it a little.")
     if "training.lr" not in config.axes:
         found.append("All variants use the same learning rate; none was tuned for itself.")
-    sound = [summary for summary in summaries if summary.ok]
-    if any(summary.n_bad for summary in summaries):
+    measured = [summary for summary in analysis.ranking if summary.ok]
+    if any(summary.n_bad for summary in analysis.ranking):
         found.append("A run that ended badly is left out of means and pairs, which flatters a variant that has some.")
-    found += _unequal(sound)
-    lazy = [code_span(summary.name) for summary in sound if not summary.has_learned]
+    found += _unequal(measured)
+    lazy = [code_span(summary.name) for summary in measured if not summary.has_learned]
     if lazy:
         found.append(f"Ended no better than their first weights: {', '.join(lazy)}.")
-    return found + _of_text(study)
+    return found + _of_text(analysis.study)
 
 
 def _of_seeds(n: int) -> list[str]:
@@ -210,13 +212,10 @@ def _of_seeds(n: int) -> list[str]:
     return [f"{n} seeds: a t interval is {errors} wide on each side and assumes that losses scatter about normally."]
 
 
-def _unequal(sound: Sequence[VariantSummary]) -> list[str]:
+def _unequal(measured: Sequence[VariantSummary]) -> list[str]:
     """What the variants were not given the same of."""
-    unequal = [
-        word
-        for word, figure in (("steps", steps), ("tokens", tokens), ("operations", operations))
-        if differ(sound, figure)
-    ]
+    figures = {"steps": steps, "tokens": tokens, "operations": operations}
+    unequal = [word for word, figure in figures.items() if differ(measured, figure)]
     if not unequal:
         return []
     return [f"Variants did not get the same number of {' or of '.join(unequal)}: see the table of costs."]
@@ -227,6 +226,8 @@ def _of_text(study: Study) -> list[str]:
     trained = [result for result in study.results if result.is_ok] or list(study.results)
     if not trained:
         return []
-    n_steps, n_tokens = zip(*((result.record.steps, result.measured.tokens) for result in trained), strict=True)
-    found = [text_seen(n_steps, n_tokens, trained[0].record.train_tokens)] if any(n_tokens) else []
+    found, n_tokens = [], [result.measured.tokens for result in trained]
+    if any(n_tokens):
+        n_steps = [result.record.steps for result in trained]
+        found.append(text_seen(n_steps, n_tokens, trained[0].record.train_tokens))
     return found + data_caveats(study.config.base, asdict(trained[0].record))

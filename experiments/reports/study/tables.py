@@ -8,48 +8,50 @@ from collections.abc import Callable, Sequence
 
 from ....plain import code_span
 from ...ablation.cells import CellResult
-from ...ablation.study import Study
 from ...analysis.comparisons import Comparison
-from ...analysis.summary import VariantSummary, spell
+from ...analysis.findings import Analysis
+from ...analysis.summary import VariantSummary
 from ...statistics.intervals import mean
-from ..run import count, table
-from ..sentences import interval_of, interval_text, p_text, range_of, signed
+from ..markdown import table
+from ..numbers import count, digits, p_text, range_of, signed
+from ..sentences import interval_of, interval_text
 
 
-def result_table(summaries: Sequence[VariantSummary], comparisons: Sequence[Comparison]) -> str:
+def result_table(analysis: Analysis) -> str:
     """A row a variant, the best first; figures are over the seeds that ended well."""
     header = ("variant", "validation loss", "difference", "its 95 % interval", "verdict", "bits per byte", "seeds")
-    found = {one.variant: one for one in comparisons}
     rows = []
-    for summary in summaries:
-        one = found.get(summary.name)
+    for summary in analysis.ranking:
+        one = analysis.by_variant.get(summary.name)
         loss = interval_text(summary) if summary.ok else summary.ending or "not run"
         verdict = one.verdict if one else "baseline" + (f" ({summary.ending})" if summary.ending else "")
         difference, interval = (signed(one.interval.mean), interval_of(one)) if one else ("-", "-")
-        bits = spell(summary.mean_of("bits_per_byte"))
+        bits = digits(summary.mean_of("bits_per_byte"))
         rows.append((code_span(summary.name), loss, difference, interval, verdict, bits, summary.seeds))
     return table(header, rows, right={1, 2, 3, 5, 6})
 
 
 def tests_table(first: str, comparisons: Sequence[Comparison]) -> str:
     """A row a comparison, the best first: the difference, two intervals, three p, how many pairs, the word."""
-    header = [first, "difference", "95 % t interval", "bootstrap", "p (t)", "p (sign flip)", "p (Holm)", "pairs"]
+    columns = ["difference", "95 % t interval", "bootstrap", "p (t)", "p (sign flip)", "p (Holm)", "pairs"]
     with_contexts = any(one.contexts for one in comparisons)
-    header += ["in single combinations"] * with_contexts + ["verdict"]
+    if with_contexts:
+        columns.append("in single combinations")
     rows = []
     for one in sorted(comparisons, key=lambda one: one.interval.mean if one.differences else math.inf):
         low, high = one.bootstrap
         row = [code_span(one.variant), signed(one.interval.mean), interval_of(one)]
-        row += [range_of((low, high)) if math.isfinite(low) else "-"]
-        row += [p_text(p) for p in (one.p_t, one.p_exact, one.p_holm)] + [one.pairs]
-        row += [range_of(one.contexts) if one.contexts else "-"] * with_contexts + [one.verdict]
-        rows.append(row)
-    return table(header, rows, right=set(range(1, len(header) - 1)))
+        row.append(range_of((low, high)) if math.isfinite(low) else "-")
+        row += [*map(p_text, (one.p_t, one.p_exact, one.p_holm)), one.pairs]
+        if with_contexts:
+            row.append(range_of(one.contexts) if one.contexts else "-")
+        rows.append([*row, one.verdict])
+    return table((first, *columns, "verdict"), rows, right=set(range(1, len(columns) + 1)))
 
 
-def cost_table(summaries: Sequence[VariantSummary], study: Study) -> str:
+def cost_table(analysis: Analysis) -> str:
     """Size and time of each variant; steps, tokens and operations as spent, where these differ or are the budget."""
-    budget, measured = study.config.budget, [summary for summary in summaries if summary.ok]
+    budget, measured = analysis.study.config.budget, [summary for summary in analysis.ranking if summary.ok]
     columns: dict[str, Callable[[VariantSummary], str]] = {
         "variant": lambda one: code_span(one.name),
         "parameters": lambda one: f"{one.ok[0].record.parameter_count:,}",

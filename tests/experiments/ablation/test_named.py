@@ -5,7 +5,7 @@ import pytest
 from nanochat.errors import ConfigError
 from nanochat.experiments.ablation.budget import share_budget
 from nanochat.experiments.ablation.grid import HEAD_AND_NORM, AblationConfig
-from nanochat.experiments.ablation.named import NAMED, Recipe, find_recipe, make_study
+from nanochat.experiments.ablation.named import NAMED, NamedStudy, find_study, make_study
 from nanochat.training.resolve import resolve
 
 
@@ -18,39 +18,39 @@ def gpt(tiny_text):
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_every_named_study_can_be_made(gpt, name):
-    study = make_study(gpt, find_recipe(name))
+    study = make_study(gpt, find_study(name))
     assert len(study.variants) >= 4
     assert study.seeds >= 8
     assert study.variants[study.baseline].training == gpt.training  # the baseline is what the preset has
 
 
 def test_depth_and_width_are_multiples_of_the_base(gpt):
-    study = make_study(gpt, find_recipe("depth-width"))
+    study = make_study(gpt, find_study("depth-width"))
     assert study.axes == {"model.n_layer": (1, 2), "model.n_embd": (16, 32)}
 
 
 def test_what_scalar_mode_cannot_do_is_left_out(gpt):
-    study = make_study(replace(gpt, mode="scalar"), find_recipe("optimizers"))
+    study = make_study(replace(gpt, mode="scalar"), find_study("optimizers"))
     assert "muon is for arrays" in study.skipped["optimizer=muon"]
 
 
 def test_a_study_without_effect_on_a_bigram_says_so(tiny_run):
     with pytest.raises(ConfigError, match="no effect on a bigram"):
-        make_study(tiny_run, find_recipe("norms"))
+        make_study(tiny_run, find_study("norms"))
     with pytest.raises(ConfigError, match="no effect on a bigram"):
-        make_study(tiny_run, find_recipe("depth-width"))
+        make_study(tiny_run, find_study("depth-width"))
 
 
 @pytest.mark.parametrize("name", sorted(NAMED))
 def test_a_named_study_can_be_made_where_nobody_names_a_model(tiny_text, name):
-    recipe = find_recipe(name)
-    base = resolve({"preset": "bigram", "data": {"source": str(tiny_text)}}, recipe.needs)
-    assert len(make_study(base, recipe, seeds=8).variants) >= 3
+    named = find_study(name)
+    base = resolve({"preset": "bigram", "data": {"source": str(tiny_text)}}, named.needs)
+    assert len(make_study(base, named, seeds=8).variants) >= 3
 
 
 def test_an_unknown_study_names_the_nearest():
     with pytest.raises(ConfigError, match="did you mean 'norms'"):
-        find_recipe("norm")
+        find_study("norm")
 
 
 def test_a_file_says_all_that_flags_can(tmp_path, gpt):
@@ -61,9 +61,9 @@ def test_a_file_says_all_that_flags_can(tmp_path, gpt):
         '[base]\npreset = "mini-gpt"\ntraining.steps = 7\n',
         encoding="utf-8",
     )
-    recipe = find_recipe(str(path))
-    assert recipe.base == {"preset": "mini-gpt", "training": {"steps": 7}}
-    study = make_study(gpt, recipe, seeds=6)
+    named = find_study(str(path))
+    assert named.base == {"preset": "mini-gpt", "training": {"steps": 7}}
+    study = make_study(gpt, named, seeds=6)
     assert list(study.variants) == ["baseline", "lr=0.1", "norm=none", "untied"]
     assert (study.seeds, study.margin) == (6, 0.02)
 
@@ -86,17 +86,17 @@ def test_a_bad_file_is_refused_with_the_place(tmp_path, gpt, text, message):
     path = tmp_path / "study.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=message):
-        make_study(gpt, find_recipe(str(path)))
+        make_study(gpt, find_study(str(path)))
     with pytest.raises(ConfigError, match="does not exist"):
-        find_recipe(str(tmp_path / "none.toml"))
+        find_study(str(tmp_path / "none.toml"))
 
 
 def test_seeds_follow_the_comparisons_and_the_size(gpt):
-    many = Recipe(name="lr", axes={"training.lr": tuple(i / 100 for i in range(1, 12))})
+    many = NamedStudy(name="lr", axes={"training.lr": tuple(i / 100 for i in range(1, 12))})
     assert make_study(gpt, many).seeds == 9
-    assert make_study(gpt, Recipe()).seeds == 8
+    assert make_study(gpt, NamedStudy()).seeds == 8
     large = resolve({"preset": "nanogpt-cpu"})
-    study = make_study(large, Recipe())
+    study = make_study(large, NamedStudy())
     assert study.seeds == 3
     assert (large.training.replicas, study.base.training.replicas) == (0, 1)
 
@@ -122,4 +122,4 @@ def test_no_budget_fits_an_axis_of_steps(gpt):
 
 
 def test_the_default_is_the_two_by_two_of_nanochat_rs_next():
-    assert find_recipe("head-and-norm").axes == HEAD_AND_NORM == Recipe().axes
+    assert find_study("head-and-norm").axes == HEAD_AND_NORM == NamedStudy().axes

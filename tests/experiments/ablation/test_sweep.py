@@ -17,6 +17,7 @@ from nanochat.experiments.ablation.cells import TIMES
 from nanochat.experiments.ablation.grid import canonical, variant_name
 from nanochat.experiments.ablation.study import cell_path, read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
+from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.study.report import study_report
 from nanochat.machine import resident_bytes
 from nanochat.storage.lock import folder_locked
@@ -245,6 +246,14 @@ def test_a_diverged_cell_is_a_result_and_the_others_go_on(diverging_study, tmp_p
     assert read_study(tmp_path).results[2].losses == study.results[2].losses
 
 
+def test_a_sweep_returns_what_a_reader_finds_in_its_folder(diverging_study, tmp_path):
+    """Losses that are infinite or no number included: JSON knows neither."""
+    unguarded = replace(diverging_study.base.training, max_loss=0.0, max_gradient=0.0, max_weight=0.0)
+    study = replace(diverging_study, base=replace(diverging_study.base, training=unguarded))
+    for folder, config in ((tmp_path / "guarded", diverging_study), (tmp_path / "unguarded", study)):
+        assert repr(run_ablation(config, folder)) == repr(read_study(folder))  # nan is not equal to nan
+
+
 def test_every_step_of_every_cell_can_be_watched_and_is_kept(tiny_study, tmp_path):
     events = []
     study = run_ablation(tiny_study, tmp_path, observe=events.append)
@@ -352,13 +361,13 @@ def test_what_changes_while_a_study_runs_ends_it(with_files, tmp_path):
 def test_cells_keep_the_environment_that_they_were_computed_in(tiny_study, tmp_path, monkeypatch):
     run_ablation(replace(tiny_study, seeds=1), tmp_path)
     first = json.loads((tmp_path / "env.json").read_text(encoding="utf-8"))
-    assert "Computed in several environments" not in study_report(read_study(tmp_path))
+    assert "Computed in several environments" not in study_report(analyse(read_study(tmp_path)))
     monkeypatch.setattr(machine, "blas", lambda: "abacus 1")
     run_ablation(tiny_study, tmp_path)
     assert json.loads((tmp_path / "env.json").read_text(encoding="utf-8")) == first
     study = read_study(tmp_path)
     assert [result.environment["blas"] for result in study.results] == [first["blas"], "abacus 1"] * 4
-    assert f"`blas` ({first['blas']}; abacus 1)" in study_report(study)
+    assert f"`blas` ({first['blas']}; abacus 1)" in study_report(analyse(study))
 
 
 def test_cells_of_an_earlier_version_are_read_without_an_environment(tiny_study, tmp_path):

@@ -6,7 +6,12 @@ import pytest
 
 from nanochat.experiments.ablation.cells import run_cell
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
-from nanochat.experiments.analysis.comparisons import compare
+from nanochat.experiments.analysis.findings import analyse
+
+
+def compare(study):
+    return analyse(study).comparisons
+
 
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 

@@ -7,6 +7,7 @@ from nanochat.experiments.ablation.cells import run_cell
 from nanochat.experiments.ablation.study import Study
 from nanochat.experiments.ablation.sweep import AblationConfig
 from nanochat.experiments.analysis.comparisons import effects
+from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.sentences import answer
 
 AXES = {"training.lr": (1.0, 2.0), "training.warmup": (0, 1, 2)}
@@ -81,7 +82,7 @@ def test_an_effect_that_turns_with_the_other_axes_is_said_to(grid_of):
     study = grid_of(lambda lr, w, seed: seed + (NOISE[seed] - 0.5 if lr == 2 and w == 0 else 0.1 * (lr == 2)))
     lr = effects(study)[0]
     assert (lr.word, min(lr.contexts), max(lr.contexts)) == ("better", pytest.approx(-0.5), pytest.approx(0.1))
-    assert "in single combinations -0.5000 to +0.1000" in answer(study)
+    assert "in single combinations -0.5000 to +0.1000" in answer(analyse(study))
 
 
 def test_combinations_that_cannot_be_are_pairs_left_out(tiny_run):

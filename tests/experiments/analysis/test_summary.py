@@ -1,6 +1,6 @@
 from dataclasses import replace
 
-from nanochat.experiments.analysis.summary import spell, summarise
+from nanochat.experiments.analysis.summary import summarise
 from nanochat.experiments.statistics.intervals import mean
 
 
@@ -35,7 +35,3 @@ def test_seeds_that_are_not_run_yet_are_counted(study_of):
     study = study_of((2.0, 3.0), (1.0, 2.0))
     part = replace(study, results=study.results[:3], missing=(study.results[3].cell,))
     assert [summary.seeds for summary in summarise(part)] == ["1 of 2", "2"]
-
-
-def test_numbers_are_spelled_to_be_read():
-    assert [spell(x) for x in (2.41004, 0.0, 1e142, float("nan"))] == ["2.4100", "0.0000", "1.00e+142", "-"]

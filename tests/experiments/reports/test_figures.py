@@ -15,7 +15,7 @@ from matplotlib.transforms import Bbox
 
 from nanochat.errors import WriteError
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
-from nanochat.experiments.analysis.comparisons import compare
+from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.figures import compare_curves, folded, loss_curve, save_figure, spread
 from nanochat.experiments.reports.sentences import interval_of
 from nanochat.experiments.reports.study.figures import costs, costs_text, curves_text, study_curves
@@ -53,7 +53,7 @@ def png_size(path):
 
 
 def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
-    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: study_curves(study)}.items():
+    for name, draw in {"run": lambda: loss_curve(run), "study": lambda: study_curves(analyse(study))}.items():
         for take in "ab":
             save_figure(draw(), tmp_path / f"{name}-{take}.png")
         assert (tmp_path / f"{name}-a.png").read_bytes() == (tmp_path / f"{name}-b.png").read_bytes()
@@ -61,51 +61,51 @@ def test_the_same_data_give_the_same_bytes(run, study, tmp_path):
 
 
 def test_figures_are_wide_enough_to_read(study, tmp_path):
-    save_figure(forest(study), tmp_path / "forest.png")
+    save_figure(forest(analyse(study)), tmp_path / "forest.png")
     assert png_size(tmp_path / "forest.png")[0] == 1200
 
 
 def test_axes_have_units_and_the_title_says_the_finding(run, study):
-    for figure in (loss_curve(run), compare_curves([run, run]), study_curves(study)):
+    for figure in (loss_curve(run), compare_curves([run, run]), study_curves(analyse(study))):
         assert figure.axes[0].get_xlabel() == "step"
         assert "loss (nats per token)" in figure.axes[0].get_ylabel()
         assert re.search("nats|too few seeds", figure.get_suptitle())
 
 
 def test_every_variant_is_named_in_every_figure(study):
-    curves, rows, names = words_of(study_curves(study)), words_of(forest(study)), costs(study).axes[-1].get_legend()
+    found = analyse(study)
+    curves, rows, names = words_of(study_curves(found)), words_of(forest(found)), costs(found).axes[-1].get_legend()
     assert curves == {text.get_text() for text in names.get_texts()} == set(study.config.variants)
     assert set(study.config.variants) - {study.config.baseline} <= rows
 
 
 def test_the_dots_are_the_differences_of_the_records(study):
-    drawn = [float(x) for dots in forest(study).axes[0].collections for x in dots.get_offsets()[:, 0]]
-    assert sorted(drawn) == sorted(x for one in compare(study) for x in one.differences)
+    drawn = [float(x) for dots in forest(analyse(study)).axes[0].collections for x in dots.get_offsets()[:, 0]]
+    assert sorted(drawn) == sorted(x for one in analyse(study).comparisons for x in one.differences)
 
 
 def test_a_diverged_variant_is_named_as_such(diverging_study, tmp_path):
     study = run_ablation(diverging_study, tmp_path)
-    assert "lr=1e+300 (2 of 2 diverged)" in words_of(study_curves(study))
-    assert words_of(forest(study)) == set()
+    assert "lr=1e+300 (2 of 2 diverged)" in words_of(study_curves(analyse(study)))
+    assert words_of(forest(analyse(study))) == set()
 
 
 def test_of_many_variants_the_best_and_the_baseline_are_drawn_and_told(study_of):
     study = study_of([9.0], *([1.0 + i / 100] for i in range(15)))
-    figure = study_curves(study)
+    figure = study_curves(analyse(study))
     assert words_of(figure) == {"lr=1.0", *(f"lr={i}.0" for i in range(2, 11))}
     assert figure.get_supxlabel() == "the best 9 of 16 variants and the baseline"
-    for text in (curves_text(study), costs_text(study)):
+    for text in (curves_text(analyse(study)), costs_text(analyse(study))):
         assert ", the best 9 of 16 variants and the baseline" in text
         assert "lr=10.0 " in text
         assert "lr=11.0 " not in text
-    assert "the best 10 of 16 variants;" in costs_text(study_of(*([1.0 + i / 100] for i in range(16)))).replace(
-        ":", ";"
-    )
+    text = costs_text(analyse(study_of(*([1.0 + i / 100] for i in range(16)))))
+    assert "the best 10 of 16 variants;" in text.replace(":", ";")
 
 
 def test_each_variant_is_a_dot_within_the_axes_and_none_hides_another(study):
     """Two of the four have one size: they stand beside each other. Pixels."""
-    figure = costs(study)
+    figure = costs(analyse(study))
     figure.draw_without_rendering()
     for axes in figure.axes[:-1]:
         dots = [line for line in axes.lines if line.get_label() in study.config.variants]
@@ -117,33 +117,33 @@ def test_each_variant_is_a_dot_within_the_axes_and_none_hides_another(study):
 
 def test_a_forest_of_many_shows_the_lowest_and_says_so(study_of):
     study = study_of([1.0], *([1.0 + i / 100] for i in range(1, 43)))
-    figure = forest(study)
+    figure = forest(analyse(study))
     assert {f"lr={i}.0" for i in range(2, 42)} == {word for word in words_of(figure) if word.startswith("lr")}
     assert "the 40 lowest of 42" in figure.get_supxlabel()
-    assert ", the 40 lowest of 42: lr=2.0" in forest_text(study)
+    assert ", the 40 lowest of 42: lr=2.0" in forest_text(analyse(study))
 
 
 def test_alternative_text_says_which_variants_have_no_curve_or_no_difference(study_of):
     study = study_of((2.0, 2.1), (1.0, math.nan), (math.nan, math.nan))
     bare = study.results[:4] + tuple(replace(result, validations=()) for result in study.results[4:])
-    study = replace(study, results=bare)
-    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(study)
-    assert forest_text(study).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
-    assert "lr=2.0" not in costs_text(study)
+    found = analyse(replace(study, results=bare))
+    assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(found)
+    assert forest_text(found).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
+    assert "lr=2.0" not in costs_text(found)
 
 
 def test_intervals_are_drawn_whole_where_they_leave_room_for_the_rest(study_of):
     study = study_of(BASE, [x + 0.3 + 0.01 * i for i, x in enumerate(BASE)], [x - 0.1 for x in BASE])
-    axes, found = forest(study).axes[0], compare(study)
+    axes, found = forest(analyse(study)).axes[0], analyse(study).comparisons
     low, high = axes.get_xlim()
     assert all(low < one.interval.low and one.interval.high < high for one in found)
-    assert "arrow" not in forest(study).get_supxlabel()
+    assert "arrow" not in forest(analyse(study)).get_supxlabel()
 
 
 def test_an_interval_that_would_squash_the_rest_ends_in_an_arrow_with_its_numbers(study_of):
     """Two seeds: Student's interval is 12.7 / sqrt 2 times as long as the dots lie apart."""
     study = study_of(BASE[:2], [2.1, 2.3], [2.0, 2.035])
-    figure, one = forest(study), compare(study)[0]
+    figure, one = forest(analyse(study)), analyse(study).comparisons[0]
     low, high = figure.axes[0].get_xlim()
     assert one.interval.low < low
     assert high < one.interval.high
@@ -165,7 +165,7 @@ def test_nothing_is_cut_off_or_written_over_another(tiny_run, tmp_path):
     base = replace(tiny_run, training=replace(tiny_run.training, steps=1))
     study = run_ablation(AblationConfig(base=base, axes=axes, seeds=2), tmp_path)
     for draw in (study_curves, forest, costs):
-        figure = draw(study)
+        figure = draw(analyse(study))
         figure.draw_without_rendering()
         ticks = {text for tick in figure.findobj(Tick) for text in tick.findobj(Text)}
         texts = [text for text in figure.findobj(Text) if text.get_text() and text not in ticks]
@@ -181,17 +181,17 @@ def test_a_loss_that_exploded_takes_a_logarithmic_axis_and_leaves_the_others_leg
     unguarded = replace(tiny_run.training, max_loss=0.0, max_gradient=0.0, max_weight=0.0)
     base = replace(tiny_run, training=unguarded)
     study = run_ablation(AblationConfig(base=base, axes={"training.lr": (0.03, lr)}, seeds=1), tmp_path)
-    figure = study_curves(study)
+    figure = study_curves(analyse(study))
     save_figure(figure, tmp_path / "curves.png")
-    save_figure(forest(study), tmp_path / "forest.png")
+    save_figure(forest(analyse(study)), tmp_path / "forest.png")
     assert figure.axes[0].get_yscale() == "log"
     assert figure.axes[0].get_ylim()[1] < 1e3
 
 
 def test_a_study_without_a_result_and_a_run_without_a_step_can_be_drawn(tiny_study, run, tmp_path):
     study = run_ablation(tiny_study, tmp_path, should_stop=lambda: True)
-    empty = replace(run, metrics=[], record=None)
-    for figure in (study_curves(study), forest(study), costs(study), loss_curve(empty), compare_curves([empty])):
+    empty, found = replace(run, metrics=[], record=None), analyse(study)
+    for figure in (study_curves(found), forest(found), costs(found), loss_curve(empty), compare_curves([empty])):
         save_figure(figure, tmp_path / "empty.png")
 
 

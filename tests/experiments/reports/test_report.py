@@ -11,11 +11,12 @@ import pytest
 from nanochat.cli.app import parse
 from nanochat.errors import CheckpointError
 from nanochat.experiments.ablation.budget import share_budget
-from nanochat.experiments.ablation.study import Study, read_study, to_rows
+from nanochat.experiments.ablation.study import Study, read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
-from nanochat.experiments.analysis.comparisons import compare
+from nanochat.experiments.ablation.tables import to_rows
+from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.reports.numbers import signed
 from nanochat.experiments.reports.run import environment, write_run_report
-from nanochat.experiments.reports.sentences import signed
 from nanochat.experiments.reports.study.report import study_report, write_study_report
 from nanochat.experiments.statistics.intervals import t_interval
 from nanochat.training.resolve import resolve
@@ -28,7 +29,7 @@ LINK = re.compile(r"\]\(([^)]+)\)")
 def study_folder(tiny_study, tmp_path_factory):
     folder = tmp_path_factory.mktemp("study")
     run_ablation(tiny_study, folder)
-    write_study_report(folder)
+    report_on(folder)
     return folder
 
 
@@ -36,6 +37,10 @@ def study_folder(tiny_study, tmp_path_factory):
 def run_folder(tiny_run, tmp_path):
     run_training(tiny_run, out=tmp_path / "tiny")
     return tmp_path / "tiny"
+
+
+def report_on(folder):
+    write_study_report(analyse(read_study(folder)), folder)
 
 
 def text_of(folder):
@@ -86,13 +91,13 @@ def test_links_lead_to_files_and_figures_have_alternative_text(study_folder, run
 @pytest.mark.figures
 def test_a_report_is_the_same_when_it_is_written_again(study_folder):
     before = {path.name: path.read_bytes() for path in study_folder.iterdir() if path.is_file()}
-    write_study_report(study_folder)
+    report_on(study_folder)
     assert {path.name: path.read_bytes() for path in study_folder.iterdir() if path.is_file()} == before
 
 
 def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
     run_ablation(diverging_study, tmp_path)
-    write_study_report(tmp_path)
+    report_on(tmp_path)
     text = text_of(tmp_path)
     assert re.search(r"\*\*Diverged:\*\* `lr=1e\+300`, seeds? 5(, 6; with seed 5)?: the ", text)  # a tensor each
     assert tables(text)[0][-1] == ["`lr=1e+300`", "2 of 2 diverged", "-", "-", "2 of 2 diverged", "-", "0 of 2"]
@@ -102,13 +107,13 @@ def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
 def test_an_unfinished_study_says_what_is_missing(tiny_study, tmp_path):
     done = iter(range(100))
     run_ablation(tiny_study, tmp_path, should_stop=lambda: next(done) > 6)
-    write_study_report(tmp_path)
+    report_on(tmp_path)
     assert "**Not finished:** 7 of 8 cells have no result yet" in text_of(tmp_path)
     assert tables(text_of(tmp_path))[0][-1][1] == "not run"
 
 
 def test_the_verdicts_of_the_table_are_those_of_the_comparisons(study_folder):
-    found = {f"`{one.variant}`": one for one in compare(read_study(study_folder))}
+    found = {f"`{one.variant}`": one for one in analyse(read_study(study_folder)).comparisons}
     result, tests, effects, costs = tables(text_of(study_folder))[:4]
     assert costs[0][:4] == ["variant", "parameters", "operations per token", "tokens/s"]  # nothing else differs
     for row in result[2:]:
@@ -121,7 +126,7 @@ def test_the_verdicts_of_the_table_are_those_of_the_comparisons(study_folder):
 
 
 def test_a_variant_that_lost_a_seed_shows_the_figures_of_the_others(study_of, tmp_path):
-    text = study_report(study_of((2.0, 2.1, 2.2), (1.0, math.nan, 1.2)))
+    text = study_report(analyse(study_of((2.0, 2.1, 2.2), (1.0, math.nan, 1.2))))
     assert tables(text)[0][-1] == [
         "`lr=2.0`",
         f"1.1000 ± {t_interval([1.0, 1.2]).half_width:.4f}",
@@ -138,7 +143,7 @@ def test_a_variant_that_lost_a_seed_shows_the_figures_of_the_others(study_of, tm
 def test_what_variants_did_not_get_the_same_of_is_in_the_table_of_costs(tiny_run, tmp_path):
     axes = {"training.steps": (2, 4), "training.batch_size": (1, 3)}
     study = run_ablation(AblationConfig(base=tiny_run, axes=axes, seeds=2), tmp_path)
-    text = study_report(study)
+    text = study_report(analyse(study))
     costs = tables(text)[3]
     assert costs[0][3:5] == ["steps", "tokens"]
     tokens = {f"`{r.cell.variant}`": (str(r.record.steps), str(r.measured.tokens)) for r in study.results}
@@ -153,7 +158,7 @@ def test_a_budget_is_reported_with_what_was_really_spent(tiny_run, tmp_path):
     base = replace(tiny_run, training=replace(tiny_run.training, steps=4))
     config = AblationConfig(base=base, axes={"training.batch_size": (2, 3)}, seeds=2, budget="tokens")
     study = run_ablation(share_budget(config), tmp_path)
-    text = study_report(study)
+    text = study_report(analyse(study))
     spent = {result.cell.variant: result.measured.tokens for result in study.results}
     low, high = spent["batch_size=2"], spent["batch_size=3"]  # 4 steps of 2 rows, 3 steps of 3: the nearest there is
     more = 100 * (high / low - 1)
@@ -169,14 +174,15 @@ def test_epochs_and_patience_are_not_called_steps(tiny_run, study_of):
         ({"patience": 2}, "best after at most 6 steps ("),
     ):
         base = replace(tiny_run, training=replace(tiny_run.training, **changes))
-        assert words in study_report(replace(study, config=replace(study.config, base=base)))
+        assert words in study_report(analyse(replace(study, config=replace(study.config, base=base))))
 
 
 def test_the_command_of_a_report_gives_the_same_cells_again(tiny_run, tmp_path):
     """Whatever is varied, budgeted or drawn: read by the command line's own parser."""
     axes = {"model.input_rmsnorm": (False, True), "model.tie_lm_head": (True, False), "training.lr": (0.1, 0.3)}
     config = AblationConfig(base=tiny_run, axes=axes, seeds=2, max_cells=8, budget="tokens", margin=0.02)
-    words = shlex.split(re.search(r"```sh\nnanochat (.*)\n```", study_report(Study(config, (), (), {}))).group(1))
+    text = study_report(analyse(Study(config, (), (), {})))
+    words = shlex.split(re.search(r"```sh\nnanochat (.*)\n```", text).group(1))
     work = parse([*words, "--out", str(tmp_path)])
     assert work.keywords["study"] == config
 
@@ -197,7 +203,7 @@ def test_what_was_left_out_is_listed_with_the_reason(tiny_text, tmp_path):
     base = resolve({"preset": "mini-gpt", "mode": "tensor", "data": {"source": str(tiny_text)}, "training": settings})
     axes = {"model.tie_lm_head": (False, True), "model.head_bias": (False, True)}
     run_ablation(AblationConfig(base=base, axes=axes, seeds=1), tmp_path)
-    write_study_report(tmp_path)
+    report_on(tmp_path)
     assert "## Left out\n\n- `tied_head_bias`: head_bias=true needs an untied head" in text_of(tmp_path)
     assert "One seed" in text_of(tmp_path)
 
@@ -233,7 +239,7 @@ def test_a_run_of_no_steps_has_a_report(tiny_run, tmp_path):
     assert "before any step" in text_of(tmp_path / "run")
 
 
-@pytest.mark.parametrize("write", [write_run_report, write_study_report])
+@pytest.mark.parametrize("write", [write_run_report, report_on])
 def test_a_folder_without_results_is_refused(tmp_path, write):
     with pytest.raises(CheckpointError):
         write(tmp_path)

@@ -2,11 +2,21 @@ import math
 from dataclasses import replace
 
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
-from nanochat.experiments.analysis.comparisons import compare, effects
-from nanochat.experiments.reports.sentences import answer, headline, p_text, signed
+from nanochat.experiments.analysis.comparisons import effects
+from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.reports import sentences
+from nanochat.experiments.reports.study.report import MARKDOWN
 
 BASE = [2.00, 2.03, 1.98, 2.05, 2.01, 1.97, 2.02, 2.04]
 NOISE = [0.001, -0.001, 0.002, -0.002, 0.0005, -0.0005, 0.003, -0.003]
+
+
+def headline(study):
+    return sentences.headline(analyse(study))
+
+
+def answer(study, style=MARKDOWN):
+    return sentences.answer(analyse(study), style)
 
 
 def moved(by):
@@ -20,6 +30,17 @@ def test_a_variant_that_beats_the_baseline_is_said_to_with_the_numbers(study_of)
     assert text.startswith("`lr=2.0` ends lowest, at 1.5125 ± 0.02")
     assert "against the baseline `lr=1.0`: **better** by 0.5000 (0.4983 to 0.5017, p = 0.016)" in text
     assert "The others: `lr=3.0` **worse** by 0.5000" in text
+
+
+def test_an_answer_is_plain_words_and_a_document_says_how_names_and_verdicts_look(study_of):
+    found = analyse(study_of(BASE, moved(-0.5)))
+    best, one = replace(found.ranking[0], name="a`*b"), replace(found.comparisons[0], variant="a`*b")
+    renamed = replace(found, ranking=(best, found.ranking[1]), comparisons=(one,))
+    plain, marked = sentences.answer(renamed), sentences.answer(renamed, MARKDOWN)
+    assert plain.startswith("a`*b ends lowest, at 1.5125")
+    assert "; against the baseline lr=1.0: better by 0.5000 (" in plain
+    assert marked.startswith("``a`*b`` ends lowest, at 1.5125")
+    assert "; against the baseline `lr=1.0`: **better** by 0.5000 (" in marked
 
 
 def test_a_baseline_that_nothing_beats(study_of):
@@ -47,7 +68,8 @@ def test_a_baseline_that_ends_lowest_with_too_few_seeds_is_not_said_to_be_unbeat
 def test_an_interval_that_holds_zero_is_printed_with_its_sign(study_of):
     """One seed far off: every difference is above 0, so the exact test decides, but Student's interval is wide."""
     worse = study_of(BASE, [x + 0.1 + 5 * (i == 0) for i, x in enumerate(BASE)])
-    low, high = compare(worse)[0].interval.low, compare(worse)[0].interval.high
+    interval = analyse(worse).comparisons[0].interval
+    low, high = interval.low, interval.high
     assert low < 0 < high
     assert f"**worse** by 0.7250 ({low:.4f} to {high:.4f}, p = 0.0078)" in answer(worse)
     better = study_of(BASE, [x - 0.1 - 5 * (i == 0) for i, x in enumerate(BASE)])
@@ -105,10 +127,3 @@ def test_an_axis_is_judged_by_its_average_over_the_others(tiny_run, tmp_path):
     )
     assert clipping.verdict == "identical"
     assert "On average over the other axes: `lr=0.3` **too few seeds**" in answer(study)
-
-
-def test_numbers_are_spelled_with_their_sign():
-    assert [signed(x) for x in (0.01, -0.01, 0, math.nan)] == ["+0.0100", "-0.0100", "0.0000", "-"]
-    assert signed(-0.00001) == "-1.00e-05"
-    assert [p_text(p) for p in (1, 0.0078125, 0.00001, math.nan)] == ["1", "0.0078", "< 0.0001", "-"]
-    assert [p_text(p, "= ") for p in (0.0078125, 0.00001)] == ["= 0.0078", "< 0.0001"]

@@ -17,7 +17,7 @@ from nanochat.checkpoints.manifest import write_manifest
 from nanochat.cli.options import read_toml
 from nanochat.data.files.formats import read_rows
 from nanochat.data.load import load_corpus
-from nanochat.experiments.ablation.named import read_recipe
+from nanochat.experiments.ablation.named import read_study_file
 from nanochat.inference.language_model import load
 from nanochat.tokenizers import load_tokenizer
 
@@ -30,7 +30,7 @@ _OPENED: dict[str, Callable[[Path], object]] = {
     "m.json.gz": load,
     "tokenizer.json": load_tokenizer,
     "c.toml": read_toml,
-    "s.toml": read_recipe,
+    "s.toml": read_study_file,
     "d.txt": lambda path: load_corpus(str(path)),
     "d.jsonl": read_rows,
 }

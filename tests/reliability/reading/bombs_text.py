@@ -12,7 +12,7 @@ from bombs import Bomb, lay_file
 from nanochat.checkpoints.formats.arrays import read_arrays
 from nanochat.cli.options import read_toml
 from nanochat.data.files.formats import read_rows
-from nanochat.experiments.ablation.named import read_recipe
+from nanochat.experiments.ablation.named import read_study_file
 from nanochat.inference.language_model import load
 from nanochat.tokenizers import load_tokenizer
 
@@ -23,7 +23,7 @@ _DEEP_FILES: dict[str, Callable[[Path], object]] = {
     "rows.json": read_rows,
     "rows.jsonl": read_rows,
     "c.toml": read_toml,
-    "s.toml": read_recipe,
+    "s.toml": read_study_file,
 }
 _SHAPES = (b"[4294967296,4294967296]", b"[0,4611686018427387904]", b"[-1]", b"[1e9]", b"[" * 5000, b"9" * 5000)
 

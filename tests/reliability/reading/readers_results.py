@@ -17,7 +17,9 @@ from samples import remake_manifest, tiny_results, tiny_run, tiny_study
 from nanochat.data.large.cache import Parts, cached_tokens
 from nanochat.errors import CheckpointError
 from nanochat.experiments.ablation.grid import canonical
-from nanochat.experiments.ablation.study import CellDamaged, find_result, read_study, start_study, to_rows, write_result
+from nanochat.experiments.ablation.study import CellDamaged, find_result, read_study, start_study, write_result
+from nanochat.experiments.ablation.tables import to_rows
+from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.run import run_report
 from nanochat.experiments.reports.study.report import study_report
 from nanochat.experiments.runs import compare_rows, rows_of
@@ -101,7 +103,7 @@ def _make_study(corpus: Path, folder: Path) -> None:
 
 def _report_study(study: Any) -> None:
     to_rows(study)
-    study_report(study)
+    study_report(analyse(study))
 
 
 def _make_cell(corpus: Path, folder: Path) -> None:

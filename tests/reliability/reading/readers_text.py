@@ -16,7 +16,7 @@ from nanochat.cli.options import read_toml
 from nanochat.data.files.formats import find_problems, read_rows
 from nanochat.data.files.rows import Rows
 from nanochat.data.load import load_corpus
-from nanochat.experiments.ablation.named import make_study, read_recipe
+from nanochat.experiments.ablation.named import make_study, read_study_file
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
 from nanochat.training.resolve import resolve
 
@@ -106,7 +106,7 @@ def _read_settings(folder: Path) -> Any:
 
 
 def _read_study(folder: Path) -> Any:
-    recipe = read_recipe(folder / "s.toml")
+    recipe = read_study_file(folder / "s.toml")
     return make_study(resolve(recipe.base), recipe)
 
 

@@ -23,7 +23,8 @@ from nanochat.checkpoints.directory import newest_checkpoint, save_directory, ve
 from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.checkpoints.weights import load_snapshot, save_snapshot
 from nanochat.data.large.cache import Parts, cached_tokens
-from nanochat.experiments.ablation.study import Study, find_result, read_config, start_study, write_result, write_tables
+from nanochat.experiments.ablation.study import Study, find_result, read_config, start_study, write_result
+from nanochat.experiments.ablation.tables import write_tables
 from nanochat.inference.language_model import load
 from nanochat.storage.atomic import Written, read_json, write_bytes, write_json
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
