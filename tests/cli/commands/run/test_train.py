@@ -1,4 +1,4 @@
-"""`train` and what works on its results: the line of figures, the files, sample, report, runs, graph."""
+"""`train` and what works on its results: the line of figures, the files, sample, report, runs."""
 
 import json
 import re
@@ -175,13 +175,6 @@ def test_a_run_that_is_refused_makes_no_folder(nanochat, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_picture_is_replaced_only_by_force(nanochat, tmp_path):
-    (tmp_path / "a.dot").write_text("mine", encoding="utf-8")
-    nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot").assert_refused(5, "a.dot exists already")
-    assert nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot", "--force").code == 0
-    assert "digraph" in (tmp_path / "a.dot").read_text(encoding="utf-8")
-
-
 @pytest.mark.parametrize("mode", ["scalar", "tensor"])
 def test_a_run_that_diverges_is_one_sentence_and_keeps_its_files(nanochat, abab, tmp_path, mode):
     words = "--optimizer sgd --lr 1e300 --max-grad-norm 0 --steps 20 --checkpoint-every 1 --out here".split()
@@ -273,26 +266,6 @@ def test_a_report_is_written_anew(nanochat, run):
     done = nanochat("report", run)
     assert (done.code, done.out) == (0, f"{run / 'report.md'}\n")
     assert (run / "report.md").read_text(encoding="utf-8").startswith("# Run `bigram-abab-0001`")
-
-
-def test_a_step_of_a_run_is_drawn(nanochat, run, tmp_path):
-    assert nanochat("graph", "--max-nodes", 20).out.count("\n") > 20
-    assert nanochat("graph", "--out", "graph.svg").code == 0
-    assert (tmp_path / "graph.svg").read_text(encoding="utf-8").startswith("<svg")
-
-
-def test_a_graph_of_other_data_than_the_run_saw_is_refused(nanochat, abab, run):
-    abab.write_text("abc" * 200, encoding="utf-8")
-    nanochat("graph").assert_refused(3, "no longer the text")
-
-
-def test_a_graph_of_an_expression_has_values_and_gradients(nanochat):
-    done = nanochat("graph", "a*b + relu(c)", "a=2", "b=-3", "c=10")
-    assert done.code == 0
-    assert "flowchart" in done.out or "graph" in done.out
-    nanochat("graph", "a*b", "a=2").assert_refused(2, "b")
-    nanochat("graph", "a*b", "a=two").assert_refused(2, "'a=two' gives no number")
-    nanochat("graph", "__import__('os')").assert_refused(2, "")
 
 
 def test_presets_and_doctor_speak_both_ways(nanochat):

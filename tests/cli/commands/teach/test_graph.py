@@ -1,0 +1,39 @@
+"""`graph`: an expression or a step of a run, as a picture."""
+
+import pytest
+
+
+@pytest.fixture
+def run(nanochat, abab):
+    """A run of three steps in results/runs, the latest."""
+    words = "train --preset bigram --eval-every 0 --set eval_tokens=32 --batch-size 2 --steps 3".split()
+    assert nanochat(*words, "--data", abab).code == 0
+
+
+def test_a_picture_is_replaced_only_by_force(nanochat, tmp_path):
+    (tmp_path / "a.dot").write_text("mine", encoding="utf-8")
+    nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot").assert_refused(5, "a.dot exists already")
+    assert nanochat("graph", "a*b", "a=1", "b=2", "--out", "a.dot", "--force").code == 0
+    assert "digraph" in (tmp_path / "a.dot").read_text(encoding="utf-8")
+
+
+@pytest.mark.usefixtures("run")
+def test_a_step_of_a_run_is_drawn(nanochat, tmp_path):
+    assert nanochat("graph", "--max-nodes", 20).out.count("\n") > 20
+    assert nanochat("graph", "--out", "graph.svg").code == 0
+    assert (tmp_path / "graph.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.usefixtures("run")
+def test_a_graph_of_other_data_than_the_run_saw_is_refused(nanochat, abab):
+    abab.write_text("abc" * 200, encoding="utf-8")
+    nanochat("graph").assert_refused(3, "no longer the text")
+
+
+def test_a_graph_of_an_expression_has_values_and_gradients(nanochat):
+    done = nanochat("graph", "a*b + relu(c)", "a=2", "b=-3", "c=10")
+    assert done.code == 0
+    assert "flowchart" in done.out or "graph" in done.out
+    nanochat("graph", "a*b", "a=2").assert_refused(2, "b")
+    nanochat("graph", "a*b", "a=two").assert_refused(2, "'a=two' gives no number")
+    nanochat("graph", "__import__('os')").assert_refused(2, "")
