@@ -78,10 +78,10 @@ def prepare(
     """
     data = config.data
     if tokenizer is not None:
-        source = None  # a run that goes on has all of it in its checkpoint
-    else:
-        source = start or (read_start(config.start_from) if config.start_from else None)
-    dataset = read_data(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
+        start = None  # a run that goes on has all of it in its checkpoint
+    elif config.start_from:
+        start = start or read_start(config.start_from)
+    dataset = read_data(data, tokenizer or start_tokenizer(config, start), extend=start is not None)
     kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
     if kind == "windows" and data.packing != "none":
         warnings.warn(
@@ -118,7 +118,7 @@ def prepare(
         packing=data.packing,
     )
     config = _with_steps(config, batches)
-    taken = begin_with(source, model, config, dataset.tokenizer) if source else None
+    taken = begin_with(start, model, config, dataset.tokenizer) if start else None
     language_model = LanguageModel(
         model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
     )
