@@ -76,10 +76,11 @@ def prepare(
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
     data = config.data
-    source = None  # a run that goes on has all of it in its checkpoint
-    if tokenizer is None:
-        source = start or (read_start(config.start_from) if config.start_from else None)
-    dataset = build_dataset(data, tokenizer or start_tokenizer(config, source), extend=source is not None)
+    if tokenizer is not None:
+        start = None  # a run that goes on has all of it in its checkpoint
+    elif config.start_from:
+        start = start or read_start(config.start_from)
+    dataset = build_dataset(data, tokenizer or start_tokenizer(config, start), extend=start is not None)
     kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
     if kind == "windows" and data.packing != "none":
         warnings.warn(
@@ -116,7 +117,7 @@ def prepare(
         packing=data.packing,
     )
     config = _with_steps(config, batches)
-    taken = begin_with(source, model, config, dataset.tokenizer) if source else None
+    taken = begin_with(start, model, config, dataset.tokenizer) if start else None
     language_model = LanguageModel(
         model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
     )

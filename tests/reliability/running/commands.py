@@ -20,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -57,8 +58,10 @@ class Done:
 @cache
 def warm() -> None:
     """Import what commands import, once, before the first fork."""
-    import matplotlib.backends.backend_agg
-    import matplotlib.figure  # noqa: F401
+    ours = "checkpoints.inspection cli.display.run cli.display.sweep cli.folders experiments.phases.report"
+    names = [f"nanochat.{name}" for name in (*ours.split(), "experiments.reports.study.report")]
+    for name in (*names, "matplotlib.backends.backend_agg", "matplotlib.figure"):
+        import_module(name)
 
 
 def together(commands: Sequence[Sequence[str]], folder: Path, logs: Path, delays_s: Sequence[float] = ()) -> list[Done]:
