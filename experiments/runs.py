@@ -50,7 +50,7 @@ def rows_of(runs: Sequence[SavedRun]) -> list[dict[str, Any]]:
     rows = []
     for run in runs:
         config, record = run.config, last_known(run)
-        row = {"run": shown_path(run.path.name), "preset": config.preset, "mode": config.mode}
+        row: dict[str, Any] = {"run": shown_path(run.path.name), "preset": config.preset, "mode": config.mode}
         row |= {"data": config.data.source, "seed": config.seed}
         rows.append(row | {name: record.get(name) for name in _RESULTS})
     return rows
