@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
-from ..models.build import Predictor
+from ..models.base import Predictor
 from .generate import IsOver, read_logits
 from .samplers import check_whole, largest, log_softmax
 

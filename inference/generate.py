@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..machine import one_blas_thread
-from ..models.build import ModelConfig, Predictor, logits_array
+from ..models.base import ModelConfig, Predictor, logits_array
 from ..models.parameters import count_parameters
 from .samplers import Sampling, check_whole, sample_token
 

@@ -10,9 +10,9 @@ from typing import Literal
 
 from ..data.config import DataConfig
 from ..errors import ConfigError
+from ..models.base import Mode, ModelKind
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
-from ..models.presets import Mode, ModelKind
 from ..plain import shown_path
 from ..setting import Setting, check_bounds, setting, settings_of
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..data.batches import Batch
-from ..models.build import logits_array
+from ..models.base import logits_array
 
 
 @dataclass(frozen=True)

@@ -18,8 +18,8 @@ import numpy as np
 from ..checkpoints.find import read_model
 from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError
+from ..models.base import ModelConfig
 from ..models.bigram.config import BigramConfig
-from ..models.build import ModelConfig
 from ..models.presets import PRESETS
 from ..plain import path_of
 from ..tokenizers import Tokenizer, tokenizer_from_dict

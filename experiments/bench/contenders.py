@@ -13,7 +13,8 @@ import numpy as np
 
 from ...data.batches import Batch
 from ...data.config import DataConfig
-from ...models.build import build_model, logits_array
+from ...models.base import logits_array
+from ...models.build import build_model
 from ...models.gpt.config import GPTConfig
 from ...models.initial import draw_weights
 from ...models.presets import PRESETS

@@ -13,8 +13,9 @@ from ...engine.module import Module, shape_of
 from ...engine.scalar import nn as scalar_nn
 from ...engine.tensor import Tensor
 from ...engine.tensor import nn as tensor_nn
+from ...models.base import Model, ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.build import Model, ModelConfig, build_model
+from ...models.build import build_model
 from ...models.gpt import scalar as scalar_gpt
 from ...models.gpt import tensor as tensor_gpt
 from ...models.gpt.config import GPTConfig

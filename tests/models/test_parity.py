@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nanochat.models.base import ModelConfig, logits_array
 from nanochat.models.bigram.config import BigramConfig
-from nanochat.models.build import ModelConfig, build_model, logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import Activation, GPTConfig, Norm, Positions
 from nanochat.models.initial import draw_weights
 from nanochat.models.presets import PRESETS

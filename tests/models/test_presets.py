@@ -8,8 +8,9 @@ import pytest
 
 from nanochat.errors import ConfigError
 from nanochat.experiments.certify.models import reduced
+from nanochat.models.base import ModelConfig, logits_array
 from nanochat.models.bigram.config import BigramConfig
-from nanochat.models.build import ModelConfig, build_model, context_size, logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 from nanochat.models.parameters import count_parameters
@@ -39,7 +40,7 @@ def test_a_preset_builds_in_its_mode_and_predicts(name: str) -> None:
     z = logits_array(model, [[0, 1, 8]])
     assert z.shape == (1, 3, 9)
     assert np.isfinite(z).all()
-    assert context_size(config) == (1 if name == "bigram" else config.block_size)
+    assert config.context_size == (1 if name == "bigram" else config.block_size)
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from ...errors import GuardError
 from ...machine import available_bytes
+from ...models.base import ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.build import ModelConfig
 from ...models.flops import flops_per_token
 from ...models.parameters import count_parameters
 from ..config import RunConfig

@@ -14,7 +14,7 @@ from nanochat.engine.tensor import no_grad
 from nanochat.engine.tensor.muon import Muon
 from nanochat.engine.tensor.optim import SGD, Adam, AdamW, Optimizer
 from nanochat.errors import DivergedError
-from nanochat.models.build import logits_array
+from nanochat.models.base import logits_array
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.gpt.tensor import GPT
 from nanochat.models.parameters import count_parameters
