@@ -14,7 +14,7 @@ from ..checkpoints.weights import Snapshot, save_snapshot, structure_problems
 from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
 from ..models.bigram.config import BigramConfig
-from ..models.build import ModelConfig, build_model, context_size
+from ..models.build import Model, ModelConfig, build_model, context_size
 from ..models.gpt.config import GPTConfig
 from ..models.presets import Mode, ModelKind
 from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
@@ -35,7 +35,7 @@ class LanguageModel:
     `model` may be anything with `logits(ids, cache)`; `config` is that of the architecture.
     """
 
-    model: Any
+    model: Model
     tokenizer: Tokenizer
     config: ModelConfig
     model_kind: ModelKind

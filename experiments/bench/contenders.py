@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -84,7 +85,7 @@ def first_weights(config: GPTConfig, seed: int = 0) -> dict[str, np.ndarray]:
 
 def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1) -> Step:
     """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text."""
-    model = build_model(config, "tensor", "float32")
+    model: Any = build_model(config, "tensor", "float32")  # a GPT, which has a cache
     model.load_state_dict(state)
 
     def decode() -> np.ndarray:
