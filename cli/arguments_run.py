@@ -83,13 +83,13 @@ def _resolve(options: dict[str, Any], start_from: str, partial: str) -> RunConfi
     """The config of a run; one that begins with all weights of another has its model, unless flags say otherwise."""
     if not start_from:
         return resolve_options(options)
-    from ..training.transfer import model_settings
+    from ..training.transfer import model_settings, read_start
     from .folders import find_folder
 
     start_from = str(find_folder(start_from))
     if not partial:
         _check_kept(given_settings(options))
-    below = {} if partial else model_settings(start_from)
+    below = {} if partial else model_settings(read_start(start_from))
     return replace(resolve_options(options, below=below), start_from=start_from, partial=partial)
 
 

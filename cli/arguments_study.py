@@ -168,7 +168,7 @@ def _bench(
 ) -> c.Command:
     """Measure training steps and decoding, side by side with PyTorch where it is installed.
 
-    PyTorch is measured from a checkout (benchmarks/torch_gpt.py); elsewhere only our own figures are printed.
+    PyTorch is measured where it is installed; elsewhere only our own figures are printed.
     """
     if preset not in PRESETS:
         raise UsageError(f"--preset {preset!r} is unknown: {nearest(preset, PRESETS)}")

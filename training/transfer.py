@@ -18,7 +18,7 @@ import numpy as np
 from ..checkpoints.find import read_model
 from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError
-from ..models.base import ModelConfig
+from ..models.base import Model, ModelConfig
 from ..models.bigram.config import BigramConfig
 from ..models.presets import PRESETS
 from ..plain import path_of
@@ -47,7 +47,7 @@ class Transfer:
 
 
 def transfer(
-    model: Any, model_config: ModelConfig, tokenizer: Tokenizer, source: Snapshot, pattern: str = "*"
+    model: Model, model_config: ModelConfig, tokenizer: Tokenizer, source: Snapshot, pattern: str = "*"
 ) -> Transfer:
     """Write the weights of `source` whose names match `pattern` into `model`, in place, where they fit.
 
@@ -127,46 +127,41 @@ def _with_rows(
     return table
 
 
-def read_start(config: RunConfig) -> Snapshot | None:
-    """The model that the run begins with, if it names one. Raises ConfigError, CheckpointError."""
-    if not config.start_from:
-        return None
-    if not path_of(config.start_from).exists():
-        raise ConfigError(f"--from {config.start_from} does not exist: give a run, a checkpoint or a model file")
-    return read_model(path_of(config.start_from))[1]
+def read_start(path: str) -> Snapshot:
+    """The model that a run is to begin with. Raises ConfigError, CheckpointError."""
+    if not path_of(path).exists():
+        raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
+    return read_model(path_of(path))[1]
 
 
-def start_tokenizer(config: RunConfig, source: Snapshot | None) -> Tokenizer | None:
-    """The source's, to be extended by what the new text needs; None where the text makes its own, as with `partial`."""
-    return None if source is None or config.partial else tokenizer_from_dict(dict(source.tokenizer))
+def model_settings(start: Snapshot) -> dict[str, Any]:
+    """The settings of a run whose model is this one."""
+    preset = start.origin.get("preset")
+    named = {"preset": preset} if preset in PRESETS and PRESETS[preset].model_kind == start.model_kind else {}
+    return {
+        **named,
+        "model_kind": start.model_kind,
+        "mode": start.mode,
+        "dtype": start.dtype,
+        "model": dict(start.model),
+    }
 
 
-def begin_with(source: Snapshot, model: Any, config: RunConfig, tokenizer: Tokenizer) -> Transfer:
-    """Write the source's weights into the model, rows of the vocabulary by token.
+def start_tokenizer(config: RunConfig, start: Snapshot | None) -> Tokenizer | None:
+    """Its own, to be extended by what the new text needs; None where the text makes its own, as with `partial`."""
+    return None if start is None or config.partial else tokenizer_from_dict(dict(start.tokenizer))
+
+
+def load_start(start: Snapshot, model: Model, config: RunConfig, tokenizer: Tokenizer) -> Transfer:
+    """Write its weights into the model, rows of the vocabulary by token.
 
     Raises ConfigError, naming every weight that does not fit, unless `partial` says that some may stay behind.
     """
-    taken = transfer(model, config.model, tokenizer, source, config.partial or "*")
-    if taken.skipped and not config.partial:
-        problems = "; ".join(f"{name}: {reason}" for name, reason in taken.skipped.items())
+    transferred = transfer(model, config.model, tokenizer, start, config.partial or "*")
+    if transferred.skipped and not config.partial:
+        problems = "; ".join(f"{name}: {reason}" for name, reason in transferred.skipped.items())
         raise ConfigError(
             f"the model at {config.start_from} is another one ({problems}): leave the model's settings as they are "
             "there, or pass --partial '*' to take what fits"
         )
-    return taken
-
-
-def model_settings(path: str) -> dict[str, Any]:
-    """The settings of a run whose model is that at `path`. Raises ConfigError, CheckpointError."""
-    if not path_of(path).exists():
-        raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
-    source = read_model(path_of(path))[1]
-    preset = source.origin.get("preset")
-    named = {"preset": preset} if preset in PRESETS and PRESETS[preset].model_kind == source.model_kind else {}
-    return {
-        **named,
-        "model_kind": source.model_kind,
-        "mode": source.mode,
-        "dtype": source.dtype,
-        "model": dict(source.model),
-    }
+    return transferred

@@ -16,7 +16,6 @@ from nanochat.models.initial import draw_weights
 from nanochat.models.parameters import count_parameters
 from nanochat.models.presets import PRESETS, get_preset
 from nanochat.training.config import RunConfig, TrainingConfig
-from nanochat.training.prepare import build_optimizer
 
 TEXT = np.array([1, 4, 2, 0, 3, 3, 5, 2])
 """What is repeated: 2 and 3 are each followed by two different tokens, so a bigram is left with a doubt."""
@@ -98,7 +97,7 @@ def test_the_model_of_a_preset_learns_a_repeating_text(name: str) -> None:
     run = RunConfig(preset=name, model_kind=preset.model_kind, mode="tensor", model=config, training=training)
     model = build_model(config, "tensor")
     model.load_state_dict(weights(config))
-    optimizer = build_optimizer(model, run)
+    optimizer = run.backend.optimizer(model, run.training)
     rows = np.stack([np.roll(TEXT, -shift) for shift in range(8)])
     losses = []
     for _ in range(150):

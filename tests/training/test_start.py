@@ -10,7 +10,7 @@ from nanochat.inference.language_model import load
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
-from nanochat.training.transfer import model_settings
+from nanochat.training.transfer import model_settings, read_start
 
 pytestmark = pytest.mark.filterwarnings("ignore:.* also stand in the training text")
 
@@ -25,7 +25,7 @@ def source(tmp_path):
 
 
 def begin(source, text, *, partial="", **settings):
-    below = {} if partial else model_settings(str(source))
+    below = {} if partial else model_settings(read_start(str(source)))
     (source.parent / "next.txt").write_text(text, encoding="utf-8")
     data = {"source": str(source.parent / "next.txt"), "layout": "documents"}
     training = {"steps": 2, "eval_tokens": 32, **settings.pop("training", {})}
@@ -58,7 +58,7 @@ def test_part_of_the_weights_are_taken_by_name(source):
     before, now = load(source).model.state_dict(), workshop.model.state_dict()
     assert np.array_equal(before["h.0.mlp.fc.weight"], now["h.0.mlp.fc.weight"])
     assert not np.array_equal(before["wpe.weight"], now["wpe.weight"])
-    assert workshop.taken.skipped["wpe.weight"] == "it does not match h.*"
+    assert workshop.transferred.skipped["wpe.weight"] == "it does not match h.*"
 
 
 def test_a_run_that_began_so_goes_on_when_its_source_is_gone(source, tmp_path):
