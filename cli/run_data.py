@@ -11,7 +11,7 @@ from ..data.files.formats import ENDINGS, format_of
 from ..data.files.rows import Counts, RowOptions, Rows
 from ..data.files.text import foreign
 from ..data.files.writing import render_rows
-from ..data.sources import find_source_problems, read_source
+from ..data.load import find_source_problems, read_source
 from ..errors import DataError, GuardError, UsageError
 from ..plain import shown_path
 from ..storage.atomic import write_text

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..data.chat import ChatTemplate
+from ..data.dataset import build_dataset
 from ..inference.alternatives import Candidate, Choice
 from ..inference.chat import knows_turns
 from ..inference.counts import counts_language_model
@@ -21,7 +22,6 @@ from ..plain import shown_path
 from ..tokenizers import inspection as policies
 from ..tokenizers.char import Unknown
 from ..training.folder.record import read_run
-from ..training.prepare import read_data
 from .commands import SampleCommand
 from .console import print_json, print_table, say, write_result
 from .folders import find_folder
@@ -147,6 +147,6 @@ def _model(path: Path, command: SampleCommand) -> LanguageModel:
     if not command.from_counts:
         return with_policy(load(path), command.unknown)
     data = read_run(path).config.data
-    dataset = read_data(data, load(path).tokenizer)
+    dataset = build_dataset(data, load(path).tokenizer)
     model = counts_language_model(dataset, boost_futuristic=data.style == "futuristic")
     return with_policy(model, command.unknown)

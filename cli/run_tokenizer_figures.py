@@ -7,7 +7,7 @@ from typing import Any
 
 from ..data.files.description import texts_of
 from ..data.files.rows import RowOptions
-from ..data.sources import read_source
+from ..data.load import read_source
 from ..plain import shown_path
 from ..tokenizers import BPETokenizer, Tokenizer
 from ..tokenizers.inspection import (

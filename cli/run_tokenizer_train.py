@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..data.files.description import texts_of
-from ..data.sources import read_source
+from ..data.load import read_source
 from ..data.vocabulary import BPE_VOCAB_SIZE
 from ..plain import shown_path
 from ..storage.atomic import make_directory

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError
 from .packing import Packing, fill_rows, lay_side_by_side
-from .tokens import TokenStream
+from .tokens import TokenArray
 
 Kind = Literal["windows", "documents"]
 
@@ -58,7 +58,7 @@ class Batches:
 
     def __init__(
         self,
-        stream: TokenStream,
+        stream: TokenArray,
         *,
         kind: Kind,
         block_size: int,
@@ -176,7 +176,7 @@ class Batches:
 
 
 def evaluation_batches(
-    stream: TokenStream, *, kind: Kind, block_size: int, batch_size: int, max_tokens: int = 0
+    stream: TokenArray, *, kind: Kind, block_size: int, batch_size: int, max_tokens: int = 0
 ) -> Iterator[Batch]:
     """Batches that ask for every token that counts exactly once, in order, or for an evenly spaced part of them.
 
@@ -215,7 +215,7 @@ class _Order(NamedTuple):
     bounds: np.ndarray
 
 
-def _cut(stream: TokenStream, kind: Kind, block_size: int) -> _Rows:
+def _cut(stream: TokenArray, kind: Kind, block_size: int) -> _Rows:
     """Rows of at most block_size predictions that together predict every token once: of the text, or by document."""
     if kind not in ("windows", "documents"):
         raise ConfigError(f"kind={kind!r} is no way to cut batches: choose windows or documents")
@@ -252,7 +252,7 @@ def _n_counted(counted: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> 
     return before[starts + lengths + 1] - before[starts + 1]
 
 
-def _window_starts(stream: TokenStream, width: int) -> np.ndarray | None:
+def _window_starts(stream: TokenArray, width: int) -> np.ndarray | None:
     """Where a window of `width` predictions has one that counts; None: everywhere."""
     if stream.counted is None:
         return None
@@ -271,13 +271,13 @@ def _evenly_spaced(lengths: np.ndarray, max_tokens: int) -> np.ndarray:
     return chosen[: max(1, n_kept)]
 
 
-def _read_rows(stream: TokenStream, starts: np.ndarray, lengths: np.ndarray) -> Batch:
+def _read_rows(stream: TokenArray, starts: np.ndarray, lengths: np.ndarray) -> Batch:
     """Rows of `lengths` predictions from `starts`, padded to the longest.  (B,), (B,) -> (B, T)"""
     columns = np.arange(lengths.max())  # (T,)
     return _read(stream, np.where(columns < lengths[:, None], starts[:, None] + columns, -1))
 
 
-def _read(stream: TokenStream, at: np.ndarray, segments: np.ndarray | None = None) -> Batch:
+def _read(stream: TokenArray, at: np.ndarray, segments: np.ndarray | None = None) -> Batch:
     """The tokens at the places `at`, -1 for padding, and those after them.  (B, T) -> (B, T)"""
     real = at >= 0  # (B, T)
     inputs = np.where(real, stream.ids[at], _PAD_ID).astype(np.int64)  # (B, T)

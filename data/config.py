@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from ..errors import ConfigError
 from ..plain import shown_path
 from ..setting import check_bounds, setting
-
-if TYPE_CHECKING:
-    from .vocabulary import TokenizerChoice
 
 BUILTIN_HELP = "names, verse, tales, facts, world, world-chat, world-rehearsal (the worlds -small and -large, too)"
 """The texts of the package, spelled out: importing the table of them, data/builtin, costs --help 200 ms."""
@@ -88,13 +86,11 @@ class DataConfig:
         check_bounds(self, "data")
         for name in ("source", "tokenizer", "cache"):  # paths, whose bytes may be no text
             object.__setattr__(self, name, shown_path(getattr(self, name)))
-        _ = self.choice  # checks its fields
-
-    @property
-    def choice(self) -> TokenizerChoice:
-        """How the tokenizer is made."""
-        from .vocabulary import TokenizerChoice  # regex and numpy: not before a run is configured
-
-        return TokenizerChoice(
-            tokenizer=self.tokenizer, vocab_size=self.vocab_size, min_count=self.min_count, unknown=self.unknown
-        )
+        for name in ("vocab_size", "min_count"):
+            value = getattr(self, name)
+            if value and self.tokenizer not in ("word", "bpe"):
+                raise ConfigError(
+                    f"{name}={value} has no meaning for tokenizer={self.tokenizer}: leave it out, or choose word or bpe"
+                )
+        if self.tokenizer == "bpe" and self.unknown != "auto":
+            raise ConfigError(f"unknown={self.unknown} has no meaning for bpe, which spells every text: leave it out")

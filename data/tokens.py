@@ -9,7 +9,7 @@ import numpy as np
 
 
 @dataclass(frozen=True, eq=False)  # arrays have no single truth value to compare by
-class TokenStream:
+class TokenArray:
     """All tokens of one side of a split in one array: a bare text, or  BOS doc BOS doc ... BOS."""
 
     ids: np.ndarray
@@ -20,14 +20,14 @@ class TokenStream:
     """(N,) bool, False: as a target this token is -1.  None: every token counts."""
 
     @classmethod
-    def from_text(cls, ids: np.ndarray) -> TokenStream:
+    def from_text(cls, ids: np.ndarray) -> TokenArray:
         """One text as it is, without BOS.  ids (N,)"""
         return cls(ids, np.empty(0, dtype=np.int64))
 
     @classmethod
     def from_documents(
         cls, documents: Iterable[np.ndarray], *, bos_id: int = 0, dtype: type[np.generic] = np.int32
-    ) -> TokenStream:
+    ) -> TokenArray:
         """Documents (n_i,) with a BOS before, between and after them.
 
         They are taken one at a time, so that millions of lines never stand in memory as arrays of their own.
@@ -48,7 +48,7 @@ class TokenStream:
         *,
         bos_id: int = 0,
         dtype: type[np.generic] = np.int32,
-    ) -> TokenStream:
+    ) -> TokenArray:
         """Documents of which only marked tokens count, as (ids, counted) each; BOS never counts."""
         counted = bytearray(1)
 

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from typing import Literal
 
 import numpy as np
 
-from ..errors import ConfigError, NanochatWarning, TokenizerError
+from ..errors import NanochatWarning, TokenizerError
 from ..plain import path_of
 from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, load_tokenizer
 from ..tokenizers.char import Unknown
 from ..tokenizers.inspection import with_policy
 from ..tokenizers.word import DEFAULT_VOCAB_SIZE, UNK_ID
 from .chat import ChatTemplate
+from .config import DataConfig
 
 KINDS = ("char", "word", "bpe")
 BPE_VOCAB_SIZE = 1024
@@ -26,34 +26,8 @@ TEMPLATE = ChatTemplate()
 """Every tokenizer of words or byte pairs has its special tokens, so that a text and the chat after it share one."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class TokenizerChoice:
-    """How a tokenizer is made."""
-
-    tokenizer: str = "char"
-    """char, word, bpe, or the path of a tokenizer's file."""
-    vocab_size: int = 0
-    """The most ids that word or bpe may have, special ones included; 0: every word, or 1,024 byte pairs."""
-    min_count: int = 0
-    """How often a word or a pair must occur to get an id; 0: a word once, a pair twice."""
-    unknown: Literal["auto", "error", "skip", "unk"] = "auto"
-    """What an unknown character or word does; auto: characters are refused, words read <UNK>."""
-
-    def __post_init__(self) -> None:
-        for name in ("vocab_size", "min_count"):
-            value = getattr(self, name)
-            if value < 0:
-                raise ConfigError(f"{name}={value} is negative: give 0 for what the tokenizer needs")
-            if value and self.tokenizer not in ("word", "bpe"):
-                raise ConfigError(
-                    f"{name}={value} has no meaning for tokenizer={self.tokenizer}: leave it out, or choose word or bpe"
-                )
-        if self.tokenizer == "bpe" and self.unknown != "auto":
-            raise ConfigError(f"unknown={self.unknown} has no meaning for bpe, which spells every text: leave it out")
-
-
-def make_tokenizer(choice: TokenizerChoice, train: Iterable[str], val: Iterable[str], origin: str) -> Tokenizer:
-    """The tokenizer that was chosen.
+def make_tokenizer(config: DataConfig, train: Iterable[str], val: Iterable[str], origin: str) -> Tokenizer:
+    """The tokenizer that `config` names.
 
     Characters are those of both sides, so that validation holds no unknown one. Words and byte pairs are learned from
     the training side only, since how often they occur there is knowledge of a text: a held-out word is unknown.
@@ -62,29 +36,29 @@ def make_tokenizer(choice: TokenizerChoice, train: Iterable[str], val: Iterable[
     Raises TokenizerError if the file is none, `vocab_size` is too small, there are no words, or none occurs `min_count`
     times.
     """
-    size, special = choice.vocab_size, TEMPLATE.special_tokens
-    if choice.tokenizer == "char":
-        return CharTokenizer.train(chain(train, val), unknown=_policy(choice, "error"))
-    if choice.tokenizer not in KINDS:
-        return _load(choice)
+    size, special = config.vocab_size, TEMPLATE.special_tokens
+    if config.tokenizer == "char":
+        return CharTokenizer.train(chain(train, val), unknown=_policy(config, "error"))
+    if config.tokenizer not in KINDS:
+        return _load(config)
     tokenizer: Tokenizer
-    if choice.tokenizer == "word":
+    if config.tokenizer == "word":
         words = WordTokenizer.train(
             train,
             vocab_size=size or DEFAULT_VOCAB_SIZE,
-            min_count=choice.min_count or 1,
+            min_count=config.min_count or 1,
             special_tokens=special,
-            unknown=_policy(choice, "unk"),
+            unknown=_policy(config, "unk"),
         )
         if len(words.tokens) == len(special):
             raise TokenizerError(f"{origin} has no words: use text with some")
         tokenizer = words
     else:
         tokenizer = BPETokenizer.train(
-            train, vocab_size=size or BPE_VOCAB_SIZE, min_count=choice.min_count or 2, special_tokens=special
+            train, vocab_size=size or BPE_VOCAB_SIZE, min_count=config.min_count or 2, special_tokens=special
         )
     if tokenizer.vocab_size < size:
-        what = "words" if choice.tokenizer == "word" else "pairs that repeat"
+        what = "words" if config.tokenizer == "word" else "pairs that repeat"
         warnings.warn(
             f"{origin} has too few {what} for vocab_size={size}: the vocabulary has {tokenizer.vocab_size} ids",
             NanochatWarning,
@@ -116,15 +90,15 @@ def count_unknown(tokenizer: Tokenizer, ids: np.ndarray, texts: Iterable[str]) -
     return int(np.count_nonzero(ids == (UNK_ID if isinstance(tokenizer, WordTokenizer) else tokenizer.vocab_size - 1)))
 
 
-def _policy(choice: TokenizerChoice, usual: Unknown) -> Unknown:
-    return usual if choice.unknown == "auto" else choice.unknown
+def _policy(config: DataConfig, usual: Unknown) -> Unknown:
+    return usual if config.unknown == "auto" else config.unknown
 
 
-def _load(choice: TokenizerChoice) -> Tokenizer:
-    path = choice.tokenizer
+def _load(config: DataConfig) -> Tokenizer:
+    path = config.tokenizer
     if not path_of(path).suffix and not path_of(path).exists():
         raise TokenizerError(f"tokenizer={path!r} is neither {', '.join(KINDS)} nor a file: check its spelling")
     tokenizer = load_tokenizer(path_of(path))
-    if choice.unknown != "auto":
-        tokenizer = with_policy(tokenizer, choice.unknown)
+    if config.unknown != "auto":
+        tokenizer = with_policy(tokenizer, config.unknown)
     return tokenizer if isinstance(tokenizer, CharTokenizer) else TEMPLATE.added_to(tokenizer)

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..checkpoints.weights import Snapshot
 from ..data.batches import Batch, Batches, Kind, evaluation_batches
-from ..data.config import DataConfig
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
@@ -68,7 +67,7 @@ def prepare(config: RunConfig, tokenizer: Tokenizer | None = None, *, start: Sna
         start = None  # a run that goes on has all of it in its checkpoint
     elif config.start_from:
         start = start or read_start(config.start_from)
-    dataset = read_data(config.data, tokenizer or start_tokenizer(config, start), extend=start is not None)
+    dataset = build_dataset(config.data, tokenizer or start_tokenizer(config, start), extend=start is not None)
     config = _settle(config, dataset)
     check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
     backend, settings = config.backend, config.training
@@ -122,25 +121,6 @@ def _first_weights(config: RunConfig) -> dict[str, np.ndarray]:
             return draw_weights(config.model.parameters(), rng)
     except OverflowError as error:
         raise ConfigError(f"init_scale={config.model.init_scale} is too large to draw from: give e.g. 0.02") from error
-
-
-def read_data(data: DataConfig, tokenizer: Tokenizer | None = None, *, extend: bool = False) -> Dataset:
-    """The dataset that `data` describes, spelled by `tokenizer`, extended or not, if one is given.
-
-    Raises ConfigError, DataError, TokenizerError, WriteError.
-    """
-    return build_dataset(
-        data.source,
-        layout=data.layout,
-        text_field=data.text_field,
-        style_name=data.style,
-        val_fraction=data.val_fraction,
-        choice=data.choice,
-        tokenizer=tokenizer,
-        extend=extend,
-        loss_on=data.loss_on,
-        cache=data.cache,
-    )
 
 
 def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:

@@ -63,7 +63,7 @@ def resolve(*layers: Settings) -> RunConfig:
 
 
 def _default_preset(settings: Settings) -> str | None:
-    from ..data.corpus import is_in_words  # regex and the texts of the package: not before a run is configured
+    from ..data.load import is_in_words  # regex and the texts of the package: not before a run is configured
 
     data = settings.get("data", {})
     free = "model_kind" not in settings and settings.get("mode") != "scalar" and isinstance(data, Mapping)

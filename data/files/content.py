@@ -31,8 +31,8 @@ class ContentReader:
     """Lists of messages, rather than strings."""
     is_chat: bool | None
     """Conversations, be they messages or strings; None until the first string that is not empty tells."""
-    is_told_by_rows: bool
-    """Whether nothing but the rows says that strings are conversations or not, so that all must agree."""
+    is_inferred: bool
+    """Whether only the rows say that strings are conversations or not, so that all must agree."""
     excluded: str | None = None
     """A field that would say something else than `text_field`; None where only one of them is asked for."""
     unused: set[str] = field(default_factory=set)
@@ -52,9 +52,9 @@ class ContentReader:
                 f"{row.where}: messages are no document: choose layout='chat', or a field with text",
                 settings=(("layout", "chat"),),
             )
-        is_told_by_rows = not is_messages and options.layout == "auto" and format != "text"
-        is_chat = None if is_told_by_rows else is_messages or options.layout == "chat"
-        return cls(name, is_messages, is_chat, is_told_by_rows, excluded)
+        is_inferred = not is_messages and options.layout == "auto" and format != "text"
+        is_chat = None if is_inferred else is_messages or options.layout == "chat"
+        return cls(name, is_messages, is_chat, is_inferred, excluded)
 
     def read(self, row: Row) -> Content:
         """The text or the conversation, "" for an empty one. Raises DataError, naming the field, if it is none."""
@@ -77,9 +77,9 @@ class ContentReader:
         check_text(value, where)
         if not value.strip():
             return ""
-        if self.is_told_by_rows:
+        if self.is_inferred:
             self._agree(looks_like_chat(value), where)
-        return told(where, lambda: from_text(value)) if self.is_chat else value
+        return located(where, lambda: from_text(value)) if self.is_chat else value
 
     def _agree(self, looks_like_chat: bool, where: str) -> None:
         if self.is_chat is None:
@@ -161,7 +161,7 @@ def _read_messages(value: object, where: str) -> Conversation:
     if not value:
         return ()
     messages = tuple(_read_message(entry, f"{where}, message {i}") for i, entry in enumerate(value, start=1))
-    told(where, lambda: check_conversation(messages))
+    located(where, lambda: check_conversation(messages))
     return messages
 
 
@@ -177,10 +177,10 @@ def _read_message(entry: object, where: str) -> Message:
         if name not in ("role", "content"):
             raise DataError(f"{where}: field {name!r:.40} is not read: a message has role and content only")
     check_text(entry["content"], f"{where}, field content")
-    return told(where, lambda: Message(entry["role"], entry["content"]))
+    return located(where, lambda: Message(entry["role"], entry["content"]))
 
 
-def told(where: str, make: Callable[[], Any]) -> Any:
+def located(where: str, make: Callable[[], Any]) -> Any:
     """What `make` gives; its DataError with the place before it."""
     try:
         return make()

@@ -20,7 +20,7 @@ from ..chat import Conversation
 from .content import ContentReader
 from .csv_rows import csv_rows
 from .json_rows import json_rows, jsonl_rows
-from .rows import BLANK, Complain, Content, Format, Row, RowOptions, Rows, Sieve
+from .rows import BLANK, Complain, Content, Format, Row, RowFilter, RowOptions, Rows
 from .text import read_lines, read_text
 
 ENDINGS: dict[str, Format] = {".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".tsv": "csv"}
@@ -63,16 +63,16 @@ def find_problems(path: str | Path, options: RowOptions = RowOptions(), *, limit
 
 def rows_of(contents: Iterable[Content], origin: str, options: RowOptions = RowOptions()) -> Rows:  # noqa: B008
     """Texts or conversations that are in memory already, kept and counted like the rows of a file."""
-    sieve = Sieve(options, _raise)
+    row_filter = RowFilter(options, _raise)
     documents: list[str] = []
     conversations: list[Conversation] = []
     for number, content in enumerate(contents, start=1):
-        kept = sieve.take(content, Row(origin, 0, number, content))
+        kept = row_filter.take(content, Row(origin, 0, number, content))
         if isinstance(kept, str):
             documents.append(kept)
         elif kept is not None:
             conversations.append(kept)
-    return Rows(tuple(documents), tuple(conversations), sieve.counts(0), origin, "text")
+    return Rows(tuple(documents), tuple(conversations), row_filter.counts(0), origin, "text")
 
 
 def check_options(spec: str, options: RowOptions, format: Format) -> None:
@@ -100,7 +100,7 @@ class _Enough(Exception):
 
 
 class _NothingLeft(DataError):
-    """After all rows, so that others may have been told."""
+    """After all rows, so that others may have been reported."""
 
 
 def _raise(failure: DataError) -> NoReturn:
@@ -110,7 +110,7 @@ def _raise(failure: DataError) -> NoReturn:
 def _read(spec: str, options: RowOptions, complain: Complain) -> Rows:
     format = format_of(spec)
     check_options(spec, options, format)
-    sieve, n_blank = Sieve(options, complain), 0
+    row_filter, n_blank = RowFilter(options, complain), 0
     documents: list[str] = []
     conversations: list[Conversation] = []
     reader: ContentReader | None = None
@@ -124,19 +124,19 @@ def _read(spec: str, options: RowOptions, complain: Complain) -> Rows:
         except DataError as failure:
             if reader is None:  # how to read the others is not known
                 raise
-            sieve.n_rows += 1
+            row_filter.n_rows += 1
             complain(failure)
             continue
-        kept = sieve.take(content, row)
+        kept = row_filter.take(content, row)
         if isinstance(kept, str):
             documents.append(kept)
         elif kept is not None:
             conversations.append(kept)
     if not documents and not conversations:
-        what = f"none of its {sieve.n_rows} rows is left" if sieve.n_rows else "it holds no rows"
+        what = f"none of its {row_filter.n_rows} rows is left" if row_filter.n_rows else "it holds no rows"
         raise _NothingLeft(f"{spec}: {what}: use a file with texts in it")
     fields = (reader.text_field or "", tuple(sorted(reader.unused - {reader.text_field}))) if reader else ("", ())
-    return Rows(tuple(documents), tuple(conversations), sieve.counts(n_blank), spec, format, *fields)
+    return Rows(tuple(documents), tuple(conversations), row_filter.counts(n_blank), spec, format, *fields)
 
 
 def _rows(spec: str, format: Format, options: RowOptions, complain: Complain) -> Iterator[Row]:

@@ -16,7 +16,7 @@ Format = Literal["text", "json", "jsonl", "csv"]
 RowLayout = Literal["auto", "stream", "documents", "chat"]
 
 Complain = Callable[[DataError], None]
-"""Told of each row that cannot be read: raises it, or writes it down and lets the reader go on."""
+"""Called with each row that cannot be read: raises it, or writes it down and lets the reader go on."""
 
 Content = str | Conversation
 """What a row holds."""
@@ -144,7 +144,7 @@ class Rows:
 
 
 @dataclass
-class Sieve:
+class RowFilter:
     """Takes the rows of a file one at a time: keeps, drops or refuses each as the options say, and counts."""
 
     options: RowOptions

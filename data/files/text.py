@@ -26,7 +26,7 @@ def read_lines(spec: str) -> Iterator[tuple[int, str]]:
     """(number from 1, text without its end) of each line of the file at `spec`. Raises DataError."""
     check_file(spec)
     number = offset = 0
-    with _told(spec), path_of(spec).open("rb") as file:
+    with _error_in_words(spec), path_of(spec).open("rb") as file:
         for raw in file:
             text = decode_text(raw, spec, DataError, offset=offset, n_lines=number)
             for line in _split(text):
@@ -38,7 +38,7 @@ def read_lines(spec: str) -> Iterator[tuple[int, str]]:
 def read_text(spec: str) -> str:
     """The text of the file at `spec`, every line end a `\\n`. Raises DataError."""
     check_file(spec)
-    with _told(spec):
+    with _error_in_words(spec):
         raw = path_of(spec).read_bytes()
     text = decode_text(raw, spec, DataError)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
@@ -48,7 +48,7 @@ def check_file(spec: str) -> None:
     """Raises DataError unless `spec` is a regular file of at most LIMIT_BYTES with something in it."""
     if "\0" in str(path_of(spec)):
         raise DataError(f"{spec!r} holds a NUL, which no path may: name a data file")
-    with _told(spec):
+    with _error_in_words(spec):
         info = path_of(spec).stat()
     if stat.S_ISDIR(info.st_mode):
         raise DataError(f"{spec!r} is a folder: name a file inside it")
@@ -66,14 +66,14 @@ def check_file(spec: str) -> None:
 
 def check_kind(spec: str) -> None:
     """Raises DataError, naming what it is, for a file that by its ending or its first bytes holds no UTF-8 text."""
-    with _told(spec), path_of(spec).open("rb") as file:
+    with _error_in_words(spec), path_of(spec).open("rb") as file:
         first = file.read(N_FIRST)
     if found := foreign(spec, first):
         raise DataError(f"{spec} is {found}")
 
 
 @contextmanager
-def _told(spec: str) -> Iterator[None]:
+def _error_in_words(spec: str) -> Iterator[None]:
     """Turns what the operating system says against reading into a DataError."""
     try:
         yield

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from ...errors import ConfigError, DataError
 from ..chat import Conversation, from_text, to_text
-from .content import MESSAGES_FIELD, told
+from .content import MESSAGES_FIELD, located
 from .rows import DEFAULT_FIELD, Format, Rows
 
 ChatForm = Literal["messages", "text"]
@@ -55,7 +55,7 @@ def _strings(rows: Rows) -> Iterator[str]:
     """Each conversation as one string, sure to be read as the same again."""
     for i, conversation in enumerate(rows.conversations, start=1):
         where = f"{rows.origin}, row {i}"
-        text: str = told(where, partial(to_text, conversation))
+        text: str = located(where, partial(to_text, conversation))
         if from_text(text) != conversation:
             raise DataError(
                 f"{where}: a message begins or ends with white space, which `User: ...` does not keep: "

@@ -21,7 +21,7 @@ import numpy as np
 
 from ...errors import NanochatWarning, WriteError
 from ...storage.drafts import draft_name, remove, remove_stale
-from ..tokens import TokenStream
+from ..tokens import TokenArray
 
 _INDEX = "index.json"
 _VERSION = 1
@@ -32,7 +32,7 @@ _NAME = f"[0-9a-f]{{{_DIGITS}}}"
 
 
 class Parts(NamedTuple):
-    """A TokenStream that is not there yet: its ids come in pieces, which are written as they come."""
+    """A TokenArray that is not there yet: its ids come in pieces, which are written as they come."""
 
     ids: Iterable[np.ndarray]
     dtype: np.dtype
@@ -40,7 +40,7 @@ class Parts(NamedTuple):
     counted: np.ndarray | None = None
 
 
-def cached_stream(folder: Path, key: Mapping[str, str], make: Callable[[], Parts]) -> TokenStream:
+def cached_tokens(folder: Path, key: Mapping[str, str], make: Callable[[], Parts]) -> TokenArray:
     """The stream that `key` names, mapped from its files in `folder`; what `make` gives is written there first.
 
     Every byte is compared with its checksum before it is used: about a second a GB. Warns if the files are damaged,
@@ -114,7 +114,7 @@ def _write_array(path: Path, pieces: Iterable[np.ndarray], dtype: np.dtype) -> d
     return {"dtype": stored.str, "count": count, "sha256": sha256.hexdigest()}
 
 
-def _read(where: Path, key: Mapping[str, str]) -> TokenStream:
+def _read(where: Path, key: Mapping[str, str]) -> TokenArray:
     """Raises ValueError, or what Python raises at such a file, where anything differs from what was written."""
     index = json.loads((where / _INDEX).read_text(encoding="utf-8"))
     if not isinstance(index, dict) or index.pop("sha256", "") != _digest_of(index):
@@ -122,7 +122,7 @@ def _read(where: Path, key: Mapping[str, str]) -> TokenStream:
     if index["version"] != _VERSION or index["key"] != dict(key):
         raise ValueError(f"{_INDEX} is of another text or another version")
     arrays = {name: _read_array(where / f"{name}.bin", entry) for name, entry in index["arrays"].items()}
-    return TokenStream(arrays["ids"], arrays["marks"], arrays.get("counted"))
+    return TokenArray(arrays["ids"], arrays["marks"], arrays.get("counted"))
 
 
 def _read_array(path: Path, entry: Mapping[str, Any]) -> np.ndarray:

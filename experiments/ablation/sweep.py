@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from ...data.dataset import build_dataset
 from ...machine import cores
 from ...storage.lock import folder_locked
 from ...tokenizers.processes import check_guarded
 from ...training.folder.record import to_row
-from ...training.prepare import read_data
 from ...training.run import Event
 from .cells import CellResult, run_cell
 from .cluster import run_on_cluster
@@ -104,7 +104,7 @@ def run_ablation(
             else:
                 missing.append(cell)
         if missing:
-            read_data(missing[0].config.data)  # text that all cells read and none can: not one could begin
+            build_dataset(missing[0].config.data)  # text that all cells read and none can: not one could begin
         sweep = (
             run_on_cluster(missing, cluster, should_stop=should_stop)
             if cluster and missing

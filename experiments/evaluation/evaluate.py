@@ -14,8 +14,8 @@ from ...data.builtin.world import Question
 from ...data.chat import ChatTemplate, Conversation
 from ...data.config import DataConfig
 from ...data.corpus import Documents
-from ...data.dataset import Dataset, build_dataset
-from ...data.tokens import TokenStream
+from ...data.dataset import build_dataset
+from ...data.tokens import TokenArray
 from ...data.vocabulary import count_unknown
 from ...inference.chat import answers, check_chat_model
 from ...inference.language_model import LanguageModel
@@ -94,7 +94,7 @@ def evaluate_model(
     """
     if questions:
         check_chat_model(language_model, ChatTemplate())
-    dataset = read_with(language_model, data)
+    dataset = build_dataset(data, language_model.tokenizer)
     parts = [(dataset.train, dataset.sides.train), (dataset.val, dataset.sides.val)]
     if side != "all" or dataset.val_is_train:
         parts = parts[:1] if side == "train" else parts[1:]
@@ -120,20 +120,6 @@ def evaluate_model(
     )
 
 
-def read_with(language_model: LanguageModel, data: DataConfig) -> Dataset:
-    """The corpus in the model's own tokens."""
-    return build_dataset(
-        data.source,
-        layout=data.layout,
-        text_field=data.text_field,
-        style_name=data.style,
-        val_fraction=data.val_fraction,
-        tokenizer=language_model.tokenizer,
-        loss_on=data.loss_on,
-        cache=data.cache,
-    )
-
-
 def reply_to(
     language_model: LanguageModel, conversations: Sequence[Conversation], batch_size: int = 32
 ) -> tuple[Reply, ...]:
@@ -150,7 +136,7 @@ def reply_to(
 
 
 def _measured(
-    language_model: LanguageModel, kind: Kind, streams: Sequence[TokenStream], written: Sequence[str], batch_size: int
+    language_model: LanguageModel, kind: Kind, streams: Sequence[TokenArray], written: Sequence[str], batch_size: int
 ) -> tuple[Evaluation, int, float]:
     """(figures of the streams together, bytes of what was `written` in them, share of tokens that are unknown)."""
     tokenizer, block_size = language_model.tokenizer, language_model.context
@@ -180,7 +166,7 @@ def _written(documents: Documents, *, answers_only: bool) -> Iterator[str]:
 
 
 def _n_bytes(
-    token_bytes: np.ndarray, streams: Sequence[TokenStream], targets: np.ndarray, written: Sequence[str]
+    token_bytes: np.ndarray, streams: Sequence[TokenArray], targets: np.ndarray, written: Sequence[str]
 ) -> int:
     """UTF-8 bytes of what was asked for: all but the first token of a bare text, which nothing comes before.
 

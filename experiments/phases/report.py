@@ -11,6 +11,7 @@ from statistics import median
 import numpy as np
 
 from ...data.builtin.world import build_world
+from ...data.dataset import build_dataset
 from ...inference.counts import counts_language_model
 from ...inference.generate import draw_steps
 from ...inference.language_model import LanguageModel, load
@@ -21,7 +22,7 @@ from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
 from ..analysis.summary import spell
-from ..evaluation.evaluate import Report, evaluate_model, read_with
+from ..evaluation.evaluate import Report, evaluate_model
 from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
 from ..reports.run import bullets, count, document, environment, fenced, table
@@ -41,7 +42,7 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
     report = evaluate_model(model, last.data, questions=questions, max_replies=max_replies)
     baselines: dict[str, Sequence[Answered]] = {}
     if questions:
-        counts = counts_language_model(read_with(model, last.data), boost_futuristic=False)
+        counts = counts_language_model(build_dataset(last.data, model.tokenizer), boost_futuristic=False)
         baselines = {"untrained": ask(untrained(last, model), questions), "bigram counts": ask(counts, questions)}
     costs = measure_costs(model)
     write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs)})

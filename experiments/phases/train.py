@@ -12,8 +12,8 @@ from typing import Any, Literal
 from ...checkpoints.directory import list_checkpoints
 from ...checkpoints.ownership import RECIPE, check_folder, is_ours
 from ...data.chat import Message
-from ...data.corpus import load_corpus
 from ...data.large.text import is_large
+from ...data.load import load_corpus
 from ...errors import CheckpointError, ConfigError, GuardError
 from ...inference.chat import answers
 from ...inference.language_model import LanguageModel, load

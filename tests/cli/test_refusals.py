@@ -59,7 +59,7 @@ def test_questions_to_a_model_without_turns_are_refused_before_anything_is_measu
     from nanochat.experiments.evaluation import evaluate as evaluation
 
     assert nanochat(*TINY, "--data", abab).code == 0
-    monkeypatch.setattr(evaluation, "read_with", lambda *_: pytest.fail("measured"))
+    monkeypatch.setattr(evaluation, "build_dataset", lambda *_: pytest.fail("measured"))
     nanochat("eval", "--run", "run", "--questions", "world").assert_refused(3, "was not trained on conversations")
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanochat.data.batches import Batch, Batches, evaluation_batches
-from nanochat.data.tokens import TokenStream
+from nanochat.data.tokens import TokenArray
 from nanochat.errors import ConfigError, DataError
 
 LISTS = st.lists(st.lists(st.integers(1, 50), max_size=20), min_size=1, max_size=12)
@@ -15,12 +15,12 @@ SIZES = st.integers(1, 9)
 
 
 def stream_of(documents):
-    return TokenStream.from_documents([np.array(ids, dtype=np.int64) for ids in documents], dtype=np.uint16)
+    return TokenArray.from_documents([np.array(ids, dtype=np.int64) for ids in documents], dtype=np.uint16)
 
 
 def counted(n):
     """Ids that tell their place, so that a test can see which tokens were asked for."""
-    return TokenStream.from_text(np.arange(n, dtype=np.int32))
+    return TokenArray.from_text(np.arange(n, dtype=np.int32))
 
 
 def equal(a, b):

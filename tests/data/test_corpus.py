@@ -11,8 +11,8 @@ import pytest
 
 from nanochat.data.builtin import BUILTINS
 from nanochat.data.chat import from_text
-from nanochat.data.corpus import load_corpus
 from nanochat.data.files import text as reading
+from nanochat.data.load import load_corpus
 from nanochat.errors import ConfigError, DataError, NanochatWarning
 
 NAMES = "".join(f"name{i}\n" for i in range(20))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from nanochat.data.batches import Batches
 from nanochat.data.packing import fill_rows, lay_side_by_side
-from nanochat.data.tokens import TokenStream
+from nanochat.data.tokens import TokenArray
 from nanochat.errors import ConfigError, DataError
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
@@ -24,8 +24,8 @@ def stream_of(documents, counted=None):
     """The documents; `counted` draws which of their tokens count."""
     arrays = [np.array(ids, dtype=np.int64) for ids in documents]
     if counted is None:
-        return TokenStream.from_documents(arrays, dtype=np.uint16)
-    return TokenStream.from_answers([(ids, [bool(i % counted == 0) for i in ids]) for ids in arrays], dtype=np.uint16)
+        return TokenArray.from_documents(arrays, dtype=np.uint16)
+    return TokenArray.from_answers([(ids, [bool(i % counted == 0) for i in ids]) for ids in arrays], dtype=np.uint16)
 
 
 def distinct(lengths):
@@ -130,7 +130,7 @@ def test_n_batches_is_the_first_position_at_which_the_epochs_are_complete(docume
 
 
 def test_n_batches_of_windows_counts_tokens():
-    text = TokenStream.from_text(np.arange(81, dtype=np.int32))
+    text = TokenArray.from_text(np.arange(81, dtype=np.int32))
     batches = Batches(text, kind="windows", block_size=8, batch_size=5, seed=1)
     assert [batches.n_batches(epochs) for epochs in (0, 0.5, 0.6, 1, 2)] == [0, 1, 2, 2, 4]
 
@@ -181,7 +181,7 @@ def test_a_text_without_a_target_is_refused():
 
 
 def test_packing_of_windows_and_unknown_packing_are_refused():
-    text = TokenStream.from_text(np.arange(20))
+    text = TokenArray.from_text(np.arange(20))
     with pytest.raises(ConfigError, match="packing='joined' has no meaning for windows"):
         Batches(text, kind="windows", block_size=8, batch_size=4, seed=1, packing="joined")
     with pytest.raises(ConfigError, match="packing='tight' is unknown: choose one of none, isolated, joined"):

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data.corpus import Corpus, load_corpus
+from nanochat.data.corpus import Corpus
+from nanochat.data.load import load_corpus
 from nanochat.data.split import FUTURISTIC_SENTENCES, FUTURISTIC_WORDS, split, style
 from nanochat.errors import ConfigError
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from nanochat.data.chat import ChatTemplate
-from nanochat.data.vocabulary import TokenizerChoice, count_unknown, extend_tokenizer, make_tokenizer
+from nanochat.data.config import DataConfig
+from nanochat.data.vocabulary import count_unknown, extend_tokenizer, make_tokenizer
 from nanochat.errors import ConfigError, NanochatWarning, TokenizerError
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, save_tokenizer
 
@@ -13,7 +14,7 @@ MARKS = ChatTemplate().special_tokens
 
 
 def made(tokenizer, **settings):
-    return make_tokenizer(TokenizerChoice(tokenizer=tokenizer, **settings), TRAIN, VAL, "the text")
+    return make_tokenizer(DataConfig(tokenizer=tokenizer, **settings), TRAIN, VAL, "the text")
 
 
 def test_characters_are_those_of_both_sides():
@@ -80,13 +81,13 @@ def test_a_file_is_read_and_gets_the_turns_after_its_own_ids(tmp_path):
     [
         ({"vocab_size": 9}, "vocab_size=9 has no meaning for tokenizer=char"),
         ({"tokenizer": "t.json", "min_count": 2}, "min_count=2 has no meaning for tokenizer=t.json"),
-        ({"tokenizer": "word", "vocab_size": -1}, "vocab_size=-1 is negative"),
+        ({"tokenizer": "word", "vocab_size": -1}, "vocab_size=-1 is too small: give 0 or more"),
         ({"tokenizer": "bpe", "unknown": "skip"}, "unknown=skip has no meaning for bpe"),
     ],
 )
 def test_settings_without_effect_are_refused(settings, sentence):
     with pytest.raises(ConfigError, match=sentence):
-        TokenizerChoice(**settings)
+        DataConfig(**settings)
 
 
 def test_a_misspelled_kind_is_named():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.data.split import FUTURISTIC_WORDS
 from nanochat.inference.counts import count_pairs, counts_language_model, pairs_of
@@ -17,7 +18,7 @@ from nanochat.training.run import run_training
 
 @pytest.fixture(scope="module")
 def names():
-    return build_dataset("builtin:names")
+    return build_dataset(DataConfig(source="builtin:names"))
 
 
 @given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1))
@@ -65,7 +66,7 @@ def test_the_trained_bigram_approaches_the_counts(tmp_path):
 
 
 def test_the_boost_favours_the_words_and_only_in_samples():
-    dataset = build_dataset("builtin:names", style_name="futuristic")
+    dataset = build_dataset(DataConfig(source="builtin:names", style="futuristic"))
     plain, boosted = (counts_language_model(dataset, boost_futuristic=boost) for boost in (False, True))
     bos = dataset.tokenizer.bos_id
     ids = [dataset.tokenizer.encode(word) for word in FUTURISTIC_WORDS]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.data.batches import Batch, TokenStream, evaluation_batches
+from nanochat.data.batches import Batch, TokenArray, evaluation_batches
 from nanochat.models.bigram.counts import BigramCounts
 from nanochat.training.evaluate import Evaluation, evaluate, token_losses
 
@@ -67,7 +67,7 @@ def test_the_figures_do_not_depend_on_the_batch_size(a, b):
     model = BigramCounts(np.random.default_rng(1).integers(0, V, (200, 2)), V)
     rng = np.random.default_rng(2)
     documents = [rng.integers(1, V, size) for size in (3, 7, 1, 12, 5)]
-    stream, token_bytes = TokenStream.from_documents(documents), np.array([0, 1, 2, 1, 3])
+    stream, token_bytes = TokenArray.from_documents(documents), np.array([0, 1, 2, 1, 3])
 
     def measure(batch_size: int) -> Evaluation:
         batches = evaluation_batches(stream, kind="documents", block_size=4, batch_size=batch_size)

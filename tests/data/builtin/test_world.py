@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nanochat.data.builtin.world import build_world, is_right, matches, normalise
 from nanochat.data.builtin.world.tables import Fact, read_relations, render
 from nanochat.data.chat import ChatTemplate
-from nanochat.data.corpus import load_corpus
+from nanochat.data.load import load_corpus
 from nanochat.errors import ConfigError
 from nanochat.tokenizers import WordTokenizer
 

@@ -13,7 +13,7 @@ from nanochat.data.files import description
 from nanochat.data.files.description import Spread, Voice, describe, texts_of
 from nanochat.data.files.formats import read_rows, rows_of
 from nanochat.data.files.rows import RowOptions
-from nanochat.data.sources import find_source_problems, read_source
+from nanochat.data.load import find_source_problems, read_source
 from nanochat.errors import ConfigError, DataError
 from nanochat.tokenizers import pieces as cutting
 

@@ -8,11 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 
-from nanochat.data.corpus import load_corpus
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.data.files.formats import find_problems, read_rows
 from nanochat.data.large.text import read_pieces
+from nanochat.data.load import load_corpus
 from nanochat.errors import DataError
 
 
@@ -72,7 +73,7 @@ def test_a_known_ending_is_refused_by_name_whatever_stands_in_the_file(tmp_path,
     path = tmp_path / f"a{ending}"
     for content in (b"plain text\n" * 30, _zip()):
         path.write_bytes(content)
-        for read in (load_corpus, build_dataset, read_rows):
+        for read in (load_corpus, lambda spec: build_dataset(DataConfig(source=spec)), read_rows):
             with pytest.raises(DataError) as failure:
                 read(str(path))
             assert str(failure.value).startswith(f"{path} {part}")
@@ -97,6 +98,6 @@ def test_a_text_larger_than_memory_is_looked_at_too(tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_bytes(gzip.compress(json.dumps(list(range(999))).encode(), mtime=0))
     with pytest.raises(DataError, match="is packed by gzip"):
-        build_dataset(str(path), cache=tmp_path / "cache")
+        build_dataset(DataConfig(source=path, cache=tmp_path / "cache"))
     with pytest.raises(DataError, match="is packed by gzip"):
         list(read_pieces(str(path)))

@@ -8,14 +8,13 @@ import sys
 import numpy as np
 import pytest
 
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
-from nanochat.data.large.cache import Parts, cached_stream, digest
-from nanochat.data.tokens import TokenStream
-from nanochat.data.vocabulary import TokenizerChoice
+from nanochat.data.large.cache import Parts, cached_tokens, digest
+from nanochat.data.tokens import TokenArray
 from nanochat.errors import NanochatWarning, WriteError
 
 CHAT = json.dumps([f"User: what is {i}? Assistant: number {i}. </s>" for i in range(20)])
-WORDS = TokenizerChoice(tokenizer="word")
 
 
 def parts(ids=(1, 2, 3), counted=None):
@@ -27,14 +26,14 @@ def fail():
     raise AssertionError("made although it was there")
 
 
-def equal(a: TokenStream, b: TokenStream):
+def equal(a: TokenArray, b: TokenArray):
     same = np.array_equal(a.ids, b.ids) and a.ids.dtype == b.ids.dtype and np.array_equal(a.marks, b.marks)
     return same and (a.counted is None) == (b.counted is None) and (a.counted is None or (a.counted == b.counted).all())
 
 
 def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
-    made = cached_stream(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
-    found = cached_stream(tmp_path, {"text": "a"}, fail)
+    made = cached_tokens(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
+    found = cached_tokens(tmp_path, {"text": "a"}, fail)
     assert equal(made, found)
     assert found.ids.tolist() == [1, 2, 3]
     assert found.ids.dtype == np.uint16
@@ -45,14 +44,14 @@ def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
 
 def test_empty_arrays_are_kept_too(tmp_path):
     for _ in range(2):
-        stream = cached_stream(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
+        stream = cached_tokens(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
     assert (len(stream.ids), len(stream.marks), stream.counted) == (0, 0, None)
 
 
 def test_another_key_is_another_stream(tmp_path):
-    cached_stream(tmp_path, {"text": "a"}, parts)
-    assert cached_stream(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
-    assert cached_stream(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+    cached_tokens(tmp_path, {"text": "a"}, parts)
+    assert cached_tokens(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
+    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
 
 
 def flip(path):
@@ -91,12 +90,12 @@ def change(*, stamp=True, **entries):
     ],
 )
 def test_whatever_is_damaged_is_said_and_made_anew(tmp_path, harm, reason):
-    cached_stream(tmp_path, {"text": "a"}, parts)
+    cached_tokens(tmp_path, {"text": "a"}, parts)
     (ids,) = tmp_path.glob("*/ids.bin")
     harm(ids)
     with pytest.warns(NanochatWarning, match=rf"is damaged \(.*{reason}.*\): it is made anew"):
-        assert cached_stream(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
-    assert cached_stream(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+        assert cached_tokens(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
+    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path):
@@ -105,30 +104,31 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cached_stream(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
+        cached_tokens(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(WriteError, match=r"the token cache .* cannot be written \(.*\): choose another folder"):
-        cached_stream(tmp_path / "file", {}, parts)
+        cached_tokens(tmp_path / "file", {}, parts)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "choice"),
+    ("name", "content", "tokenizer"),
     [
-        ("a.txt", "one text, as a stream", TokenizerChoice()),
-        ("a.txt", "".join(f"name{i}\n" for i in range(20)), TokenizerChoice()),
-        ("a.json", CHAT, WORDS),
+        ("a.txt", "one text, as a stream", "char"),
+        ("a.txt", "".join(f"name{i}\n" for i in range(20)), "char"),
+        ("a.json", CHAT, "word"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:.* are not in the vocabulary")
-def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content, choice):
+def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content, tokenizer):
     path = tmp_path / name
     path.write_text(content, encoding="utf-8")
     plain, first, second = (
-        build_dataset(str(path), choice=choice, cache=cache) for cache in ("", tmp_path / "cache", tmp_path / "cache")
+        build_dataset(DataConfig(source=path, tokenizer=tokenizer, cache=cache))
+        for cache in ("", tmp_path / "cache", tmp_path / "cache")
     )
     for dataset in (first, second):
         assert equal(dataset.train, plain.train)
@@ -140,15 +140,15 @@ def test_a_dataset_is_the_same_with_a_cache_and_from_it(tmp_path, name, content,
 def test_another_text_tokenizer_or_loss_is_tokenised_anew(tmp_path):
     path, cache = tmp_path / "a.json", tmp_path / "cache"
     path.write_text(CHAT, encoding="utf-8")
-    build_dataset(str(path), choice=WORDS, cache=cache)
-    build_dataset(str(path), choice=TokenizerChoice(tokenizer="bpe"), cache=cache)
+    build_dataset(DataConfig(source=path, tokenizer="word", cache=cache))
+    build_dataset(DataConfig(source=path, tokenizer="bpe", cache=cache))
     assert len(list(cache.iterdir())) == 4
-    build_dataset(str(path), choice=WORDS, cache=cache, loss_on="all")
+    build_dataset(DataConfig(source=path, tokenizer="word", cache=cache, loss_on="all"))
     assert len(list(cache.iterdir())) == 6
     path.write_text(CHAT.replace("number 0", "number 1"), encoding="utf-8")
-    dataset = build_dataset(str(path), choice=WORDS, cache=cache)
+    dataset = build_dataset(DataConfig(source=path, tokenizer="word", cache=cache))
     assert len(list(cache.iterdir())) > 6
-    assert equal(dataset.train, build_dataset(str(path), choice=WORDS).train)
+    assert equal(dataset.train, build_dataset(DataConfig(source=path, tokenizer="word")).train)
 
 
 def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
@@ -157,15 +157,15 @@ def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
     for name in (f".{'0' * 20}.{process.pid}.tmp", f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "ids.bin").write_bytes(b"half")
-    cached_stream(tmp_path, {}, parts)
+    cached_tokens(tmp_path, {}, parts)
     left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
     assert left == [f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"]
 
 
 def test_of_two_builds_of_one_text_the_first_stays(tmp_path):
     def make():
-        cached_stream(tmp_path, {}, parts)
+        cached_tokens(tmp_path, {}, parts)
         return parts()
 
-    assert cached_stream(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
+    assert cached_tokens(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 1

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.data.large import text as large_files
 from nanochat.data.large.text import read_pieces
-from nanochat.data.vocabulary import TokenizerChoice
 from nanochat.errors import ConfigError, DataError
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer
 
@@ -68,10 +68,9 @@ def large(tmp_path, monkeypatch):
 @pytest.mark.parametrize("kind", ["char", "word", "bpe"])
 @pytest.mark.filterwarnings("ignore:.* are not in the vocabulary")
 def test_a_dataset_larger_than_memory_is_that_of_the_text_in_memory(large, tmp_path, monkeypatch, kind):
-    choice = TokenizerChoice(tokenizer=kind)
-    dataset = build_dataset(str(large), choice=choice, cache=tmp_path / "cache")
+    dataset = build_dataset(DataConfig(source=large, tokenizer=kind, cache=tmp_path / "cache"))
     monkeypatch.setattr(reading, "LIMIT_BYTES", 1 << 30)
-    whole = build_dataset(str(large), layout="stream", choice=choice)
+    whole = build_dataset(DataConfig(source=large, layout="stream", tokenizer=kind))
     assert dataset.tokenizer == whole.tokenizer
     assert np.array_equal(dataset.train.ids, whole.train.ids)
     assert np.array_equal(dataset.val.ids, whole.val.ids)
@@ -85,7 +84,7 @@ def test_a_dataset_larger_than_memory_is_that_of_the_text_in_memory(large, tmp_p
         ({"layout": "stream"}, True),
         ({}, True),
         ({"layout": "stream", "cache": ""}, False),
-        ({"layout": "stream", "style_name": "futuristic"}, False),
+        ({"layout": "stream", "style": "futuristic"}, False),
         ({"layout": "documents"}, False),
     ],
 )
@@ -93,9 +92,9 @@ def test_a_large_stream_with_a_cache_is_read_in_pieces_and_is_the_same(tmp_path,
     path = tmp_path / "text.txt"
     path.write_text("\n\n".join(f"line {i} of the text." for i in range(300)), encoding="utf-8")
     settings = {"cache": tmp_path / "cache"} | settings
-    whole = build_dataset(str(path), **settings)
+    whole = build_dataset(DataConfig(source=path, **settings))
     monkeypatch.setattr(large_files, "MAPPED_BYTES", 1000)
-    dataset = build_dataset(str(path), **settings)
+    dataset = build_dataset(DataConfig(source=path, **settings))
     assert (whole.in_memory, dataset.in_memory) == (True, not is_mapped)
     assert dataset.sides == whole.sides
     assert dataset.text_bytes == whole.text_bytes
@@ -106,16 +105,16 @@ def test_a_large_stream_with_a_cache_is_read_in_pieces_and_is_the_same(tmp_path,
 def test_a_large_file_of_short_lines_is_documents_with_and_without_a_cache(large, tmp_path, monkeypatch):
     monkeypatch.setattr(reading, "LIMIT_BYTES", 1 << 30)
     monkeypatch.setattr(large_files, "MAPPED_BYTES", 1000)
-    assert build_dataset(str(large), cache=tmp_path / "cache").corpus.layout == "documents"
+    assert build_dataset(DataConfig(source=large, cache=tmp_path / "cache")).corpus.layout == "documents"
 
 
 def test_without_a_cache_or_as_documents_it_is_refused(large, tmp_path):
     with pytest.raises(DataError, match=r"more than are read into memory: name a folder .*data\.cache"):
-        build_dataset(str(large))
+        build_dataset(DataConfig(source=large))
     with pytest.raises(ConfigError, match="it can only be one text, with style="):
-        build_dataset(str(large), layout="documents", cache=tmp_path)
+        build_dataset(DataConfig(source=large, layout="documents", cache=tmp_path))
     with pytest.raises(ConfigError, match="it can only be one text, with style="):
-        build_dataset(str(large), style_name="futuristic", cache=tmp_path)
+        build_dataset(DataConfig(source=large, style="futuristic", cache=tmp_path))
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ import pytest
 
 from nanochat.data.builtin.world import build_world
 from nanochat.data.chat import Message
+from nanochat.data.dataset import build_dataset
 from nanochat.data.files import text as reading
 from nanochat.experiments.evaluation import quiz
-from nanochat.experiments.evaluation.evaluate import Reply, Report, evaluate_model, read_with, reply_to
+from nanochat.experiments.evaluation.evaluate import Reply, Report, evaluate_model, reply_to
 from nanochat.experiments.evaluation.quiz import GROUPS, UNDERSTOOD, Answered, ask, by_group, by_relation
 from nanochat.experiments.evaluation.report import bleu_text, caveats, to_dict, to_markdown
 from nanochat.inference.counts import counts_language_model
@@ -229,7 +230,9 @@ def test_the_order_of_questions_and_their_batches_change_no_answer(chat):
 
 
 def test_a_bigram_gives_one_answer_to_all(chat):
-    counts = counts_language_model(read_with(chat.language_model, chat.config.data), boost_futuristic=False)
+    counts = counts_language_model(
+        build_dataset(chat.config.data, chat.language_model.tokenizer), boost_futuristic=False
+    )
     answered = ask(counts, build_world("small").questions[:20])
     assert len({one.said for one in answered}) == 1
     assert len([one for one in answered if one.turn == 1]) == 20

@@ -15,8 +15,8 @@ from samples import save_checkpoint
 from nanochat.checkpoints.directory import verify
 from nanochat.checkpoints.manifest import write_manifest
 from nanochat.cli.options import read_toml
-from nanochat.data.corpus import load_corpus
 from nanochat.data.files.formats import read_rows
+from nanochat.data.load import load_corpus
 from nanochat.experiments.ablation.named import read_recipe
 from nanochat.inference.language_model import load
 from nanochat.tokenizers import load_tokenizer

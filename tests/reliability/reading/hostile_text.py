@@ -14,8 +14,8 @@ from pathlib import Path
 
 from samples import TEXT, tokenizers
 
-from nanochat.data.corpus import load_corpus
 from nanochat.data.files.formats import read_rows
+from nanochat.data.load import load_corpus
 from nanochat.errors import DataError, TokenizerError
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, WordTokenizer, decode_stream
 

@@ -14,7 +14,7 @@ import numpy as np
 from mutations import Reader
 from samples import remake_manifest, tiny_results, tiny_run, tiny_study
 
-from nanochat.data.large.cache import Parts, cached_stream
+from nanochat.data.large.cache import Parts, cached_tokens
 from nanochat.errors import CheckpointError
 from nanochat.experiments.ablation.grid import canonical
 from nanochat.experiments.ablation.study import CellDamaged, find_result, read_study, start_study, to_rows, write_result
@@ -80,12 +80,12 @@ def _mend(folder: Path) -> None:
 
 
 def _make_cache(folder: Path) -> None:
-    cached_stream(folder, _KEY, _tokens)
+    cached_tokens(folder, _KEY, _tokens)
 
 
 def _read_cache(folder: Path) -> Any:
     """Whatever is damaged is made anew, and given back as it was."""
-    stream = cached_stream(folder, _KEY, _tokens)
+    stream = cached_tokens(folder, _KEY, _tokens)
     return stream.ids.tobytes(), stream.marks.tobytes()
 
 

@@ -13,9 +13,9 @@ from mutations import Reader
 from samples import TEXT, tokenizers
 
 from nanochat.cli.options import read_toml
-from nanochat.data.corpus import load_corpus
 from nanochat.data.files.formats import find_problems, read_rows
 from nanochat.data.files.rows import Rows
+from nanochat.data.load import load_corpus
 from nanochat.experiments.ablation.named import make_study, read_recipe
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
 from nanochat.training.resolve import resolve

@@ -22,7 +22,7 @@ from samples import (
 from nanochat.checkpoints.directory import newest_checkpoint, save_directory, verify
 from nanochat.checkpoints.formats.arrays import FORMATS
 from nanochat.checkpoints.weights import load_snapshot, save_snapshot
-from nanochat.data.large.cache import Parts, cached_stream
+from nanochat.data.large.cache import Parts, cached_tokens
 from nanochat.experiments.ablation.study import Study, find_result, read_config, start_study, write_result, write_tables
 from nanochat.inference.language_model import load
 from nanochat.storage.atomic import Written, read_json, write_bytes, write_json
@@ -104,7 +104,7 @@ def _token_cache() -> Subject:
         def make() -> Parts:
             return Parts([np.arange(50_000, dtype=np.uint16)], np.dtype(np.uint16))
 
-        stream = cached_stream(folder, {"text": str(i)}, make)
+        stream = cached_tokens(folder, {"text": str(i)}, make)
         assert stream.ids.tolist() == list(range(50_000))
 
     def version(folder: Path) -> int:

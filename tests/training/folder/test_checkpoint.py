@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.errors import CheckpointError
 from nanochat.training.evaluate import Evaluation
@@ -95,7 +96,7 @@ def test_a_newer_state_says_to_update(tmp_path):
 
 
 def test_a_fingerprint_is_of_the_ids_of_both_sides():
-    dataset = build_dataset("builtin:facts")
+    dataset = build_dataset(DataConfig(source="builtin:facts"))
     ids = dataset.train.ids.copy()
     same = replace(dataset, train=replace(dataset.train, ids=ids.astype(np.int64)))
     assert fingerprint(same) == fingerprint(dataset)
