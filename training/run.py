@@ -25,7 +25,7 @@ from .folder.log import LOGGER, RunLog, log_span, span
 from .folder.record import RunRecord, record_of
 from .folder.resume import ResumePlan, plan_resume
 from .folder.writer import RunWriter, check_folder
-from .limits.guards import MemoryDriftGuard, check_loss, check_weights
+from .guards import MemoryDriftGuard, check_loss, check_weights
 from .prepare import Session, prepare
 from .streams import stream_seed
 from .trainer import BatchAt, StepMetrics, train_steps

@@ -8,8 +8,8 @@ from typing import Any, Protocol
 
 from ..data.batches import Batch
 from ..models.base import Model
+from .guards import check_gradient, check_loss, check_weights, weight_norm
 from .hyperparameters import TrainingConfig
-from .limits.guards import check_gradient, check_loss, check_weights, weight_norm
 from .schedule import learning_rate
 
 

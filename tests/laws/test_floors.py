@@ -14,8 +14,7 @@ PURE_FILES = """errors.py setting.py engine/__init__.py engine/module.py engine/
 PURE = {name for name, path in SOURCES.items() if any(path in ROOT.glob(glob) for glob in PURE_FILES)}
 
 ONLY_HERE = {  # what only these files may import
-    # the opponent of `nanochat bench` builds its model from benchmarks/, until there is a models/gpt/torch.py
-    "torch": ["engine/torch/*", "models/*/torch.py", "training/backends/*", "experiments/bench/opponent.py"],
+    "torch": ["engine/torch/*", "models/*/torch.py", "training/backends/*", "experiments/bench/contenders.py"],
     "typer": ["cli/*"],
     "rich": ["cli/*"],
     "click": ["cli/*"],

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...errors import DivergedError, GuardError
-from ...models.base import Model
+from ..errors import DivergedError, GuardError
+from ..models.base import Model
 
 _ADVICE = "try a lower --lr, a longer --warmup or --max-grad-norm 1"
 
