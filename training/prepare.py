@@ -15,6 +15,7 @@ from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
 from ..models.base import Model
 from ..models.bigram.config import BigramConfig
+from ..models.build import build_model
 from ..models.initial import draw_weights
 from ..tokenizers import Tokenizer
 from .config import RunConfig
@@ -63,16 +64,14 @@ def prepare(config: RunConfig, tokenizer: Tokenizer | None = None, *, start: Sna
 
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
-    if tokenizer is not None:
-        start = None  # a run that goes on has all of it in its checkpoint
-    elif config.start_from:
-        start = start or read_start(config.start_from)
+    begins = tokenizer is None and bool(config.start_from)  # a run that goes on has all of it in its checkpoint
+    start = (start or read_start(config.start_from)) if begins else None
     dataset = build_dataset(config.data, tokenizer or start_tokenizer(config, start), extend=start is not None)
     config = _settle(config, dataset)
     check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
     backend, settings = config.backend, config.training
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
-    model = backend.model(config.model, config.dtype, dropout_rng)
+    model = build_model(config.model, config.mode, config.dtype, dropout_rng)
     model.load_state_dict(_first_weights(config))
     batches = Batches(
         dataset.train,

@@ -100,7 +100,6 @@ def _train_in(
         if out is not None:
             check_folder(out, goes_on=plan is not None and plan.in_place)
         session = _resumed(plan) if plan else prepare(config, start=start)
-        del start  # its weights are in the model
         data_s = time.perf_counter() - begin  # logged below: until it is known to be ours, nothing is written there
         writer = RunWriter(out, session, plan)
         # Only now: what restoring took for a moment has gone back to the system, which a backend's session may end.

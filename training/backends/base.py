@@ -7,10 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
-import numpy as np
-
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
+from ...models.parameters import count_parameters
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
 
@@ -25,37 +24,24 @@ class Backend(Protocol):
 
     def precision(self, dtype: DType) -> DType:
         """Of the numbers, where the config says `dtype`."""
-        ...
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
         """Raises ConfigError for what this engine cannot do."""
-        ...
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         """The parts that a batch is split into. They decide the bits; how many threads there are for them does not."""
-        ...
-
-    def model(self, config: ModelConfig, dtype: DType, dropout_rng: np.random.Generator) -> Model:
-        """With weights that are still to be loaded."""
-        ...
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """The one that the settings name."""
-        ...
 
     def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:
         """How the gradient of a step is found."""
-        ...
 
     def session(self) -> AbstractContextManager[None]:
         """What holds in the process while it trains."""
-        ...
 
-    def peak_bytes(
-        self, model: ModelConfig, settings: TrainingConfig, *, n_parameters: int, dtype: DType, T: int
-    ) -> int:
+    def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """The most memory that model, optimizer and graphs of rows of T tokens take at once, within about a fifth."""
-        ...
 
 
 def build_optimizer(rules: Mapping[str, Any], model: Model, settings: TrainingConfig, **options: Any) -> Optimizer:
@@ -77,6 +63,11 @@ def attended_pairs(window: int, T: int) -> int:
     """(query, key) pairs that attend: half a square, or a band as wide as the window."""
     reach = min(window or T, T)
     return reach * T - reach * reach // 2
+
+
+def n_parameters(model: ModelConfig) -> int:
+    """How many numbers are learned."""
+    return at_depth(model, lambda model: count_parameters(model.parameters()))
 
 
 def at_depth(model: ModelConfig, count: Callable[[ModelConfig], int]) -> int:

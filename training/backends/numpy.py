@@ -6,15 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
-
 from ...machine import cores, one_blas_thread, threads
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.build import build_model
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
-from .base import attended_pairs, build_optimizer, n_slots
+from .base import attended_pairs, build_optimizer, n_parameters, n_slots
 
 _TOKENS_WORTH_A_THREAD = 256
 """A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
@@ -27,7 +24,6 @@ class NumpyBackend:
     """Arrays waste time on few rows."""
 
     def precision(self, dtype: DType) -> DType:
-        """As asked."""
         return dtype
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
@@ -42,10 +38,6 @@ class NumpyBackend:
         if settings.replicas or rows * block_size < _TOKENS_WORTH_A_THREAD:
             return settings.replicas or 1
         return max(k for k in range(1, min(rows, cores()) + 1) if rows % k == 0)
-
-    def model(self, config: ModelConfig, dtype: DType, dropout_rng: np.random.Generator) -> Model:
-        """Tensors."""
-        return build_model(config, "tensor", dtype, dropout_rng)
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""
@@ -73,22 +65,20 @@ class NumpyBackend:
         with one_blas_thread():
             yield
 
-    def peak_bytes(
-        self, model: ModelConfig, settings: TrainingConfig, *, n_parameters: int, dtype: DType, T: int
-    ) -> int:
+    def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """Parameters, gradients, slots, a gradient buffer a replica; then the largest of what comes and goes.
 
         P b (2 + slots + replicas) + activations of the batch, or P b (1 + slots) of copies while a checkpoint is
         written.     P parameters of b bytes
         """
         width = 4 if dtype == "float32" else 8
-        held = n_parameters * width * (2 + n_slots(settings) + max(1, settings.replicas))
-        training = _activation_numbers(model, settings.batch_size, T) * width
+        weights = n_parameters(model) * width
+        held = weights * (2 + n_slots(settings) + max(1, settings.replicas))
         evaluated = min(self.eval_rows, -(-(settings.eval_tokens or self.eval_rows * T) // T))
-        evaluation = _forward_numbers(model, evaluated, T) * width
-        activations = max(training, evaluation)
+        numbers = max(_activation_numbers(model, settings.batch_size, T), _forward_numbers(model, evaluated, T))
+        activations = numbers * width
         # of freed activations, about half can be used again
-        saving = n_parameters * width * (1 + n_slots(settings)) + activations // 2
+        saving = weights * (1 + n_slots(settings)) + activations // 2
         return held + max(activations, saving)
 
 

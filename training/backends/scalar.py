@@ -6,17 +6,14 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import numpy as np
-
 from ...errors import ConfigError
 from ...machine import one_blas_thread
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.build import build_model
 from ...models.flops import flops_per_token
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
-from .base import at_depth, attended_pairs, build_optimizer, n_slots
+from .base import at_depth, attended_pairs, build_optimizer, n_parameters, n_slots
 
 # Bytes, of CPython on 64 bits.
 _LEAF, _LEAF_SLOT = 170, 32
@@ -53,22 +50,15 @@ class ScalarBackend:
             raise ConfigError(f"dropout={model.dropout} is for arrays: use --mode tensor, or --set model.dropout=0")
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
-        """One: there are no threads."""
-        return settings.replicas or 1
-
-    def model(self, config: ModelConfig, dtype: DType, dropout_rng: np.random.Generator) -> Model:
-        """Nested lists of Values."""
-        return build_model(config, "scalar")
+        return settings.replicas or 1  # there are no threads
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
-        """SGD, Adam or AdamW."""
         from ...engine.scalar import optim
 
         rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW}
         return build_optimizer(rules, model, settings)
 
     def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:
-        """One micro-batch after the other."""
         return accumulate_in_turn(model)
 
     @contextmanager
@@ -83,17 +73,16 @@ class ScalarBackend:
             if was_enabled:
                 gc.enable()
 
-    def peak_bytes(
-        self, model: ModelConfig, settings: TrainingConfig, *, n_parameters: int, dtype: DType, T: int
-    ) -> int:
+    def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """Leaves and slots; then nodes and edges of one micro-batch's graph (two where several follow each other), or a
         checkpoint's copies."""
         n_nodes, n_edges = _graph_size(model, T)
         graphs = (n_nodes * _NODE + n_edges * _EDGE) * settings.micro_batch_size
         if settings.micro_batches > 1:
             graphs *= 2  # the loss before keeps its graph until the next one stands
-        leaves = n_parameters * (_LEAF + _LEAF_SLOT * n_slots(settings))
-        return leaves + max(graphs, n_parameters * _SAVED * (1 + n_slots(settings)))
+        n = n_parameters(model)
+        leaves = n * (_LEAF + _LEAF_SLOT * n_slots(settings))
+        return leaves + max(graphs, n * _SAVED * (1 + n_slots(settings)))
 
 
 def _graph_size(model: ModelConfig, T: int) -> tuple[int, int]:

@@ -8,8 +8,6 @@ from __future__ import annotations
 from ...errors import GuardError
 from ...machine import available_bytes
 from ...models.bigram.config import BigramConfig
-from ...models.parameters import count_parameters
-from ..backends.base import at_depth
 from ..config import RunConfig
 
 _PROCESS, _REPORT = 76 << 20, 99 << 20
@@ -38,10 +36,7 @@ def predict_peak_bytes(config: RunConfig, n_train_tokens: int) -> int:
 
     Rows of documents are taken to be as long as block_size.
     """
-    n_parameters = at_depth(config.model, lambda model: count_parameters(model.parameters()))
     a_token = _TOKEN[config.data.layout] + (_PAIR if isinstance(config.model, BigramConfig) else 0)
     T = min(config.model.block_size, n_train_tokens)
-    computing = config.backend.peak_bytes(
-        config.model, config.training, n_parameters=n_parameters, dtype=config.dtype, T=T
-    )
+    computing = config.backend.peak_bytes(config.model, config.training, config.dtype, T)
     return max(_REPORT, _PROCESS + n_train_tokens * a_token + computing)
