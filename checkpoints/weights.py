@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ..errors import CheckpointError, DivergedError
-from ..models.presets import Mode, ModelKind
+from ..models.base import Mode, ModelKind
 from ..storage.atomic import Written
 from ..validation import read_dataclass
 from .formats.arrays import read_arrays, write_arrays

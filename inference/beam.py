@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UsageError
+from ..models.base import Predictor
 from .generate import IsOver, read_logits
 from .samplers import check_whole, largest, log_softmax
 
@@ -49,7 +50,7 @@ def check_beam(width: int, length_penalty: float) -> None:
 
 
 def beam_search(
-    model: Any,
+    model: Predictor,
     prompt_ids: Sequence[int],
     *,
     context: int,
@@ -106,8 +107,9 @@ def _scored(ids: tuple[int, ...], log_prob: float, n: int, length_penalty: float
 class _Reader:
     """Logits after every text of a beam, each token read once while the texts fit in the context."""
 
-    def __init__(self, model: Any, prompt: list[int], context: int) -> None:
-        self.model, self.prompt, self.context = model, prompt, context
+    def __init__(self, model: Predictor, prompt: list[int], context: int) -> None:
+        self.model: Any = model  # whether it has caches is asked before they are used
+        self.prompt, self.context = prompt, context
         self.in_arrays = getattr(model, "takes_arrays", False)
         self.caches: Any = None
         self.n_rows, self.remembers = 0, False

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..machine import one_blas_thread
-from ..models.build import ModelConfig, logits_array
+from ..models.base import ModelConfig, Predictor, logits_array
 from ..models.parameters import count_parameters
 from .samplers import Sampling, check_whole, sample_token
 
@@ -23,7 +23,7 @@ IsOver = Callable[[Sequence[int]], bool]
 
 
 def generate(
-    model: Any,
+    model: Predictor,
     prompt_ids: Sequence[int],
     *,
     context: int,
@@ -56,7 +56,7 @@ def generate(
 
 
 def draw_steps(
-    model: Any,
+    model: Predictor,
     prompt_ids: Sequence[int],
     *,
     context: int,
@@ -89,7 +89,7 @@ def draw_steps(
 
 
 def generate_batch(
-    model: Any,
+    model: Predictor,
     prompts: Sequence[Sequence[int]],
     *,
     context: int,
@@ -187,7 +187,7 @@ def _extend_together(model: Any, texts: list[_Text], context: int, extend: Calla
         logits = read_logits(model, [[text.ids[-1]] for text in texts], cache)[:, -1]  # (B, V)
 
 
-def _new_cache(model: Any) -> Any:
+def _new_cache(model: Predictor) -> Any:
     return model.empty_cache() if hasattr(model, "empty_cache") else None
 
 
@@ -195,7 +195,7 @@ SMALL = 100_000_000
 """Tokens times weights of a step that one thread does by itself: some 3 ms."""
 
 
-def read_logits(model: Any, ids: Sequence[Sequence[int]] | np.ndarray, memory: Any = None) -> np.ndarray:
+def read_logits(model: Predictor, ids: Sequence[Sequence[int]] | np.ndarray, memory: Any = None) -> np.ndarray:
     """`logits_array`, which see       (B, T) -> (B, T, V)"""
     config = getattr(model, "config", None)
     if not getattr(model, "takes_arrays", False) or config is None:

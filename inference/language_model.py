@@ -13,10 +13,10 @@ from ..checkpoints.find import Which, read_model
 from ..checkpoints.weights import Snapshot, save_snapshot, structure_problems
 from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
+from ..models.base import Mode, Model, ModelConfig, ModelKind
 from ..models.bigram.config import BigramConfig
-from ..models.build import ModelConfig, build_model, context_size
+from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
-from ..models.presets import Mode, ModelKind
 from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
@@ -35,7 +35,7 @@ class LanguageModel:
     `model` may be anything with `logits(ids, cache)`; `config` is that of the architecture.
     """
 
-    model: Any
+    model: Model
     tokenizer: Tokenizer
     config: ModelConfig
     model_kind: ModelKind
@@ -165,7 +165,7 @@ class LanguageModel:
     @property
     def context(self) -> int:
         """How many tokens the next one can depend on."""
-        return context_size(self.config)
+        return self.config.context_size
 
     def _read(self, prompt: str, long_prompt: LongPrompt) -> list[int]:
         """The ids that a text goes on from; BOS where there are none. Raises UsageError, TokenizerError, GuardError."""

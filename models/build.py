@@ -1,24 +1,17 @@
-"""The one place that knows both spellings: builds a model, and reads logits from either as one array."""
+"""The one place that knows both spellings of each model."""
 
 from __future__ import annotations
-
-from collections.abc import Sequence
-from typing import Any, Literal
 
 import numpy as np
 
 from ..errors import ConfigError
+from .base import DType, Mode, Model, ModelConfig
 from .bigram.config import BigramConfig
-from .gpt.config import GPTConfig
-from .presets import Mode
-
-ModelConfig = BigramConfig | GPTConfig
-DType = Literal["float32", "float64"]
 
 
 def build_model(
     config: ModelConfig, mode: Mode, dtype: DType = "float32", dropout_rng: np.random.Generator | None = None
-) -> Any:
+) -> Model:
     """A model whose weights are still to be loaded: they are zero.
 
     Scalar models compute in Python floats, whatever the dtype.
@@ -41,22 +34,3 @@ def build_model(
     from .gpt.scalar import GPT
 
     return GPT(config, None)
-
-
-def context_size(config: ModelConfig) -> int:
-    """How many of the last tokens the next one depends on."""
-    return 1 if isinstance(config, BigramConfig) else config.block_size
-
-
-def logits_array(model: Any, ids: Sequence[Sequence[int]] | np.ndarray, cache: Any = None) -> np.ndarray:
-    """Logits of rows of ids as an array, without a graph; with a cache, scalar models take one row.
-
-    (B, T) -> (B, T, V)
-    """
-    if getattr(model, "takes_arrays", False):
-        from ..engine.tensor import no_grad
-
-        with no_grad(), np.errstate(all="ignore"):  # what is not finite is named by whoever reads the logits
-            return np.asarray(model.logits(np.asarray(ids), cache).data)
-    rows = [model.logits([int(i) for i in row], cache) for row in ids]
-    return np.array([[[float(z) for z in position] for position in row] for row in rows])

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from ..errors import ConfigError
 from ..validation import nearest
+from .base import Mode, ModelConfig, ModelKind
 from .bigram.config import BigramConfig
 from .gpt.config import GPTConfig
-
-ModelKind = Literal["bigram", "mini-gpt", "gpt"]
-Mode = Literal["scalar", "tensor"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preset:
     """A model configuration, and the settings of training and data that differ from their defaults."""
 
-    model: BigramConfig | GPTConfig
+    model: ModelConfig
     model_kind: ModelKind
     mode: Mode
     source: str

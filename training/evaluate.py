@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from ..data.batches import Batch
-from ..models.build import logits_array
+from ..models.base import Model, logits_array
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Evaluation:
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
-def evaluate(model: Any, batches: Iterable[Batch], token_bytes: np.ndarray) -> Evaluation:
+def evaluate(model: Model, batches: Iterable[Batch], token_bytes: np.ndarray) -> Evaluation:
     """Measure `model` on `batches`; token_bytes (V,) is the UTF-8 length of each token, 0 for specials."""
     nats, targets = [], []
     for batch in batches:

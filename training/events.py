@@ -24,8 +24,8 @@ class Prepared:
     """Bigram runs: validation loss of the counts, which training approaches."""
     first_step: int = 0
     """Steps done before: more than 0 where a run goes on."""
-    taken: Transfer | None = None
-    """What was taken from the model that the run begins with."""
+    transferred: Transfer | None = None
+    """What became of the weights of the model that the run begins with."""
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
@@ -14,8 +13,7 @@ import numpy as np
 from ..data.batches import Batch
 from ..errors import DivergedError
 from .evaluate import evaluate
-from .prepare import Workshop
-from .run import paused_collector
+from .prepare import Session
 from .trainer import train_steps
 
 _BUDGET_S = 1.0
@@ -36,17 +34,16 @@ class Forecast:
     """Of training and evaluation, from the first step to the last."""
 
 
-def forecast(workshop: Workshop) -> Forecast:
-    """Run for about two seconds and extrapolate. The workshop's model has then moved: build another to train.
+def forecast(session: Session) -> Forecast:
+    """Run for about two seconds and extrapolate. The session's model has then moved: build another to train.
 
     A single row is computed however long it takes.
     """
     start = time.perf_counter()
-    scalar = workshop.config.mode == "scalar"
-    with paused_collector() if scalar else nullcontext(), np.errstate(all="ignore"):
-        step_s, n_steps, n_tokens = _time_steps(workshop)
-        evaluation_s = _time_evaluation(workshop)
-    settings = workshop.config.training
+    with session.config.backend.session(), np.errstate(all="ignore"):
+        step_s, n_steps, n_tokens = _time_steps(session)
+        evaluation_s = _time_evaluation(session)
+    settings = session.config.training
     n_evaluations = 2 + (max(0, settings.steps - 1) // settings.eval_every if settings.eval_every else 0)
     return Forecast(
         tokens_per_step=n_tokens,
@@ -56,21 +53,19 @@ def forecast(workshop: Workshop) -> Forecast:
     )
 
 
-def _time_steps(workshop: Workshop) -> tuple[float, int, int]:
+def _time_steps(session: Session) -> tuple[float, int, int]:
     """Seconds a step, the steps behind the figure, tokens a step."""
-    settings, batch_at = workshop.config.training, workshop.batches.batch
+    settings, batch_at = session.config.training, session.batches.batch
     n_tokens = round(np.mean([batch_at(i).n_targets for i in range(8)]) * settings.micro_batches)
     one = _first_row(batch_at(0))
-    row_s = _seconds(lambda: workshop.accumulate([one]))
+    row_s = _seconds(lambda: session.accumulate([one]))
     if row_s < _BUDGET_S / 4:
-        row_s = _seconds(lambda: workshop.accumulate([one]))  # the first one reserved memory
+        row_s = _seconds(lambda: session.accumulate([one]))  # the first one reserved memory
     estimate = row_s * max(1, n_tokens) / max(1, one.n_targets) / max(1, settings.replicas)
     if estimate > _BUDGET_S:
         return estimate, 0, n_tokens
     length = max(1, min(settings.steps, _MOST_STEPS))
-    steps = train_steps(
-        workshop.model, workshop.optimizer, workshop.accumulate, batch_at, replace(settings, steps=length)
-    )
+    steps = train_steps(session.model, session.optimizer, session.accumulate, batch_at, replace(settings, steps=length))
     times: list[float] = []
     try:
         while len(times) < length and sum(times) < _BUDGET_S:
@@ -83,17 +78,17 @@ def _time_steps(workshop: Workshop) -> tuple[float, int, int]:
     return sum(warm) / len(warm), len(times), n_tokens
 
 
-def _time_evaluation(workshop: Workshop) -> float:
+def _time_evaluation(session: Session) -> float:
     """Seconds of one evaluation, from as many of its batches as there is time for."""
-    token_bytes = workshop.dataset.tokenizer.token_bytes()
-    sizes = [batch.n_targets for batch in workshop.validation()]
-    one = _first_row(next(workshop.validation()))
-    row_s = _seconds(lambda: evaluate(workshop.model, [one], token_bytes))
+    token_bytes = session.dataset.tokenizer.token_bytes()
+    sizes = [batch.n_targets for batch in session.validation()]
+    one = _first_row(next(session.validation()))
+    row_s = _seconds(lambda: evaluate(session.model, [one], token_bytes))
     if row_s * sizes[0] / max(1, one.n_targets) > _BUDGET_S:
         return row_s * sum(sizes) / max(1, one.n_targets)
     spent, seen = 0.0, 0
-    for batch in workshop.validation():
-        spent += _seconds(partial(evaluate, workshop.model, [batch], token_bytes))
+    for batch in session.validation():
+        spent += _seconds(partial(evaluate, session.model, [batch], token_bytes))
         seen += batch.n_targets
         if spent > _BUDGET_S:
             break

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
 
 import numpy as np
 
 from ..checkpoints.weights import Snapshot
-from ..data.batches import Batch, Batches, evaluation_batches
+from ..data.batches import Batch, Batches, Kind, evaluation_batches
 from ..data.dataset import Dataset, build_dataset
 from ..errors import ConfigError, NanochatWarning
 from ..inference.language_model import LanguageModel
-from ..machine import cores, threads
+from ..models.base import Model
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
@@ -22,16 +21,13 @@ from ..tokenizers import Tokenizer
 from .config import RunConfig
 from .limits.memory import check_memory
 from .streams import stream_number, stream_seed
-from .trainer import Accumulate, Optimizer, accumulate_in_turn
-from .transfer import Transfer, begin_with, read_start, start_tokenizer
-
-_TOKENS_WORTH_A_THREAD = 256
-"""A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
+from .trainer import Accumulate, Optimizer
+from .transfer import Transfer, load_start, read_start, start_tokenizer
 
 
 @dataclass(frozen=True)
-class Workshop:
-    """A run about to start: the config as it will be saved, with the vocabulary that the data has."""
+class Session:
+    """A run that stands ready to begin or to go on: the config is as it will be saved, with the data's vocabulary."""
 
     config: RunConfig
     dataset: Dataset
@@ -41,11 +37,11 @@ class Workshop:
     batches: Batches
     dropout_rng: np.random.Generator
     """The one random stream whose state goes from step to step."""
-    taken: Transfer | None = None
-    """What was taken from the model that the run begins with."""
+    transferred: Transfer | None = None
+    """What became of the weights of the model that the run begins with."""
 
     @property
-    def model(self) -> Any:
+    def model(self) -> Model:
         """The model that learns."""
         return self.language_model.model
 
@@ -55,78 +51,75 @@ class Workshop:
             self.dataset.val,
             kind=self.batches.kind,
             block_size=self.config.model.block_size,
-            batch_size=1 if self.config.mode == "scalar" else 32,  # numbers waste time on padding, arrays on small rows
+            batch_size=self.config.backend.eval_rows,
             max_tokens=self.config.training.eval_tokens,
         )
 
 
-def prepare(
-    config: RunConfig,
-    tokenizer: Tokenizer | None = None,
-    restore: Callable[[Workshop], None] = lambda workshop: None,
-    *,
-    start: Snapshot | None = None,
-) -> Workshop:
+def prepare(config: RunConfig, tokenizer: Tokenizer | None = None, *, start: Snapshot | None = None) -> Session:
     """Read the data, build and fill the model.
 
-    `tokenizer` is that of a run that goes on, and `restore` puts the rest where it was: here, where the memory that it
-    takes for a moment still goes back to the system. `start` is the model that `config.start_from` names, where it was
-    read already.
+    tokenizer  That of a run that goes on: its first weights are drawn, to be replaced by those of the checkpoint.
+    start      The model that `config.start_from` names, where it was read already.
 
     Raises ConfigError, DataError, TokenizerError, and GuardError before anything is built that cannot fit in memory.
     """
-    data = config.data
-    if tokenizer is not None:
-        start = None  # a run that goes on has all of it in its checkpoint
-    elif config.start_from:
-        start = start or read_start(config.start_from)
-    dataset = build_dataset(data, tokenizer or start_tokenizer(config, start), extend=start is not None)
-    kind = "windows" if isinstance(config.model, BigramConfig) else dataset.kind
-    if kind == "windows" and data.packing != "none":
+    begins = tokenizer is None and bool(config.start_from)  # a run that goes on has all of it in its checkpoint
+    start = (start or read_start(config.start_from)) if begins else None
+    dataset = build_dataset(config.data, tokenizer or start_tokenizer(config, start), extend=start is not None)
+    config = _settle(config, dataset)
+    check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
+    backend, settings = config.backend, config.training
+    dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
+    model = build_model(config.model, config.mode, config.dtype, dropout_rng)
+    model.load_state_dict(_first_weights(config))
+    batches = Batches(
+        dataset.train,
+        kind=_kind_of_batches(config, dataset),
+        block_size=config.model.block_size,
+        batch_size=settings.micro_batch_size,
+        seed=stream_number(config.seed, "data"),
+        packing=config.data.packing,
+    )
+    config = _with_steps(config, batches)
+    transferred = load_start(start, model, config, dataset.tokenizer) if start else None
+    language_model = LanguageModel(
+        model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
+    )
+    optimizer, accumulate = backend.optimizer(model, settings), backend.accumulate(model, settings)
+    return Session(config, dataset, language_model, optimizer, accumulate, batches, dropout_rng, transferred)
+
+
+def _settle(config: RunConfig, dataset: Dataset) -> RunConfig:
+    """The config with what the data and the machine decide."""
+    data = replace(config.data, layout=dataset.corpus.layout)
+    if data.packing != "none" and _kind_of_batches(config, dataset) == "windows":
         warnings.warn(
             NanochatWarning(
                 f"packing={data.packing!r} is for documents, and here windows are cut that are full: "
                 "it changes nothing",
                 settings=(("packing", data.packing),),
             ),
-            stacklevel=2,
+            stacklevel=3,
         )
         data = replace(data, packing="none")
-    config = replace(
-        config,
-        model=replace(config.model, vocab_size=dataset.tokenizer.vocab_size),
-        data=replace(data, layout=dataset.corpus.layout),
-        training=replace(config.training, replicas=resolve_replicas(config)),
-    )
-    check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
-    settings = config.training
-    dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
-    model = build_model(config.model, config.mode, config.dtype, dropout_rng)
-    init_rng = np.random.default_rng(stream_seed(config.seed, "init"))
+    model = replace(config.model, vocab_size=dataset.tokenizer.vocab_size)
+    n_replicas = config.backend.replicas(config.training, model.block_size)
+    return replace(config, model=model, data=data, training=replace(config.training, replicas=n_replicas))
+
+
+def _kind_of_batches(config: RunConfig, dataset: Dataset) -> Kind:
+    """A bigram reads pairs, wherever a document ends."""
+    return "windows" if isinstance(config.model, BigramConfig) else dataset.kind
+
+
+def _first_weights(config: RunConfig) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(stream_seed(config.seed, "init"))
     try:
         with np.errstate(over="ignore"):
-            model.load_state_dict(draw_weights(config.model.parameters(), init_rng))
+            return draw_weights(config.model.parameters(), rng)
     except OverflowError as error:
         raise ConfigError(f"init_scale={config.model.init_scale} is too large to draw from: give e.g. 0.02") from error
-    batches = Batches(
-        dataset.train,
-        kind=kind,
-        block_size=config.model.block_size,
-        batch_size=settings.micro_batch_size,
-        seed=stream_number(config.seed, "data"),
-        packing=data.packing,
-    )
-    config = _with_steps(config, batches)
-    taken = begin_with(start, model, config, dataset.tokenizer) if start else None
-    language_model = LanguageModel(
-        model, dataset.tokenizer, config.model, config.model_kind, config.mode, stops_at_bos=dataset.kind == "documents"
-    )
-    optimizer = build_optimizer(model, config)
-    workshop = Workshop(
-        config, dataset, language_model, optimizer, accumulate_in_turn(model), batches, dropout_rng, taken
-    )
-    restore(workshop)
-    return replace(workshop, accumulate=build_accumulate(model, config))
 
 
 def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:
@@ -136,52 +129,3 @@ def _with_steps(config: RunConfig, batches: Batches) -> RunConfig:
         return config
     steps = -(-batches.n_batches(settings.epochs) // settings.micro_batches)
     return replace(config, training=replace(settings, steps=steps))
-
-
-def resolve_replicas(config: RunConfig) -> int:
-    """The parts that a batch is split into; 0 becomes one a core where each is enough work to be worth a thread.
-
-    They decide the bits, and so does not how many threads there are for them (build_accumulate): the cells of a sweep
-    share the cores, and a run may go on with fewer.
-    """
-    wanted = config.training.replicas
-    if wanted or config.mode == "scalar":
-        return wanted or 1
-    rows = config.training.batch_size
-    if rows * config.model.block_size < _TOKENS_WORTH_A_THREAD:
-        return 1
-    return max(k for k in range(1, min(rows, cores()) + 1) if rows % k == 0)
-
-
-def build_accumulate(model: Any, config: RunConfig) -> Accumulate:
-    """How the gradient of a step is found: one micro-batch after the other, or several at a time."""
-    if config.mode == "scalar":
-        return accumulate_in_turn(model)
-    from ..engine.tensor.replicas import Accumulator, keep_freed_pages
-
-    keep_freed_pages()
-    return Accumulator(model, min(config.training.replicas, threads())).backward
-
-
-def build_optimizer(model: Any, config: RunConfig) -> Optimizer:
-    """The optimizer that the config names, from the engine that the mode names."""
-    settings, named = config.training, model.named_parameters()
-    shared: dict[str, Any] = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
-    adam: dict[str, Any] = {"betas": (settings.beta1, settings.beta2), "eps": settings.eps}
-    optim: Any
-    if config.mode == "scalar":
-        from ..engine.scalar import optim
-    else:
-        from ..engine.tensor import optim
-        from ..engine.tensor.transforms import AdaptiveClip, Centralize
-
-        chosen = [Centralize()] if settings.centralize_gradients else []
-        shared["transforms"] = (*chosen, *([AdaptiveClip(threshold=settings.agc)] if settings.agc else []))
-    if settings.optimizer == "sgd":
-        return cast("Optimizer", optim.SGD(named, momentum=settings.momentum, **shared))
-    if settings.optimizer == "muon":
-        from ..engine.tensor.muon import Muon
-
-        return Muon(named, momentum=settings.momentum, **adam, **shared)
-    rule = optim.AdamW if settings.optimizer == "adamw" else optim.Adam
-    return cast("Optimizer", rule(named, **adam, **shared))

@@ -13,7 +13,8 @@ from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
 from ..models.presets import get_preset
 from ..validation import nearest, read_dataclass
-from .config import RunConfig, TrainingConfig
+from .config import RunConfig
+from .hyperparameters import TrainingConfig
 
 Settings = Mapping[str, Any]
 """Nested: {"seed": 1, "model": {"n_layer": 2}, "training": {...}, "data": {...}}"""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -15,24 +14,23 @@ import numpy as np
 from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
-from ..machine import one_blas_thread, resident_bytes
+from ..machine import resident_bytes
 from ..models.bigram.config import BigramConfig
 from ..storage.lock import folder_locked, held
 from .config import RunConfig
 from .evaluate import evaluate
 from .events import Evaluated, Event, Prepared, Sampled, Saved
-from .folder.checkpoint import restore
+from .folder.checkpoint import Progress
 from .folder.log import LOGGER, RunLog, log_span, span
-from .folder.record import RunFolder, RunRecord, record_of
+from .folder.record import RunRecord, record_of
 from .folder.resume import ResumePlan, plan_resume
-from .folder.state import Progress, fingerprint
-from .folder.writer import Archive
-from .limits.guards import MemoryDriftGuard, check_loss, check_weights
-from .prepare import Workshop, prepare
+from .folder.writer import RunWriter, check_folder
+from .guards import MemoryDriftGuard, check_loss, check_weights
+from .prepare import Session, prepare
 from .streams import stream_seed
 from .trainer import BatchAt, StepMetrics, train_steps
 
-__all__ = ["Evaluated", "Event", "Prepared", "Sampled", "Saved", "paused_collector", "run_training"]
+__all__ = ["Evaluated", "Event", "Prepared", "Sampled", "Saved", "run_training"]
 
 _MEMORY_EVERY = 16
 _SAMPLE_TOKENS = 60
@@ -45,8 +43,8 @@ def run_training(
     observe: Callable[[Event], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     resume: Path | ResumePlan | None = None,
-    start: Snapshot | None = None,
     stop_at: int | None = None,
+    start: Snapshot | None = None,
     locked: bool = False,
 ) -> RunRecord:
     """Train and return the record; write everything under `out` if it is given.
@@ -60,8 +58,8 @@ def run_training(
               machine and versions, what would have followed without a break: weights, optimizer, random streams, data,
               metrics.jsonl. A finished run gives its record at once. For changed settings or data, and to drop later
               checkpoints, pass what `plan_resume` returns.
-    start     The model that `config.start_from` names, where it was read already.
     stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
+    start     The model that `config.start_from` names, where it was read already.
     locked    The caller holds the lock of the folder (storage/lock.py).
 
         run_training(config, out=Path("results/runs/a"), stop_at=200)
@@ -76,8 +74,9 @@ def run_training(
         config, out = plan.config, plan.out
     if config is None:
         raise ConfigError("there is no config to train with: give one, or a run to resume")
-    if stop_at is not None and stop_at < (plan.state.step if plan else 0):
-        raise ConfigError(f"stop_at={stop_at} lies before step {plan.state.step if plan else 0}, where the run begins")
+    first_step = plan.state.step if plan else 0
+    if stop_at is not None and stop_at < first_step:
+        raise ConfigError(f"stop_at={stop_at} lies before step {first_step}, where the run begins")
     with nullcontext() if locked or out is None else folder_locked(out, "run"):
         return _train_in(out, config, plan, start, observe, should_stop, stop_at)
 
@@ -99,89 +98,76 @@ def _train_in(
             until_it_is_read.enter_context(held(plan.checkpoint))
             plan.check_place()
         if out is not None:
-            RunFolder(out).check(goes_on=plan is not None and plan.in_place)
-        workshop = _prepare(config, plan, start)
+            check_folder(out, goes_on=plan is not None and plan.in_place)
+        session = _resumed(plan) if plan else prepare(config, start=start)
         data_s = time.perf_counter() - begin  # logged below: until it is known to be ours, nothing is written there
-        archive, progress = Archive(out, workshop, plan), plan.state.progress() if plan else Progress()
-        steps = workshop.config.training.steps
-        with archive.opened(), log, np.errstate(all="ignore"), one_blas_thread():
+        writer = RunWriter(out, session, plan)
+        # Only now: what restoring took for a moment has gone back to the system, which a backend's session may end.
+        with writer.opened() as progress, log, np.errstate(all="ignore"), session.config.backend.session():
             until_it_is_read.close()
             log_span("data", data_s, source=config.data.source)
-            record = _Run(
-                workshop, archive, progress, observe, should_stop, steps if stop_at is None else min(stop_at, steps)
-            ).train()
-    archive.finish(record)
+            record = _Loop(session, writer, progress, observe, should_stop, stop_at).train()
+    writer.finish(record)
     return record
 
 
-def _prepare(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None) -> Workshop:
-    """The workshop, as it was at the plan's checkpoint. Raises what prepare does, DataError where the data changed."""
-    if plan is None:
-        return prepare(config, start=start)
-
-    def go_back(workshop: Workshop) -> None:
-        plan.check_steps(workshop.config)
-        plan.check_data(fingerprint(workshop.dataset))
-        restore(workshop, plan.checkpoint, plan.state)
-
+def _resumed(plan: ResumePlan) -> Session:
+    """As it was at the plan's checkpoint. Raises what prepare does, DataError where the data changed."""
     try:
-        return prepare(config, plan.tokenizer, go_back)
+        session = prepare(plan.config, plan.tokenizer)
     except TokenizerError as error:
         raise DataError(f"the text is no longer the one that {plan.checkpoint} was trained on: {error}") from error
+    plan.restore(session)
+    return session
 
 
-class _Run:
-    """The state of one session of a run while it lasts."""
+class _Loop:
+    """A session while it lasts: steps, and what happens between them."""
 
     def __init__(
         self,
-        workshop: Workshop,
-        archive: Archive,
+        session: Session,
+        writer: RunWriter,
         progress: Progress,
         observe: Callable[[Event], None],
         should_stop: Callable[[], bool],
-        goal: int,
+        stop_at: int | None,
     ) -> None:
-        self.workshop, self.config, self.archive = workshop, workshop.config, archive
-        self.observe, self.should_stop, self.goal = observe, should_stop, goal
+        self.session, self.config, self.writer = session, session.config, writer
+        self.observe, self.should_stop = observe, should_stop
+        n_steps, growth = self.config.training.steps, self.config.training.max_memory_growth
+        self.last_step = n_steps if stop_at is None else min(stop_at, n_steps)
         self.progress, self.first_step, self.first_tokens = progress, progress.step, progress.tokens
-        growth = self.config.training.max_memory_growth
         self.guard = (
             MemoryDriftGuard(max_growth=max(1.0, growth / 2), max_total_growth=max(1.0, growth)) if growth else None
         )
         self.training_s = 0.0
-        self.sound = True
+        self.weights_are_good = True
         """No validation is under way, or has found these weights bad."""
         self.status, self.reason = "ok", ""
 
     def train(self) -> RunRecord:
         """All steps, and what happens between them."""
-        workshop, config, progress = self.workshop, self.config, self.progress
-        told = (config.preset, config.mode, config.seed, progress.step)
-        LOGGER.info("event=start preset=%s mode=%s seed=%d step=%d", *told)
+        session, config, progress = self.session, self.config, self.progress
+        begin = (config.preset, config.mode, config.seed, progress.step)
+        LOGGER.info("event=start preset=%s mode=%s seed=%d step=%d", *begin)
         self._emit(self._prepared())
         steps = train_steps(
-            workshop.model,
-            workshop.optimizer,
-            workshop.accumulate,
-            self._batch_at(),
-            config.training,
-            start=progress.step,
+            session.model, session.optimizer, session.accumulate, self._batch_at(), config.training, start=progress.step
         )
         try:
-            with paused_collector() if config.mode == "scalar" else nullcontext():
-                check_weights(workshop.model, progress.step, config.training.max_weight)
+            check_weights(session.model, progress.step, config.training.max_weight)
+            self._between_steps()
+            while progress.step < self.last_step and not self._has_stalled():
+                if self.should_stop():
+                    self.status, self.reason = "interrupted", f"stopped after step {progress.step}"
+                    self._save()
+                    break
+                self._step(steps)
                 self._between_steps()
-                while progress.step < self.goal and not self._has_stalled():
-                    if self.should_stop():
-                        self.status, self.reason = "interrupted", f"stopped after step {progress.step}"
-                        self._save()
-                        break
-                    self._step(steps)
-                    self._between_steps()
-                    self._check_memory()
-                else:
-                    self._note_early_end()
+                self._check_memory()
+            else:
+                self._note_early_end()
         except (DivergedError, OverflowError) as error:  # sums of floats near the largest there is overflow in Python
             self._note_divergence(error)
         except GuardError:
@@ -211,7 +197,7 @@ class _Run:
     def _batch_at(self) -> BatchAt:
         """The batches from here on, also where micro-batches were counted otherwise until now."""
         shift = self.progress.data_position - self.progress.step * self.config.training.micro_batches
-        return lambda position: self.workshop.batches.batch(position + shift)
+        return lambda position: self.session.batches.batch(position + shift)
 
     def _step(self, steps: Iterator[StepMetrics]) -> None:
         start = time.perf_counter()
@@ -227,12 +213,12 @@ class _Run:
         step, settings = self.progress.step, self.config.training
         last = step == settings.steps
         evaluates = last or step == 0 or _due(step, settings.eval_every)
-        if last or step == self.goal or _due(step, settings.checkpoint_every) or (evaluates and step > 0):
+        if last or step == self.last_step or _due(step, settings.checkpoint_every) or (evaluates and step > 0):
             self._save()
         if evaluates:
             self._evaluate()
         if last:
-            self.archive.tidy(self.progress)  # only now is it known whether the last is the best
+            self.writer.tidy(self.progress)  # only now is it known whether the last is the best
         if _due(step, settings.sample_every):
             self._sample()
 
@@ -243,25 +229,25 @@ class _Run:
                 self.guard.observe(n_bytes)
 
     def _save(self) -> None:
-        path = self.archive.save(self.progress)
+        path = self.writer.save(self.progress)
         if path is not None:
             self._emit(Saved(self.progress.step, path))
 
     def _evaluate(self) -> None:
         step = self.progress.step
-        self.sound = False
+        self.weights_are_good = False
         with span("evaluation", step=step):
-            token_bytes = self.workshop.dataset.tokenizer.token_bytes()
-            evaluation = evaluate(self.workshop.model, self.workshop.validation(), token_bytes)
+            token_bytes = self.session.dataset.tokenizer.token_bytes()
+            evaluation = evaluate(self.session.model, self.session.validation(), token_bytes)
         self.progress.evaluations[step] = evaluation
         self._emit(Evaluated(step, evaluation))
-        check_loss(evaluation.loss, self.workshop.model, step, self.config.training.max_loss, what="validation loss")
-        self.sound = True
+        check_loss(evaluation.loss, self.session.model, step, self.config.training.max_loss, what="validation loss")
+        self.weights_are_good = True
 
     def _sample(self) -> None:
         rng = np.random.default_rng([self.progress.step, *stream_seed(self.config.seed, "sample").generate_state(2)])
         with span("sampling", step=self.progress.step):
-            text = self.workshop.language_model.generate(max_new_tokens=_SAMPLE_TOKENS, seed=rng)
+            text = self.session.language_model.generate(max_new_tokens=_SAMPLE_TOKENS, seed=rng)
         self._emit(Sampled(self.progress.step, text))
 
     def _note_divergence(self, error: Exception) -> None:
@@ -270,52 +256,40 @@ class _Run:
         self.status, self.reason = "diverged", str(error)
         if isinstance(error, OverflowError):
             self.reason = f"numbers grew too large ({error}) at step {step + 1}: try a lower --lr"
-        good = self.archive.last_before(step + 1 if self.sound else step)
+        good = self.writer.last_before(step + 1 if self.weights_are_good else step)
         if good:
             self.reason += f"; the last good checkpoint is {good}"
         LOGGER.error("event=diverged step=%d reason=%r", step, self.reason)
 
     def _emit(self, event: Event) -> None:
-        self.archive.note(event)
+        self.writer.note(event)
         self.observe(event)
 
     def _prepared(self) -> Prepared:
-        dataset = self.workshop.dataset
+        dataset = self.session.dataset
         counts_loss = None
         if isinstance(self.config.model, BigramConfig):
             counts_loss = count_pairs(dataset).loss(pairs_of(dataset.val.ids))
         return Prepared(
             self.config,
-            self.workshop.model.n_parameters(),
+            self.session.model.n_parameters(),
             dataset.n_train_tokens,
             val_is_train=dataset.val_is_train,
             counts_loss=counts_loss,
             first_step=self.first_step,
-            taken=self.workshop.taken,
+            transferred=self.session.transferred,
         )
 
     def _record(self) -> RunRecord:
         n_steps, n_tokens = self.progress.step - self.first_step, self.progress.tokens - self.first_tokens
         return record_of(
-            self.workshop,
+            self.session,
             self.progress,
             steps_per_sec=n_steps / self.training_s if n_steps else math.nan,
             tokens_per_sec=n_tokens / self.training_s if n_steps else math.nan,
             status=self.status,
             reason=self.reason,
         )
-
-
-@contextmanager
-def paused_collector() -> Iterator[None]:
-    """No cyclic garbage collection inside: graphs of Values have no cycles, and looking for some costs up to 3x."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def _due(step: int, every: int) -> bool:

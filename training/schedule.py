@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from .config import TrainingConfig
+from .hyperparameters import TrainingConfig
 
 
 def learning_rate(step: int, config: TrainingConfig) -> float:

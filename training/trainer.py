@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..data.batches import Batch
-from .config import TrainingConfig
-from .limits.guards import check_gradient, check_loss, check_weights, weight_norm
+from ..models.base import Model
+from .guards import check_gradient, check_loss, check_weights, weight_norm
+from .hyperparameters import TrainingConfig
 from .schedule import learning_rate
 
 
@@ -46,7 +47,12 @@ Accumulate = Callable[[Sequence[Batch]], float]
 
 
 def train_steps(
-    model: Any, optimizer: Optimizer, accumulate: Accumulate, batch_at: BatchAt, config: TrainingConfig, start: int = 0
+    model: Model,
+    optimizer: Optimizer,
+    accumulate: Accumulate,
+    batch_at: BatchAt,
+    config: TrainingConfig,
+    start: int = 0,
 ) -> Iterator[StepMetrics]:
     """Yield after every optimizer step from `start` to `config.steps`.
 
@@ -67,7 +73,7 @@ def train_steps(
         yield StepMetrics(step + 1, loss, lr, grad_norm, sum(batch.n_targets for batch in batches))
 
 
-def accumulate_in_turn(model: Any) -> Accumulate:
+def accumulate_in_turn(model: Model) -> Accumulate:
     """Micro-batches one after the other, each weighted by its share of the tokens."""
 
     def accumulate(batches: Sequence[Batch]) -> float:
@@ -77,7 +83,7 @@ def accumulate_in_turn(model: Any) -> Accumulate:
     return accumulate
 
 
-def _add_gradient(model: Any, batch: Batch, share: float) -> float:
+def _add_gradient(model: Model, batch: Batch, share: float) -> float:
     """A function of its own, so that the graph of one micro-batch is gone before the next is built."""
     loss = model.loss(*batch) * share
     loss.backward()

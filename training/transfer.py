@@ -18,8 +18,8 @@ import numpy as np
 from ..checkpoints.find import read_model
 from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError
+from ..models.base import Model, ModelConfig
 from ..models.bigram.config import BigramConfig
-from ..models.build import ModelConfig
 from ..models.presets import PRESETS
 from ..plain import path_of
 from ..tokenizers import Tokenizer, tokenizer_from_dict
@@ -47,7 +47,7 @@ class Transfer:
 
 
 def transfer(
-    model: Any, model_config: ModelConfig, tokenizer: Tokenizer, source: Snapshot, pattern: str = "*"
+    model: Model, model_config: ModelConfig, tokenizer: Tokenizer, source: Snapshot, pattern: str = "*"
 ) -> Transfer:
     """Write the weights of `source` whose names match `pattern` into `model`, in place, where they fit.
 
@@ -147,21 +147,21 @@ def model_settings(start: Snapshot) -> dict[str, Any]:
     }
 
 
-def start_tokenizer(config: RunConfig, source: Snapshot | None) -> Tokenizer | None:
-    """The source's, to be extended by what the new text needs; None where the text makes its own, as with `partial`."""
-    return None if source is None or config.partial else tokenizer_from_dict(dict(source.tokenizer))
+def start_tokenizer(config: RunConfig, start: Snapshot | None) -> Tokenizer | None:
+    """Its own, to be extended by what the new text needs; None where the text makes its own, as with `partial`."""
+    return None if start is None or config.partial else tokenizer_from_dict(dict(start.tokenizer))
 
 
-def begin_with(source: Snapshot, model: Any, config: RunConfig, tokenizer: Tokenizer) -> Transfer:
-    """Write the source's weights into the model, rows of the vocabulary by token.
+def load_start(start: Snapshot, model: Model, config: RunConfig, tokenizer: Tokenizer) -> Transfer:
+    """Write its weights into the model, rows of the vocabulary by token.
 
     Raises ConfigError, naming every weight that does not fit, unless `partial` says that some may stay behind.
     """
-    taken = transfer(model, config.model, tokenizer, source, config.partial or "*")
-    if taken.skipped and not config.partial:
-        problems = "; ".join(f"{name}: {reason}" for name, reason in taken.skipped.items())
+    transferred = transfer(model, config.model, tokenizer, start, config.partial or "*")
+    if transferred.skipped and not config.partial:
+        problems = "; ".join(f"{name}: {reason}" for name, reason in transferred.skipped.items())
         raise ConfigError(
             f"the model at {config.start_from} is another one ({problems}): leave the model's settings as they are "
             "there, or pass --partial '*' to take what fits"
         )
-    return taken
+    return transferred

@@ -112,8 +112,8 @@ def describe(event: Prepared) -> str:
     )
     if event.first_step:
         text += f"\ngoing on after step {event.first_step} of {config.training.steps}"
-    if event.taken is not None:
-        text += f"\n{_taken(config.start_from, event.taken, config.model.vocab_size)}"
+    if event.transferred is not None:
+        text += f"\n{_taken(config.start_from, event.transferred, config.model.vocab_size)}"
     if event.val_is_train:
         text += "\nthe text is too short to keep a part for validation: the validation loss is of text trained on"
     if event.counts_loss is not None:

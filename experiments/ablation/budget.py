@@ -11,7 +11,7 @@ import numpy as np
 from ...data.batches import Batches
 from ...errors import ConfigError
 from ...models.flops import flops_per_token
-from ...training.prepare import Workshop, prepare
+from ...training.prepare import Session, prepare
 from ...training.streams import stream_number
 from .grid import AblationConfig
 
@@ -91,7 +91,7 @@ class Targets:
         return min((math.floor(exact), math.ceil(exact)), key=lambda n: abs(self.after(n).mean() - total))
 
 
-def count_targets(workshop: Workshop, seeds: Sequence[int], n_steps: int) -> Targets:
+def count_targets(workshop: Session, seeds: Sequence[int], n_steps: int) -> Targets:
     """Of the batches that runs with these seeds read in their first n_steps.
 
     One by one where those are at most 50,000; otherwise evenly spaced steps stand for those up to the next, and one
@@ -110,20 +110,20 @@ def count_targets(workshop: Workshop, seeds: Sequence[int], n_steps: int) -> Tar
     return Targets(steps, by_seed if alike or stride == 1 else by_seed.mean(axis=0, keepdims=True))
 
 
-def tokens_per_step(workshop: Workshop) -> float:
+def tokens_per_step(workshop: Session) -> float:
     """Targets in one step, on average over the first."""
     tokens = sum(workshop.batches.batch(i).n_targets for i in range(_SAMPLED)) / _SAMPLED
     return tokens * workshop.config.training.micro_batches
 
 
-def _count_up_to(total: float, workshop: Workshop, seeds: Sequence[int]) -> Targets:
+def _count_up_to(total: float, workshop: Session, seeds: Sequence[int]) -> Targets:
     n_steps = math.ceil(1.2 * total / tokens_per_step(workshop)) + 1
     while (targets := count_targets(workshop, seeds, n_steps)).mean[-1] < total:
         n_steps *= 2
     return targets
 
 
-def _with_seed(workshop: Workshop, seed: int) -> Batches:
+def _with_seed(workshop: Session, seed: int) -> Batches:
     """The batches of the same run with another seed."""
     batches = workshop.batches
     return Batches(
@@ -136,12 +136,12 @@ def _with_seed(workshop: Workshop, seed: int) -> Batches:
     )
 
 
-def _cut_of(workshop: Workshop) -> tuple[object, ...]:
+def _cut_of(workshop: Session) -> tuple[object, ...]:
     """What decides, with the seed, which targets a step has."""
     batches, config = workshop.batches, workshop.config
     return batches.kind, batches.packing, batches.batch_size, config.model.block_size, config.training.micro_batches
 
 
-def _cost(workshop: Workshop, study: AblationConfig) -> int:
+def _cost(workshop: Session, study: AblationConfig) -> int:
     """Of one target, in the unit of the budget."""
     return flops_per_token(workshop.config.model) if study.budget == "flops" else 1

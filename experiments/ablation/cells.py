@@ -12,7 +12,6 @@ from typing import Any
 from ...errors import GuardError, NanochatError, NanochatWarning
 from ...machine import forget_peak, peak_bytes
 from ...models.flops import flops_per_token
-from ...models.parameters import count_parameters
 from ...training.config import RunConfig
 from ...training.folder.record import RunRecord, describe_environment
 from ...training.run import Evaluated, Event, Prepared, run_training
@@ -128,35 +127,7 @@ def failed_cell(cell: Cell, reason: str) -> CellResult:
 
 def no_record(cell: Cell, status: str, reason: str) -> RunRecord:
     """A record of a run that has no figures."""
-    config = cell.config
-    return RunRecord(
-        tie_lm_head=config.model.tie_lm_head,
-        input_rmsnorm=config.model.input_rmsnorm,
-        style=config.data.style,
-        parameter_count=count_parameters(config.model.parameters()),
-        steps=0,
-        seed=config.seed,
-        final_loss=math.nan,
-        mean_loss_last_n=math.nan,
-        last_n=0,
-        steps_per_sec=math.nan,
-        tokens_per_sec=math.nan,
-        vocab_size=config.model.vocab_size,
-        train_tokens=0,
-        mode=config.mode,
-        model_kind=config.model_kind,
-        preset=config.preset,
-        norm=getattr(config.model, "norm", "none"),
-        norm_position=getattr(config.model, "norm_position", "none"),
-        optimizer=config.training.optimizer,
-        initial_loss=math.nan,
-        val_loss=math.nan,
-        best_val_loss=math.nan,
-        perplexity=math.nan,
-        bits_per_byte=math.nan,
-        status=status,
-        reason=reason,
-    )
+    return RunRecord.of(cell.config, status=status, reason=reason)
 
 
 def _measure(config: RunConfig, steps: list[StepMetrics], *, wall_s: float, cpu_s: float) -> Measured:

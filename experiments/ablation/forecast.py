@@ -13,7 +13,7 @@ from ...models.parameters import count_parameters
 from ...training.config import RunConfig
 from ...training.evaluate import evaluate
 from ...training.limits.memory import predict_peak_bytes
-from ...training.prepare import Workshop, prepare
+from ...training.prepare import Session, prepare
 from .budget import tokens_per_step
 from .cells import CellResult, run_cell
 from .grid import AblationConfig, Cell
@@ -104,7 +104,7 @@ class _Baseline:
             seconds=seconds,
         )
 
-    def _memory(self, workshop: Workshop) -> int:
+    def _memory(self, workshop: Session) -> int:
         """What the trial took, and what the prediction says that the variant takes more than the baseline."""
         predicted = _predicted_bytes(workshop)
         taken = self.trial.measured.peak_memory_bytes
@@ -120,12 +120,12 @@ def _try(cell: Cell, jobs: int) -> CellResult:
     return result
 
 
-def _n_evaluated(workshop: Workshop) -> int:
+def _n_evaluated(workshop: Session) -> int:
     """Tokens of a validation."""
     n_tokens = workshop.dataset.n_val_tokens
     return min(workshop.config.training.eval_tokens or n_tokens, n_tokens)
 
 
-def _predicted_bytes(workshop: Workshop) -> int:
+def _predicted_bytes(workshop: Session) -> int:
     dataset, T = workshop.dataset, workshop.config.model.block_size
     return predict_peak_bytes(workshop.config, dataset.n_train_tokens if dataset.in_memory else T)

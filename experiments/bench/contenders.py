@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 
 from ...data.batches import Batch
-from ...data.config import DataConfig
-from ...models.build import build_model, logits_array
+from ...engine.tensor.replicas import keep_freed_pages
+from ...models.base import logits_array
+from ...models.build import build_model
 from ...models.gpt.config import GPTConfig
 from ...models.initial import draw_weights
 from ...models.presets import PRESETS
-from ...training.config import RunConfig, TrainingConfig
-from ...training.prepare import build_accumulate, build_optimizer, resolve_replicas
-from .opponent import load_opponent, torch_step
+from ...training.backends import BACKENDS
+from ...training.hyperparameters import TrainingConfig
 
 Step = Callable[[], object]
 
@@ -53,13 +55,13 @@ def draw_batch(config: GPTConfig, batch_size: int, seed: int = 0) -> Batch:
 
 def our_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Step:
     """Forward, backward, clip, AdamW, in float32, with the replicas that a run would use."""
-    training = replace(TRAINING, batch_size=shape.batch_size)
-    config = RunConfig(preset="bench", mode="tensor", model=shape.model, data=DataConfig(), training=training)
-    config = replace(config, training=replace(training, replicas=resolve_replicas(config)))
+    backend, settings = BACKENDS["tensor"], replace(TRAINING, batch_size=shape.batch_size)
+    settings = replace(settings, replicas=backend.replicas(settings, shape.model.block_size))
     model = build_model(shape.model, "tensor", "float32")
     model.load_state_dict(state)
-    optimizer, accumulate = build_optimizer(model, config), build_accumulate(model, config)
-    parts = split_rows(batch, config.training.replicas)
+    keep_freed_pages()
+    optimizer, accumulate = backend.optimizer(model, settings), backend.accumulate(model, settings)
+    parts = split_rows(batch, settings.replicas)
 
     def step() -> float:
         optimizer.zero_grad()
@@ -69,6 +71,18 @@ def our_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Ste
         return loss
 
     return step
+
+
+def torch_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Step:
+    """The same in PyTorch, on all cores, with the fused AdamW."""
+    import torch
+
+    from ...models.gpt.torch import make_adamw, train_step
+
+    model = _torch_model(shape.model, state)
+    optimizer = make_adamw(model, lr=TRAINING.lr, weight_decay=TRAINING.weight_decay)
+    inputs, targets = torch.as_tensor(batch.inputs), torch.as_tensor(batch.targets)
+    return lambda: train_step(model, optimizer, inputs, targets, TRAINING.max_grad_norm)
 
 
 def split_rows(batch: Batch, n: int) -> list[Batch]:
@@ -84,7 +98,7 @@ def first_weights(config: GPTConfig, seed: int = 0) -> dict[str, np.ndarray]:
 
 def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1) -> Step:
     """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text."""
-    model = build_model(config, "tensor", "float32")
+    model: Any = build_model(config, "tensor", "float32")  # a GPT, which has a cache
     model.load_state_dict(state)
 
     def decode() -> np.ndarray:
@@ -97,9 +111,41 @@ def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: 
     return decode
 
 
+def torch_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], *, cached: bool) -> Step:
+    """The same in PyTorch, with its KV cache or without."""
+    import torch
+
+    from ...models.gpt.torch import KVCache
+
+    model = _torch_model(config, state).eval()
+
+    def decode() -> object:
+        with torch.inference_mode():
+            cache = KVCache(config) if cached else None
+            ids = torch.zeros((1, 1), dtype=torch.int64)
+            for _ in range(config.block_size):
+                unread = ids[:, -1:] if cached else ids
+                new = model(unread, cache=cache)[:, -1:].argmax(-1)
+                ids = torch.cat([ids, new], dim=1)
+            return ids
+
+    return decode
+
+
+def has_torch() -> bool:
+    """PyTorch is installed."""
+    return find_spec("torch") is not None
+
+
 def contender(shape: Shape, name: str) -> Step:
     """Our step or torch's, on the usual weights and batch."""
     state, batch = first_weights(shape.model), draw_batch(shape.model, shape.batch_size)
-    if name == "ours":
-        return our_step(shape, state, batch)
-    return torch_step(load_opponent(), shape.model, state, batch, lr=TRAINING.lr, weight_decay=TRAINING.weight_decay)
+    return (our_step if name == "ours" else torch_step)(shape, state, batch)
+
+
+def _torch_model(config: GPTConfig, state: Mapping[str, np.ndarray]) -> Any:
+    from ...models.gpt.torch import TorchGPT
+
+    model = TorchGPT(config)
+    model.load_ours({name: weight.astype(np.float32) for name, weight in state.items()})
+    return model

@@ -19,8 +19,18 @@ import numpy as np
 
 from ...machine import describe
 from ...models.flops import flops_per_token
-from .contenders import SHAPES, TRAINING, Shape, Step, draw_batch, first_weights, our_decoder, our_step
-from .opponent import load_opponent, torch_decoder, torch_step
+from .contenders import (
+    SHAPES,
+    Shape,
+    Step,
+    draw_batch,
+    first_weights,
+    has_torch,
+    our_decoder,
+    our_step,
+    torch_decoder,
+    torch_step,
+)
 
 
 @dataclass(frozen=True)
@@ -74,26 +84,24 @@ def share_of_sgemm(shape: Shape, seconds: float, rate: float) -> float:
 
 def run_bench(*, rounds: int = 7, observe: Callable[[str], None] = lambda line: None) -> dict[str, Any]:
     """Every figure of the report, as plain values. Takes some minutes."""
-    opponent = load_opponent()
-    if opponent is None:
-        observe("torch or benchmarks/torch_gpt.py is missing: only our own figures follow")
+    if not has_torch():
+        observe("torch is missing: only our own figures follow")
     rate = sgemm_rate()
     figures: dict[str, Any] = {"environment": describe(), "sgemm_gflops": rate / 1e9, "training": []}
     for shape in SHAPES:
-        figures["training"].append(_bench_training(shape, opponent, rate, rounds))
+        figures["training"].append(_bench_training(shape, rate, rounds))
         observe(f"measured {shape.name}")
-    figures["decoding"] = _bench_decoding(opponent, rounds)
+    figures["decoding"] = _bench_decoding(rounds)
     figures["batched_decoding"] = _bench_batches(rounds)
     figures["scaling"] = _bench_scaling(rounds)
     return figures
 
 
-def _bench_training(shape: Shape, opponent: Any, rate: float, rounds: int) -> dict[str, Any]:
+def _bench_training(shape: Shape, rate: float, rounds: int) -> dict[str, Any]:
     state, batch = first_weights(shape.model), draw_batch(shape.model, shape.batch_size)
     contenders = {"ours": our_step(shape, state, batch)}
-    if opponent:
-        settings = {"lr": TRAINING.lr, "weight_decay": TRAINING.weight_decay}
-        contenders["torch"] = torch_step(opponent, shape.model, state, batch, **settings)
+    if has_torch():
+        contenders["torch"] = torch_step(shape, state, batch)
     timing = take_turns(contenders, rounds=rounds)
     return {
         "shape": shape.name,
@@ -106,13 +114,13 @@ def _bench_training(shape: Shape, opponent: Any, rate: float, rounds: int) -> di
     }
 
 
-def _bench_decoding(opponent: Any, rounds: int) -> dict[str, Any]:
+def _bench_decoding(rounds: int) -> dict[str, Any]:
     config = SHAPES[1].model
     state = first_weights(config)
     contenders = {"ours": our_decoder(config, state)}
-    if opponent:
-        contenders["torch, no cache"] = torch_decoder(opponent, config, state, cached=False)
-        contenders["torch, cache"] = torch_decoder(opponent, config, state, cached=True)
+    if has_torch():
+        contenders["torch, no cache"] = torch_decoder(config, state, cached=False)
+        contenders["torch, cache"] = torch_decoder(config, state, cached=True)
     timing = take_turns(contenders, rounds=rounds)
     rates = {name: config.block_size / seconds for name, seconds in timing.seconds.items()}
     return {"shape": SHAPES[1].name, "tokens_per_sec": rates, "ratio": dict(timing.ratios)}

@@ -13,8 +13,9 @@ from ...engine.module import Module, shape_of
 from ...engine.scalar import nn as scalar_nn
 from ...engine.tensor import Tensor
 from ...engine.tensor import nn as tensor_nn
+from ...models.base import Model, ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.build import ModelConfig, build_model
+from ...models.build import build_model
 from ...models.gpt import scalar as scalar_gpt
 from ...models.gpt import tensor as tensor_gpt
 from ...models.gpt.config import GPTConfig
@@ -180,7 +181,7 @@ def _module_sides(
     )
 
 
-def _fill(scalar: Module, tensor: Module, rng: np.random.Generator) -> None:
+def _fill(scalar: Module | Model, tensor: Module | Model, rng: np.random.Generator) -> None:
     """The same random weights into both, none of them zero: a first weight of zero would hide what lies behind it"""
     state = {name: _draw(shape_of(parameter), rng) for name, parameter in tensor.named_parameters()}
     scalar.load_state_dict(state)

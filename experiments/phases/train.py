@@ -21,8 +21,9 @@ from ...plain import path_of
 from ...storage.atomic import read_json, write_json, writing
 from ...storage.lock import folder_locked
 from ...training.config import RunConfig
-from ...training.folder.record import RunFolder, RunRecord, read_run
+from ...training.folder.record import RunRecord, read_run
 from ...training.folder.resume import plan_resume
+from ...training.folder.writer import clear_folder
 from ...training.inputs import changed_input
 from ...training.prepare import prepare
 from ...training.run import Event, run_training
@@ -148,7 +149,7 @@ def _clear(out: Path, recipe: PhasedRecipe) -> None:
     for folder in (folder_of(out, recipe, number) for number in range(1, len(recipe.phases) + 1)):
         if folder.is_dir():
             with folder_locked(folder, "run"):
-                RunFolder(folder).clear()
+                clear_folder(folder)
     with writing(out):
         for name in reversed(_FILES):
             (out / name).unlink(missing_ok=True)

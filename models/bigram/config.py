@@ -37,6 +37,11 @@ class BigramConfig:
     def __post_init__(self) -> None:
         check_bounds(self, "model")
 
+    @property
+    def context_size(self) -> int:
+        """How many of the last tokens the next one depends on."""
+        return 1
+
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter by name, in the order in which first weights are drawn."""
         square = Parameter((self.vocab_size, self.vocab_size), "uniform", self.init_scale)

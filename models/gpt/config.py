@@ -96,6 +96,11 @@ class GPTConfig:
             raise ConfigError("head_bias=true needs an untied head: set tie_lm_head=false or head_bias=false")
 
     @property
+    def context_size(self) -> int:
+        """How many of the last tokens the next one depends on."""
+        return self.block_size
+
+    @property
     def kv_heads(self) -> int:
         """Key and value heads in force."""
         return self.n_kv_head or self.n_head

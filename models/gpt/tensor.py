@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.module import Module
-from ...engine.tensor import Tensor, nn, ops
+from ...engine.tensor import Tensor, nn, no_grad, ops
 from ...engine.tensor import functional as F
 from ...engine.tensor.ops.attention import attend_last
 from ..initial import draw_weights
@@ -60,6 +60,11 @@ class GPT(Module):
         z = self._head(self._blocks(np.asarray(ids), None, cache))
         cap = self.config.logit_softcap
         return F.tanh(z * (1 / cap)) * cap if cap else z
+
+    def predict(self, ids: np.ndarray, cache: KVCache | None = None) -> np.ndarray:
+        """`logits` as a plain array, without a graph; whoever reads it names what is not finite."""
+        with no_grad(), np.errstate(all="ignore"):
+            return self.logits(ids, cache).data
 
     def empty_cache(self, batch_size: int = 1) -> KVCache:
         """Room for block_size tokens of each row, nothing seen yet."""

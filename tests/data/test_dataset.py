@@ -10,7 +10,7 @@ from nanochat.data.dataset import build_dataset
 from nanochat.data.split import FUTURISTIC_SENTENCES
 from nanochat.errors import ConfigError, DataError, NanochatWarning, TokenizerError
 from nanochat.tokenizers import CharTokenizer, WordTokenizer
-from nanochat.training.folder.state import fingerprint
+from nanochat.training.folder.checkpoint import fingerprint
 
 
 @pytest.fixture

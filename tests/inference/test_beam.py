@@ -13,8 +13,9 @@ from nanochat.inference import beam
 from nanochat.inference.beam import beam_search
 from nanochat.inference.generate import generate
 from nanochat.inference.samplers import Sampling, log_softmax
+from nanochat.models.base import logits_array
 from nanochat.models.bigram.config import BigramConfig
-from nanochat.models.build import build_model, logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from nanochat.inference.generate import draw_steps, generate, generate_batch
 from nanochat.inference.samplers import Sampling
+from nanochat.models.base import logits_array
 from nanochat.models.bigram.config import BigramConfig
-from nanochat.models.build import build_model, logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 
@@ -60,6 +61,10 @@ class Uncached:
     def logits(self, ids, cache=None):
         assert cache is None
         return self.model.logits(ids)
+
+    def predict(self, ids, cache=None):
+        assert cache is None
+        return self.model.predict(ids)
 
 
 def drawn(model, prompt=(1,), *, context=BLOCK, n=20, seed=3, stop_ids=(), banned=(), **sampling) -> list[int]:

@@ -6,7 +6,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from nanochat.inference import generate as reading
 from nanochat.inference.generate import read_logits
-from nanochat.models.build import build_model, logits_array
+from nanochat.models.base import logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 
 CONFIG = GPTConfig(vocab_size=7, block_size=6, n_embd=8, n_head=2, zero_init_proj=False)

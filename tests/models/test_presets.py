@@ -8,14 +8,14 @@ import pytest
 
 from nanochat.errors import ConfigError
 from nanochat.experiments.certify.models import reduced
+from nanochat.models.base import ModelConfig, logits_array
 from nanochat.models.bigram.config import BigramConfig
-from nanochat.models.build import ModelConfig, build_model, context_size, logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 from nanochat.models.parameters import count_parameters
 from nanochat.models.presets import PRESETS, get_preset
 from nanochat.training.config import RunConfig, TrainingConfig
-from nanochat.training.prepare import build_optimizer
 
 TEXT = np.array([1, 4, 2, 0, 3, 3, 5, 2])
 """What is repeated: 2 and 3 are each followed by two different tokens, so a bigram is left with a doubt."""
@@ -39,7 +39,7 @@ def test_a_preset_builds_in_its_mode_and_predicts(name: str) -> None:
     z = logits_array(model, [[0, 1, 8]])
     assert z.shape == (1, 3, 9)
     assert np.isfinite(z).all()
-    assert context_size(config) == (1 if name == "bigram" else config.block_size)
+    assert config.context_size == (1 if name == "bigram" else config.block_size)
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -97,7 +97,7 @@ def test_the_model_of_a_preset_learns_a_repeating_text(name: str) -> None:
     run = RunConfig(preset=name, model_kind=preset.model_kind, mode="tensor", model=config, training=training)
     model = build_model(config, "tensor")
     model.load_state_dict(weights(config))
-    optimizer = build_optimizer(model, run)
+    optimizer = run.backend.optimizer(model, run.training)
     rows = np.stack([np.roll(TEXT, -shift) for shift in range(8)])
     losses = []
     for _ in range(150):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -20,22 +16,9 @@ from nanochat.models.presets import PRESETS
 
 pytestmark = pytest.mark.oracle
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: pip install torch (CPU build)")
+opponent = pytest.importorskip("nanochat.models.gpt.torch")
 
 TOLERANCE = 1e-10
-
-
-def load_opponent() -> ModuleType:
-    """benchmarks/torch_gpt.py, by path: benchmarks/ is no package."""
-    path = Path(__file__).parents[2] / "benchmarks" / "torch_gpt.py"
-    spec = importlib.util.spec_from_file_location("torch_gpt", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules["torch_gpt"] = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-opponent = load_opponent()
 
 
 def small(preset: str, **changed: Any) -> GPTConfig:

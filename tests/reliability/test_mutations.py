@@ -5,6 +5,7 @@ import random
 import time
 
 import pytest
+from amount import amount
 from mutations import Bench, Reader, change
 from readers import readers
 from tally import Tally
@@ -23,7 +24,7 @@ def every_reader(tmp_path_factory):
 def test_a_changed_file_is_refused_or_means_something_valid(every_reader, tmp_path):
     for reader in every_reader:
         tally = Tally(reader.name)
-        Bench(reader, tmp_path).random_changes(max(5, 50 // reader.cost), tally)
+        Bench(reader, tmp_path).random_changes(max(amount(2, 5), amount(12, 50) // reader.cost), tally)
         assert tally.failures == [], reader.name
 
 
@@ -32,7 +33,7 @@ def test_no_single_bit_of_a_format_with_a_checksum_goes_unseen(every_reader, tmp
     assert len(checked) >= 5
     for reader in checked:
         tally = Tally(reader.name)
-        Bench(reader, tmp_path).every_bit(tally, every=149 * reader.cost**2)
+        Bench(reader, tmp_path).every_bit(tally, every=amount(997, 149) * reader.cost**2)
         assert tally.failures == [], reader.name
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from nanochat.errors import NanochatWarning
 from nanochat.machine import one_blas_thread
-from nanochat.training import prepare as prepare_module
+from nanochat.training.backends import numpy as backend
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import resolve
 
@@ -19,12 +19,13 @@ def test_packing_gives_way_where_windows_are_cut(preset, source):
 
 @pytest.mark.parametrize(("cores", "replicas"), [(1, 1), (3, 3), (64, 12)])
 def test_a_batch_is_split_over_the_cores_that_are_allowed(monkeypatch, cores, replicas):
-    monkeypatch.setattr(prepare_module, "cores", lambda: cores)
-    assert prepare_module.resolve_replicas(resolve({"preset": "nanogpt-cpu"})) == replicas
+    monkeypatch.setattr(backend, "cores", lambda: cores)
+    config = resolve({"preset": "nanogpt-cpu"})
+    assert config.backend.replicas(config.training, config.model.block_size) == replicas
 
 
 def test_a_share_of_the_cores_changes_the_threads_and_not_the_parts_of_a_batch(monkeypatch):
-    monkeypatch.setattr(prepare_module, "cores", lambda: 4)
+    monkeypatch.setattr(backend, "cores", lambda: 4)
     config = resolve({"preset": "nanogpt-cpu", "data": {"source": "builtin:verse"}})
     with one_blas_thread():  # as in a sweep with a process a core
         workshop = prepare(config)

@@ -58,7 +58,7 @@ def test_part_of_the_weights_are_taken_by_name(source):
     before, now = load(source).model.state_dict(), workshop.model.state_dict()
     assert np.array_equal(before["h.0.mlp.fc.weight"], now["h.0.mlp.fc.weight"])
     assert not np.array_equal(before["wpe.weight"], now["wpe.weight"])
-    assert workshop.taken.skipped["wpe.weight"] == "it does not match h.*"
+    assert workshop.transferred.skipped["wpe.weight"] == "it does not match h.*"
 
 
 def test_a_run_that_began_so_goes_on_when_its_source_is_gone(source, tmp_path):

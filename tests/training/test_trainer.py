@@ -13,7 +13,6 @@ from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 from nanochat.training.config import RunConfig, TrainingConfig
-from nanochat.training.prepare import build_accumulate, build_optimizer
 from nanochat.training.trainer import train_steps
 
 MODES = ["scalar", "tensor"]
@@ -41,8 +40,8 @@ class Trainer:
         self.config = RunConfig(mode=mode, dtype="float64", model_kind=kind, model=architecture, training=training)
         self.model = build_model(architecture, mode, "float64")
         self.model.load_state_dict(draw_weights(architecture.parameters(), np.random.default_rng(1)))
-        self.optimizer = build_optimizer(self.model, self.config)
-        self.accumulate = build_accumulate(self.model, self.config)
+        self.optimizer = self.config.backend.optimizer(self.model, training)
+        self.accumulate = self.config.backend.accumulate(self.model, training)
 
     def steps(self, batch_at, start=0):
         return train_steps(self.model, self.optimizer, self.accumulate, batch_at, self.config.training, start)

@@ -6,11 +6,13 @@ import json
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
 from ...errors import CheckpointError, NanochatWarning, unreadable
-from ...storage.atomic import writing
+from ...storage.atomic import open_text, writing
 
 
 class MetricsFile:
@@ -32,6 +34,18 @@ class MetricsFile:
         """
         with writing(self.path):
             os.fsync(self.file.fileno())
+
+
+@contextmanager
+def open_metrics(path: Path, *, append: bool = False) -> Iterator[MetricsFile]:
+    """The file, open for writing: empty, or after the lines that are there. Raises WriteError."""
+    with writing(path):
+        file = open_text(path, "a" if append else "w")
+    try:
+        yield MetricsFile(file, path)
+    finally:
+        with suppress(OSError):  # each line was flushed; what is left is the line that could not be written
+            file.close()
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:

@@ -1,30 +1,26 @@
-"""What a run leaves behind: one frozen row of results, and the files of its folder."""
+"""What a run leaves behind: one frozen row of results, and its folder read back."""
 
 from __future__ import annotations
 
-import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ... import machine
-from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours, remove_steps
 from ...errors import CheckpointError, ConfigError, unreadable
-from ...storage.atomic import make_directory, open_text, read_json, write_bytes, write_json, writing
+from ...models.parameters import count_parameters
+from ...storage.atomic import read_json
 from ...validation import read_dataclass
 from ..config import RunConfig
 from ..evaluate import Evaluation
 from ..inputs import digests_of
-from ..prepare import Workshop
+from ..prepare import Session
 from ..resolve import config_from_dict
-from .metrics import MetricsFile, finite, metrics_until, read_metrics
-from .state import Progress
+from .checkpoint import Progress
+from .metrics import finite, read_metrics
 
 __all__ = [
-    "RunFolder",
     "RunRecord",
     "SavedRun",
     "describe_environment",
@@ -34,11 +30,6 @@ __all__ = [
     "record_of",
     "to_row",
 ]
-
-_RESULTS = ("record.json", "report.md", "loss.png")
-"""Of a run that has ended."""
-_FILES = ("config.json", "env.json", "tokenizer.json", "metrics.jsonl", "log.txt", *_RESULTS)
-"""Of a run's folder, beside its checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,44 +76,52 @@ class RunRecord:
         if not self.status.isalpha():  # reports put it among their own words
             raise ConfigError(f"status={self.status!r} is no word that a run ends with: restore its record from a copy")
 
+    @classmethod
+    def of(cls, config: RunConfig, *, status: str, reason: str, **figures: Any) -> Self:
+        """What the config says, and the figures that there are; the others are nan, and counts 0."""
+        known: dict[str, Any] = {name: math.nan for name, kind in cls.__annotations__.items() if kind == "float"}
+        known |= {
+            "tie_lm_head": config.model.tie_lm_head,
+            "input_rmsnorm": config.model.input_rmsnorm,
+            "style": config.data.style,
+            "parameter_count": count_parameters(config.model.parameters()),
+            "steps": 0,
+            "seed": config.seed,
+            "last_n": 0,
+            "vocab_size": config.model.vocab_size,
+            "train_tokens": 0,
+            "mode": config.mode,
+            "model_kind": config.model_kind,
+            "preset": config.preset,
+            "norm": getattr(config.model, "norm", "none"),
+            "norm_position": getattr(config.model, "norm_position", "none"),
+            "optimizer": config.training.optimizer,
+        }
+        return cls(status=status, reason=reason, **(known | figures))
 
-def record_of(
-    workshop: Workshop, progress: Progress, *, steps_per_sec: float, tokens_per_sec: float, status: str, reason: str
-) -> RunRecord:
+
+def record_of(session: Session, progress: Progress, *, status: str, reason: str, **rates: float) -> RunRecord:
     """What came of a run that is where `progress` says; a validation loss is that of its last step, or none."""
-    config, recent = workshop.config, progress.recent
-    losses = [found.loss for found in progress.evaluations.values()]
+    recent, losses = progress.recent_losses, [found.loss for found in progress.evaluations.values()]
     last = progress.evaluations.get(progress.step)
     if last is None or status == "diverged":
         last = Evaluation(math.nan, math.nan, 0)
-    return RunRecord(
-        tie_lm_head=config.model.tie_lm_head,
-        input_rmsnorm=config.model.input_rmsnorm,
-        style=config.data.style,
-        parameter_count=workshop.model.n_parameters(),
+    return RunRecord.of(
+        session.config,
+        status=status,
+        reason=reason,
         steps=progress.step,
-        seed=config.seed,
         final_loss=recent[-1] if recent else math.nan,
         mean_loss_last_n=sum(recent) / len(recent) if recent else math.nan,
         last_n=len(recent),
-        steps_per_sec=steps_per_sec,
-        tokens_per_sec=tokens_per_sec,
-        vocab_size=config.model.vocab_size,
-        train_tokens=workshop.dataset.n_train_tokens,
-        mode=config.mode,
-        model_kind=config.model_kind,
-        preset=config.preset,
-        norm=getattr(config.model, "norm", "none"),
-        norm_position=getattr(config.model, "norm_position", "none"),
-        optimizer=config.training.optimizer,
+        train_tokens=session.dataset.n_train_tokens,
         initial_loss=losses[0] if losses else math.nan,
         val_loss=last.loss,
         best_val_loss=min((loss for loss in losses if math.isfinite(loss)), default=math.nan),
         perplexity=last.perplexity,
         bits_per_byte=last.bits_per_byte,
-        val_is_train=workshop.dataset.val_is_train,
-        status=status,
-        reason=reason,
+        val_is_train=session.dataset.val_is_train,
+        **rates,
     )
 
 
@@ -141,98 +140,6 @@ def from_row(row: dict[str, Any]) -> RunRecord:
 def describe_environment(config: RunConfig) -> dict[str, Any]:
     """Machine, versions, and the digests of what the run reads: what else decides a figure."""
     return machine.describe() | {"inputs": digests_of(config)}
-
-
-class RunFolder:
-    """results/runs/<name>/: where everything of one run is written."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    @property
-    def checkpoints(self) -> Path:
-        """The folder of step-N folders."""
-        return self.path / "checkpoints"
-
-    def check(self, *, goes_on: bool = False) -> None:
-        """Raises GuardError, naming it, for what a run would replace here and did not write, and for a link.
-
-        goes_on: it is the run of this folder, which wrote what is there.
-        """
-        proven = goes_on or is_ours(self.path / "config.json", RUN, STUDY)
-        other = "" if goes_on else "recipe.json"
-        check_folder(self.path, _FILES, proven=proven, inside=self.checkpoints.name, other=other)
-
-    def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
-        """Write what is known before the first step; results of an earlier run in the folder go.
-
-        `metrics` are the lines of a run that goes on here. Raises GuardError where others' would go, WriteError.
-        """
-        make_directory(self.path)
-        self.clear()
-        write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", describe_environment(config))
-        write_json(self.path / "tokenizer.json", tokenizer)
-        if metrics:
-            write_bytes(self.path / "metrics.jsonl", metrics)
-
-    def clear(self) -> None:
-        """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
-        self.check()
-        remove_steps(self.checkpoints)
-        with writing(self.path):
-            for name in reversed(_FILES):
-                (self.path / name).unlink(missing_ok=True)
-
-    def go_on(self, config: RunConfig, tokenizer: dict[str, Any], step: int) -> None:
-        """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with.
-
-        Raises WriteError.
-        """
-        self.check(goes_on=True)
-        remove_steps(self.checkpoints, after=step)
-        write_bytes(self.path / "metrics.jsonl", metrics_until(self.path / "metrics.jsonl", step))
-        with writing(self.path):
-            for name in _RESULTS:
-                (self.path / name).unlink(missing_ok=True)
-        if not self._holds(config):
-            write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", self._environment(config))
-        write_json(self.path / "tokenizer.json", tokenizer)
-
-    @contextmanager
-    def metrics(self, *, append: bool = False) -> Iterator[MetricsFile]:
-        """metrics.jsonl, open for writing: empty, or after the lines that are there. Raises WriteError."""
-        path = self.path / "metrics.jsonl"
-        with writing(path):
-            file = open_text(path, "a" if append else "w")
-        try:
-            yield MetricsFile(file, path)
-        finally:
-            with suppress(OSError):  # each line was flushed; what is left is the line that could not be written
-                file.close()
-
-    def finish(self, record: RunRecord) -> None:
-        """Write record.json. Raises WriteError."""
-        write_json(self.path / "record.json", to_row(record))
-
-    def _environment(self, config: RunConfig) -> dict[str, Any]:
-        """That of now, and under `earlier` every other one in which steps of the run were computed."""
-        now = describe_environment(config)
-        with suppress(CheckpointError):
-            former = read_json(self.path / "env.json")
-            if isinstance(former, dict):
-                earlier = former.pop("earlier", [])
-                others = [*(earlier if isinstance(earlier, list) else []), former]
-                others = [known for i, known in enumerate(others) if known != now and known not in others[:i]]
-                return now | ({"earlier": others} if others else {})
-        return now
-
-    def _holds(self, config: RunConfig) -> bool:
-        """config.json says the same already: its time, by which runs are listed, is when the run began."""
-        with suppress(CheckpointError):
-            return bool(read_json(self.path / "config.json") == json.loads(json.dumps(asdict(config))))
-        return False
 
 
 @dataclass(frozen=True)

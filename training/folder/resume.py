@@ -1,6 +1,6 @@
 """What a wish to go on with a run means: from which checkpoint, with which settings, in which folder.
 
-Decides and refuses; writes nothing.
+Decides and refuses; writes no file.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from ...machine import arithmetic
 from ...storage.atomic import read_json
 from ...tokenizers import Tokenizer, tokenizer_from_dict
 from ..config import RunConfig
+from ..prepare import Session
 from ..resolve import Settings, config_from_dict, merge
-from .checkpoint import step_of
+from .checkpoint import Progress, fingerprint, read_state, restore, step_of
 from .metrics import metrics_until
 from .record import RunRecord, from_row
-from .state import State, read_state
 
 _FIXED = ("preset", "model_kind", "mode", "training.optimizer")
 """Settings that decide what the arrays of a checkpoint mean."""
@@ -40,7 +40,8 @@ class ResumePlan:
     """Folder in which the run goes on."""
     config: RunConfig
     tokenizer: Tokenizer
-    state: State
+    state: Progress
+    """As it was saved; whoever goes on counts in a copy."""
     override: bool
     """Changed data are welcome."""
     force: bool
@@ -73,14 +74,17 @@ class ResumePlan:
                 f"steps={config.training.steps} lies before step {self.state.step} of {self.checkpoint}: give more"
             )
 
-    def check_data(self, data_sha256: str) -> None:
-        """Raises DataError where the ids that the data give now are not those trained on."""
-        if data_sha256 != self.state.data_sha256 and not self.override:
+    def restore(self, session: Session) -> None:
+        """Put the session where it was. Raises ConfigError, DataError, CheckpointError where it is another run's."""
+        self.check_steps(session.config)
+        before, now = self.state.data_sha256, fingerprint(session.dataset)
+        if now != before and not self.override:
             raise DataError(
-                f"{self.config.data.source} gives other tokens (sha256 {data_sha256[:12]}) than those that "
-                f"{self.checkpoint} was trained on ({self.state.data_sha256[:12]}): restore the text, or pass "
+                f"{self.config.data.source} gives other tokens (sha256 {now[:12]}) than those that "
+                f"{self.checkpoint} was trained on ({before[:12]}): restore the text, or pass "
                 "--override to go on with this one"
             )
+        restore(session, self.checkpoint, self.state)
 
 
 def plan_resume(

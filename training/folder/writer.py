@@ -1,64 +1,72 @@
-"""Everything that a run writes while it goes on: its lines of metrics, its checkpoints, and which of these stay."""
+"""Everything that a run writes: what is known before the first step, lines, checkpoints and which of them stay, record.
+
+results/runs/NAME/{config.json, env.json, tokenizer.json, metrics.jsonl, log.txt, checkpoints/, record.json, report.md}
+"""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ...checkpoints.directory import list_checkpoints, prune
+from ...checkpoints.ownership import RUN, STUDY, is_ours, remove_steps
+from ...checkpoints.ownership import check_folder as check_owner
+from ...errors import CheckpointError
+from ...storage.atomic import make_directory, read_json, write_bytes, write_json, writing
+from ..config import RunConfig
 from ..events import Evaluated, Event
-from ..prepare import Workshop
+from ..prepare import Session
 from ..trainer import StepMetrics
-from .checkpoint import copy_checkpoint, step_of, write_checkpoint
+from .checkpoint import Progress, copy_checkpoint, fingerprint, step_of, write_checkpoint
 from .log import span
-from .metrics import MetricsFile
-from .record import RunFolder, RunRecord
+from .metrics import MetricsFile, metrics_until, open_metrics
+from .record import RunRecord, describe_environment, to_row
 from .resume import ResumePlan
-from .state import Progress, fingerprint
+
+_METRICS, _CHECKPOINTS = "metrics.jsonl", "checkpoints"
+_RESULTS = ("record.json", "report.md", "loss.png")
+"""Of a run that has ended."""
+_FILES = ("config.json", "env.json", "tokenizer.json", _METRICS, "log.txt", *_RESULTS)
+"""Of a run's folder, beside its checkpoints."""
 
 
-class Archive:
-    """The folder of a run, or, without one, nothing."""
+class RunWriter:
+    """Writes a session, that goes on with `plan` or begins, to `folder`; without one nothing."""
 
-    def __init__(self, out: Path | None, workshop: Workshop, plan: ResumePlan | None = None) -> None:
-        self.folder = RunFolder(out) if out else None
-        self.workshop, self.plan = workshop, plan
+    def __init__(self, folder: Path | None, session: Session, plan: ResumePlan | None = None) -> None:
+        self.folder, self.session, self.plan = folder, session, plan
+        self.checkpoints = folder / _CHECKPOINTS if folder else None
         self.metrics: MetricsFile | None = None
-        self.saved_step = -1
-        self.data_sha256 = ""
+        self.saved_step = plan.state.step if plan else -1
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
+    def opened(self) -> Iterator[Progress]:
         """The folder as it is before the next step: new, cut back to a checkpoint, or a branch. Raises WriteError."""
+        plan = self.plan
+        progress = deepcopy(plan.state) if plan else Progress()
         if self.folder is None:
-            yield
+            yield progress
             return
-        plan, config, tokenizer = self.plan, self.workshop.config, self.workshop.dataset.tokenizer.to_dict()
-        if plan is None or plan.override:
-            self.data_sha256 = fingerprint(self.workshop.dataset)
-        else:  # they were compared, or we would not have come this far
-            self.data_sha256 = plan.state.data_sha256
-        if plan is None:
-            self.folder.start(config, tokenizer)
-        elif plan.in_place:
-            self.folder.go_on(config, tokenizer, plan.state.step)
+        if plan is None or plan.override:  # otherwise they were compared, or we would not have come this far
+            progress.data_sha256 = fingerprint(self.session.dataset)
+        if plan is not None and plan.in_place:
+            _cut_back(self.folder, self.session, plan.state.step)
         else:
-            self.folder.start(config, tokenizer, plan.metrics())
-            copy_checkpoint(plan.checkpoint, self.folder.checkpoints, plan.state.step)
-        if plan is not None:
-            self.saved_step = plan.state.step
-        with self.folder.metrics(append=plan is not None) as self.metrics:
-            yield
+            _begin(self.folder, self.session, plan)
+        with open_metrics(self.folder / _METRICS, append=plan is not None) as self.metrics:
+            yield progress
 
     def note(self, event: Event) -> None:
         """A line of metrics, where the event has figures."""
         if self.metrics is None:
             return
         if isinstance(event, StepMetrics):
-            self.metrics.write(
-                step=event.step, loss=event.loss, lr=event.lr, grad_norm=event.grad_norm, n_tokens=event.n_tokens
-            )
+            self.metrics.write(**asdict(event))
         elif isinstance(event, Evaluated):
             found = event.evaluation
             self.metrics.write(
@@ -67,32 +75,103 @@ class Archive:
 
     def save(self, progress: Progress) -> Path | None:
         """The checkpoint of this step, on disk and verified before older ones go; None where it is there already."""
-        if self.folder is None or self.metrics is None or progress.step == self.saved_step:
+        if self.checkpoints is None or self.metrics is None or progress.step == self.saved_step:
             return None
         with span("checkpoint", step=progress.step):
             self.metrics.sync()
-            path = write_checkpoint(self.folder.checkpoints, self.workshop, progress, self.data_sha256)
+            path = write_checkpoint(self.checkpoints, self.session, progress)
             self.tidy(progress)
         self.saved_step = progress.step
         return path
 
     def tidy(self, progress: Progress) -> None:
         """Remove the checkpoints that are neither among the last nor the best."""
-        keep_last = self.workshop.config.training.keep_last
-        if self.folder is None or not keep_last:
+        keep_last = self.session.config.training.keep_last
+        if self.checkpoints is None or not keep_last:
             return
-        there = {step_of(folder) for folder in list_checkpoints(self.folder.checkpoints)}
-        best = progress.best(among=there)
-        prune(self.folder.checkpoints, keep_last=keep_last, keep=() if best is None else (best,))
+        best = progress.best(among={step_of(folder) for folder in list_checkpoints(self.checkpoints)})
+        prune(self.checkpoints, keep_last=keep_last, keep=() if best is None else (best,))
 
     def last_before(self, step: int) -> Path | None:
         """The newest checkpoint of an earlier step."""
-        if self.folder is None:
+        if self.checkpoints is None:
             return None
-        earlier = [folder for folder in list_checkpoints(self.folder.checkpoints) if step_of(folder) < step]
+        earlier = [folder for folder in list_checkpoints(self.checkpoints) if step_of(folder) < step]
         return earlier[-1] if earlier else None
 
     def finish(self, record: RunRecord) -> None:
-        """Write record.json."""
+        """The end. Raises WriteError."""
         if self.folder is not None:
-            self.folder.finish(record)
+            write_record(self.folder, record)
+
+
+def write_record(folder: Path, record: RunRecord) -> None:
+    """Write record.json. Raises WriteError."""
+    write_json(folder / "record.json", to_row(record))
+
+
+def check_folder(folder: Path, *, goes_on: bool = False) -> None:
+    """Raises GuardError, naming it, for what a run would replace here and did not write, and for a link.
+
+    goes_on: it is the run of this folder, which wrote what is there.
+    """
+    proven = goes_on or is_ours(folder / "config.json", RUN, STUDY)
+    check_owner(folder, _FILES, proven=proven, inside=_CHECKPOINTS, other="" if goes_on else "recipe.json")
+
+
+def clear_folder(folder: Path) -> None:
+    """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
+    check_folder(folder)
+    remove_steps(folder / _CHECKPOINTS)
+    with writing(folder):
+        for name in reversed(_FILES):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _begin(folder: Path, session: Session, plan: ResumePlan | None) -> None:
+    """Write what is known before the first step, of a branch also what was; results of an earlier run go."""
+    metrics = plan.metrics() if plan else b""
+    make_directory(folder)
+    clear_folder(folder)
+    write_json(folder / "config.json", asdict(session.config))
+    write_json(folder / "env.json", describe_environment(session.config))
+    write_json(folder / "tokenizer.json", session.dataset.tokenizer.to_dict())
+    if metrics:
+        write_bytes(folder / _METRICS, metrics)
+    if plan is not None:
+        copy_checkpoint(plan.checkpoint, folder / _CHECKPOINTS, plan.state.step)
+
+
+def _cut_back(folder: Path, session: Session, step: int) -> None:
+    """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with."""
+    config = session.config
+    check_folder(folder, goes_on=True)
+    remove_steps(folder / _CHECKPOINTS, after=step)
+    write_bytes(folder / _METRICS, metrics_until(folder / _METRICS, step))
+    with writing(folder):
+        for name in _RESULTS:
+            (folder / name).unlink(missing_ok=True)
+    if not _holds(folder / "config.json", config):
+        write_json(folder / "config.json", asdict(config))
+    write_json(folder / "env.json", _environment(folder / "env.json", config))
+    write_json(folder / "tokenizer.json", session.dataset.tokenizer.to_dict())
+
+
+def _environment(path: Path, config: RunConfig) -> dict[str, Any]:
+    """That of now, and under `earlier` every other one in which steps of the run were computed."""
+    now = describe_environment(config)
+    with suppress(CheckpointError):
+        former = read_json(path)
+        if isinstance(former, dict):
+            earlier = former.pop("earlier", [])
+            others = [*(earlier if isinstance(earlier, list) else []), former]
+            others = [known for i, known in enumerate(others) if known != now and known not in others[:i]]
+            return now | ({"earlier": others} if others else {})
+    return now
+
+
+def _holds(path: Path, config: RunConfig) -> bool:
+    """config.json says the same already: its time, by which runs are listed, is when the run began."""
+    with suppress(CheckpointError):
+        return bool(read_json(path) == json.loads(json.dumps(asdict(config))))
+    return False

@@ -71,6 +71,7 @@ def test_rows_longer_than_what_is_written_at_once_survive(tmp_path):
     assert back["w"].tobytes() == back["v"].tobytes() == back["u"].tobytes() == numbers.tobytes()
 
 
+@pytest.mark.slow
 def test_writing_takes_memory_for_a_piece_not_for_the_text(tmp_path):
     numbers = np.random.default_rng(0).normal(size=400_000).astype(np.float32)
     tracemalloc.start()

@@ -256,7 +256,7 @@ def test_every_accepted_answer_is_right_and_an_answer_to_something_else_is_not(l
         assert not is_right(question, question.subject)
 
 
-@pytest.mark.parametrize("suffix", ["-small", "", "-large"])
+@pytest.mark.parametrize("suffix", ["-small", "", pytest.param("-large", marks=pytest.mark.slow)])
 def test_the_world_is_built_in_as_documents_and_as_chat(suffix):
     world = build_world({"-small": "small", "": "medium", "-large": "large"}[suffix])
     corpora = [load_corpus(f"builtin:world{kind}{suffix}") for kind in ("", "-chat", "-rehearsal")]

@@ -1,4 +1,4 @@
-"""BLEU by hand; tests/oracle/test_bleu_oracle.py compares it with sacrebleu."""
+"""BLEU by hand; tests/oracle/test_bleu.py compares it with sacrebleu."""
 
 import math
 import random

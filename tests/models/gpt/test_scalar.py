@@ -20,7 +20,7 @@ from nanochat.models.parameters import Parameter, count_parameters
 
 SMALL = GPTConfig(vocab_size=5, block_size=6, n_head=2, n_embd=8)
 MICROGPT = GPTConfig(block_size=16, input_rmsnorm=True, tie_lm_head=False, activation="relu")
-some = settings(max_examples=20)
+some = settings(max_examples=settings().max_examples // 3)
 """A model of some hundred Values takes milliseconds: fewer examples keep a law below a second."""
 
 

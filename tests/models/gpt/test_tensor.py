@@ -14,13 +14,13 @@ from nanochat.engine.tensor import no_grad
 from nanochat.engine.tensor.muon import Muon
 from nanochat.engine.tensor.optim import SGD, Adam, AdamW, Optimizer
 from nanochat.errors import DivergedError
-from nanochat.models.build import logits_array
+from nanochat.models.base import logits_array
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.gpt.tensor import GPT
 from nanochat.models.parameters import count_parameters
 from nanochat.training import prepare
 from nanochat.training.config import RunConfig, TrainingConfig
-from nanochat.training.limits.guards import check_gradient
+from nanochat.training.guards import check_gradient
 from nanochat.training.run import run_training
 
 SMALL = GPTConfig(vocab_size=7, block_size=12, n_layer=2, n_head=4, n_embd=16)

@@ -28,7 +28,9 @@ from nanochat.experiments.ablation.tables import write_tables
 from nanochat.inference.language_model import load
 from nanochat.storage.atomic import Written, read_json, write_bytes, write_json
 from nanochat.tokenizers import load_tokenizer, save_tokenizer
-from nanochat.training.folder.record import RunFolder, from_row, read_metrics
+from nanochat.training.folder.metrics import open_metrics
+from nanochat.training.folder.record import from_row, read_metrics
+from nanochat.training.folder.writer import write_record
 from nanochat.training.run import Event, Saved, run_training
 
 _N_FLOATS = 5000  # more than a buffer, so that a file takes several writes
@@ -126,7 +128,7 @@ def _of_tokenizers() -> Iterator[Subject]:
 def _of_runs(corpus: Path) -> Iterator[Subject]:
     def write_metrics(folder: Path, i: int) -> None:
         if i:
-            with RunFolder(folder).metrics() as metrics:
+            with open_metrics(folder / "metrics.jsonl") as metrics:
                 for row in _ROWS:
                     metrics.write(**row)
 
@@ -138,7 +140,7 @@ def _of_runs(corpus: Path) -> Iterator[Subject]:
 
     yield Subject("metrics.jsonl, line by line", write_metrics, metrics_version)
     records = tuple(result.record for result in tiny_results(corpus)[:2])
-    finish = lambda path, record: RunFolder(path.parent).finish(record)  # noqa: E731
+    finish = lambda path, record: write_record(path.parent, record)  # noqa: E731
     read = lambda path: from_row(read_json(path.with_name("record.json")))  # noqa: E731
     yield _one_file("record.json", finish, records, read)
     yield _whole_run(tiny_run(corpus, steps=2, checkpoint_every=1))

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nanochat.errors import NanochatWarning
-from nanochat.training.folder.metrics import metrics_until, read_metrics
-from nanochat.training.folder.record import RunFolder
+from nanochat.training.folder.metrics import metrics_until, open_metrics, read_metrics
 
 
 def lines_until(step: int, eval_every: int = 3) -> list[str]:
@@ -45,9 +44,8 @@ def test_no_metrics_at_all_are_a_gap_and_a_warning(tmp_path):
 
 
 def test_lines_are_appended_where_asked(tmp_path):
-    folder = RunFolder(tmp_path)
     for append in (False, True, False):
-        with folder.metrics(append=append) as metrics:
+        with open_metrics(tmp_path / "metrics.jsonl", append=append) as metrics:
             metrics.write(step=1, loss=float("nan"))
             metrics.sync()
         expected = 2 if append else 1

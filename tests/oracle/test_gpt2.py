@@ -12,7 +12,8 @@ import pytest
 
 from nanochat.checkpoints.gpt2.folder import load_gpt2, read_gpt2, save_gpt2
 from nanochat.inference.language_model import LanguageModel, load
-from nanochat.models.build import build_model, logits_array
+from nanochat.models.base import logits_array
+from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.gpt.tensor import GPT
 from nanochat.models.presets import PRESETS

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nanochat.engine.scalar import Value
 from nanochat.errors import DivergedError, GuardError
-from nanochat.training.limits.guards import MemoryDriftGuard, check_gradient, check_loss, check_weights, weight_norm
+from nanochat.training.guards import MemoryDriftGuard, check_gradient, check_loss, check_weights, weight_norm
 
 BAD = [math.nan, math.inf, -math.inf]
 

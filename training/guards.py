@@ -10,13 +10,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ...errors import DivergedError, GuardError
+from ..errors import DivergedError, GuardError
+from ..models.base import Model
 
 _ADVICE = "try a lower --lr, a longer --warmup or --max-grad-norm 1"
 
 
 def check_loss(
-    loss: float, model: Any, step: int, limit: float = 0.0, what: Literal["loss", "validation loss"] = "loss"
+    loss: float, model: Model, step: int, limit: float = 0.0, what: Literal["loss", "validation loss"] = "loss"
 ) -> None:
     """Raises DivergedError on a loss that is not finite, or above `limit` where one is set (> 0)."""
     if math.isfinite(loss) and not 0 < limit < loss:
@@ -32,7 +33,7 @@ def check_loss(
     raise DivergedError(f"the {what} is {loss:.6g} {when} step {step}{above}{reason}: {_ADVICE}")
 
 
-def check_gradient(grad_norm: float, model: Any, step: int, limit: float = 0.0) -> None:
+def check_gradient(grad_norm: float, model: Model, step: int, limit: float = 0.0) -> None:
     """Raises DivergedError on a norm that is not finite, or above `limit` where one is set; it names the tensor."""
     if math.isfinite(grad_norm) and not 0 < limit < grad_norm:
         return
@@ -46,7 +47,7 @@ def check_gradient(grad_norm: float, model: Any, step: int, limit: float = 0.0) 
     )
 
 
-def check_weights(model: Any, step: int, limit: float = 0.0, norm: float = math.nan) -> None:
+def check_weights(model: Model, step: int, limit: float = 0.0, norm: float = math.nan) -> None:
     """Raises DivergedError naming the tensor with a weight that is not finite, or above `limit` where one is set.
 
     step 0 are the first weights. No weight is larger than the `norm` of them all, so that where it is known, one
@@ -72,7 +73,7 @@ def weight_norm(optimizer: Any) -> float:
     return math.hypot(*[leaf.data for leaf in optimizer.leaves])
 
 
-def _first_not_finite(model: Any, read: Callable[[Any], Any]) -> str | None:
+def _first_not_finite(model: Model, read: Callable[[Any], Any]) -> str | None:
     """Summing is the cheapest look at many numbers: a nan or an inf in the list makes the sum one, too."""
     with np.errstate(all="ignore"):
         for name, parameter in model.named_parameters():
@@ -90,7 +91,7 @@ def _total(parameter: Any, read: Callable[[Any], Any]) -> float:
     return float(sum(map(read, parameter)))
 
 
-def _largest(model: Any, read: Callable[[Any], Any]) -> tuple[float, str]:
+def _largest(model: Model, read: Callable[[Any], Any]) -> tuple[float, str]:
     """(absolute value, tensor) of the largest number."""
     return max((_extreme(parameter, read), str(name)) for name, parameter in model.named_parameters())
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from nanochat.data.chat import ChatTemplate
-from nanochat.models.build import logits_array
+from nanochat.models.base import logits_array
 from nanochat.training.evaluate import evaluate
 from nanochat.training.prepare import prepare
 from nanochat.training.resolve import resolve

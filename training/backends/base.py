@@ -1,0 +1,78 @@
+"""What a run asks of the engine that computes it: what it can do, its model, its steps, and the memory they take."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from typing import Any, Protocol, cast
+
+from ...models.base import DType, Model, ModelConfig
+from ...models.bigram.config import BigramConfig
+from ...models.parameters import count_parameters
+from ..hyperparameters import TrainingConfig
+from ..trainer import Accumulate, Optimizer
+
+_SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2}
+
+
+class Backend(Protocol):
+    """One engine. `settings` are those of a run, `model` what it trains."""
+
+    eval_rows: int
+    """Rows of a validation batch."""
+
+    def precision(self, dtype: DType) -> DType:
+        """Of the numbers, where the config says `dtype`."""
+
+    def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
+        """Raises ConfigError for what this engine cannot do."""
+
+    def replicas(self, settings: TrainingConfig, block_size: int) -> int:
+        """The parts that a batch is split into. They decide the bits; how many threads there are for them does not."""
+
+    def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
+        """The one that the settings name."""
+
+    def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:
+        """How the gradient of a step is found."""
+
+    def session(self) -> AbstractContextManager[None]:
+        """What holds in the process while it trains."""
+
+    def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
+        """The most memory that model, optimizer and graphs of rows of T tokens take at once, within about a fifth."""
+
+
+def build_optimizer(rules: Mapping[str, Any], model: Model, settings: TrainingConfig, **options: Any) -> Optimizer:
+    """The optimizer that the settings name, of those that an engine has."""
+    options |= {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
+    if settings.optimizer in ("sgd", "muon"):
+        options["momentum"] = settings.momentum
+    if settings.optimizer != "sgd":
+        options |= {"betas": (settings.beta1, settings.beta2), "eps": settings.eps}
+    return cast("Optimizer", rules[settings.optimizer](model.named_parameters(), **options))
+
+
+def n_slots(settings: TrainingConfig) -> int:
+    """Numbers that the optimizer remembers for each parameter."""
+    return _SLOTS[settings.optimizer] or int(settings.momentum > 0)
+
+
+def attended_pairs(window: int, T: int) -> int:
+    """(query, key) pairs that attend: half a square, or a band as wide as the window."""
+    reach = min(window or T, T)
+    return reach * T - reach * reach // 2
+
+
+def n_parameters(model: ModelConfig) -> int:
+    """How many numbers are learned."""
+    return at_depth(model, lambda model: count_parameters(model.parameters()))
+
+
+def at_depth(model: ModelConfig, count: Callable[[ModelConfig], int]) -> int:
+    """`count` of the model, known to grow linearly with its layers: in no time, however many there are."""
+    if isinstance(model, BigramConfig):
+        return count(model)
+    one, two = (count(replace(model, n_layer=n)) for n in (1, 2))
+    return one + (model.n_layer - 1) * (two - one)

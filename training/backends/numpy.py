@@ -1,0 +1,103 @@
+"""Training in arrays: a batch at a time, or replicas of the model on several threads with a part of it each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from ...machine import cores, one_blas_thread, threads
+from ...models.base import DType, Model, ModelConfig
+from ...models.bigram.config import BigramConfig
+from ..hyperparameters import TrainingConfig
+from ..trainer import Accumulate, Optimizer
+from .base import attended_pairs, build_optimizer, n_parameters, n_slots
+
+_TOKENS_WORTH_A_THREAD = 256
+"""A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
+
+
+class NumpyBackend:
+    """The engine of Tensors."""
+
+    eval_rows = 32
+    """Arrays waste time on few rows."""
+
+    def precision(self, dtype: DType) -> DType:
+        return dtype
+
+    def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
+        """All that there is can be done with arrays."""
+
+    def replicas(self, settings: TrainingConfig, block_size: int) -> int:
+        """0 becomes one a core where each is enough work to be worth a thread.
+
+        The cells of a sweep share the cores, and a run may go on with fewer: that changes the threads alone.
+        """
+        rows = settings.batch_size
+        if settings.replicas or rows * block_size < _TOKENS_WORTH_A_THREAD:
+            return settings.replicas or 1
+        return max(k for k in range(1, min(rows, cores()) + 1) if rows % k == 0)
+
+    def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
+        """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""
+        from ...engine.tensor import optim
+        from ...engine.tensor.muon import Muon
+        from ...engine.tensor.transforms import AdaptiveClip, Centralize
+
+        transforms: list[Any] = [Centralize()] if settings.centralize_gradients else []
+        transforms += [AdaptiveClip(threshold=settings.agc)] if settings.agc else []
+        rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": Muon}
+        return build_optimizer(rules, model, settings, transforms=tuple(transforms))
+
+    def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:
+        """Several micro-batches at a time, on the threads that the process may have now."""
+        from ...engine.tensor.replicas import Accumulator
+
+        return Accumulator(model, min(settings.replicas, threads())).backward
+
+    @contextmanager
+    def session(self) -> Iterator[None]:
+        """Freed pages are kept, for good: what is to go back to the system is given back before."""
+        from ...engine.tensor.replicas import keep_freed_pages
+
+        keep_freed_pages()
+        with one_blas_thread():
+            yield
+
+    def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
+        """Parameters, gradients, slots, a gradient buffer a replica; then the largest of what comes and goes.
+
+        P b (2 + slots + replicas) + activations of the batch, or P b (1 + slots) of copies while a checkpoint is
+        written.     P parameters of b bytes
+        """
+        width = 4 if dtype == "float32" else 8
+        weights = n_parameters(model) * width
+        held = weights * (2 + n_slots(settings) + max(1, settings.replicas))
+        evaluated = min(self.eval_rows, -(-(settings.eval_tokens or self.eval_rows * T) // T))
+        numbers = max(_activation_numbers(model, settings.batch_size, T), _forward_numbers(model, evaluated, T))
+        activations = numbers * width
+        # of freed activations, about half can be used again
+        saving = weights * (1 + n_slots(settings)) + activations // 2
+        return held + max(activations, saving)
+
+
+def _activation_numbers(model: ModelConfig, B: int, T: int) -> int:
+    """Numbers that a batch leaves for backward, and backward's own: L (8.6 C + 3.6 F) + 3.2 F + 5 V a token
+
+    F is the output of the MLP's first layer; besides 1.1 L H for each pair of tokens that attend.
+    """
+    if isinstance(model, BigramConfig):
+        return 8 * B * T * model.vocab_size
+    wide = model.hidden * (2 if model.activation == "swiglu" else 1)
+    a_token = model.n_layer * (8.6 * model.n_embd + 3.6 * wide) + 3.2 * wide + 5 * model.vocab_size
+    return int(B * (T * a_token + 1.1 * model.n_layer * model.n_head * attended_pairs(model.window, T)))
+
+
+def _forward_numbers(model: ModelConfig, B: int, T: int) -> int:
+    """Numbers of one layer at work without a graph, and of logits in float64."""
+    if isinstance(model, BigramConfig):
+        return 6 * B * T * model.vocab_size
+    wide = model.hidden * (2 if model.activation == "swiglu" else 1)
+    a_token = 4 * model.n_embd + 3 * wide + 5 * model.vocab_size
+    return int(B * (T * a_token + 1.1 * model.n_head * attended_pairs(model.window, T)))
