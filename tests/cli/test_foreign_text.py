@@ -207,6 +207,7 @@ def test_names_of_any_bytes_are_written_read_and_reported_in_any_locale(tmp_path
     assert len(list(tmp_path.rglob("report.md"))) == 4
 
 
+@pytest.mark.slow
 @posix
 def test_text_is_the_same_text_in_any_locale(tmp_path):
     locale = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -54,6 +54,7 @@ def test_ctrl_c_during_an_import_is_one_line_and_130(module, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("module", ["matplotlib", "matplotlib.ft2font"])
 def test_ctrl_c_during_an_import_of_the_work_is_one_line_and_130(module, nanochat, abab, tmp_path):
     words = "train --preset bigram --steps 3 --batch-size 2 --eval-every 0 --set eval_tokens=16".split()
@@ -79,6 +80,7 @@ def test_an_error_that_a_signal_caused_has_its_exit_code():
     assert interruption(error) == 130
 
 
+@pytest.mark.slow
 def test_a_hangup_saves_as_sigterm_does(start, abab, tmp_path):
     words = "train --preset bigram --eval-every 0 --batch-size 2 --set eval_tokens=16 --steps 1000000 --out run".split()
     process = start(*words, "--data", abab)

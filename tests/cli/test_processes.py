@@ -39,7 +39,7 @@ def complaints(err: str) -> list[str]:
 
 
 @POSIX
-@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
+@pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), pytest.param("SIGTERM", 143, marks=pytest.mark.slow)])
 def test_a_run_that_is_stopped_finishes_its_step_and_saves_it(start, abab, tmp_path, name, code):
     process = start(*TINY, "--data", abab, "--steps", 1_000_000)
     run = tmp_path / "run"
@@ -59,6 +59,7 @@ def test_a_run_that_is_stopped_finishes_its_step_and_saves_it(start, abab, tmp_p
     assert "**Interrupted:**" in (run / "report.md").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_second_ctrl_c_leaves_at_once(start, abab, tmp_path):
     words = "train --preset mini-gpt --grad-accum 100000 --set eval_tokens=16 --force --out run".split()
@@ -131,6 +132,7 @@ def test_a_full_disk_is_one_sentence_and_earlier_checkpoints_stay(start, abab, t
     load(tmp_path / "run")
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("limit", [100, 1000, 3000])
 def test_a_disk_that_is_full_from_the_start_leaves_no_half_file(start, tmp_path, limit):
@@ -142,6 +144,7 @@ def test_a_disk_that_is_full_from_the_start_leaves_no_half_file(start, tmp_path,
         assert path.read_text(encoding="utf-8").endswith("}\n")
 
 
+@pytest.mark.slow
 @POSIX
 def test_a_sweep_on_a_full_disk_is_one_sentence(start, abab):
     words = "ablate --steps 300 --seeds 1 --batch-size 1 --eval-every 0 --set eval_tokens=16 --out study".split()
@@ -159,6 +162,7 @@ def test_results_that_cannot_be_written_to_stdout_are_exit_8(start):
     ]
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize(
     "words",
@@ -190,6 +194,7 @@ def test_a_run_goes_on_when_nobody_reads_its_progress(start, abab, tmp_path):
     assert read_run(tmp_path / "run").record.status == "ok"
 
 
+@pytest.mark.slow
 @POSIX
 @pytest.mark.parametrize("no_color", [True, False])
 def test_a_terminal_gets_colours_unless_no_color_is_set(start, no_color):

@@ -27,6 +27,7 @@ class Failing(io.StringIO):
         raise OSError(self.number, os.strerror(self.number))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EDQUOT, errno.EPIPE, errno.EAGAIN])
 def test_a_run_whose_remarks_cannot_be_written_ends_well(nanochat, abab, tmp_path, monkeypatch, number):
     monkeypatch.setattr(sys, "stderr", Failing(number))
@@ -58,6 +59,7 @@ def test_the_streams_are_as_before_afterwards():
     assert (sys.stdout, sys.stderr) == before
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a device that is always full")
 def test_the_exit_code_does_not_depend_on_where_remarks_go(start, abab):
     for words, code in [((*TINY, "--data", abab, "--out", "run"), 0), (("sample", "--run", "nowhere"), 3)]:

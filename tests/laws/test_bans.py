@@ -62,7 +62,7 @@ SPELL_FLAGS = {  # modules that still spell one, and why; none is added
     "experiments.reports.reproduce": "writes the command line that does it again",
     "experiments.ablation.cluster": "--cluster is no field of a config",
     "experiments.ablation.named": "--study is no field of a config",
-    "experiments.phases.train": "--recipe is no field of a config",
+    "experiments.phases.recipe": "--recipe is no field of a config",
     "training.resolve": "reads the words that follow --set",
     "training.transfer": "quotes --from and --partial as a shell would, which settings= does not",
     "tokenizers.inspection": "--unknown of commands that read no config",

@@ -188,6 +188,7 @@ def wait_for(condition) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 @posix
 def test_a_run_that_a_signal_stopped_goes_on_by_the_command_that_it_names(start, nanochat, abab, tmp_path):
     words = "train --preset bigram --eval-every 0 --batch-size 2 --steps 1000000 --set eval_tokens=16 --out run"
@@ -203,6 +204,7 @@ def test_a_run_that_a_signal_stopped_goes_on_by_the_command_that_it_names(start,
     assert steps_of(tmp_path / "run") == list(range(1, step + 3))
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize(("name", "code"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_signal_before_the_first_step_leaves_at_once(start, tmp_path, name, code):
@@ -267,6 +269,7 @@ def test_a_plan_that_another_start_has_overtaken_is_refused(stopped):
         run_training(resume=plan)
 
 
+@pytest.mark.slow
 @posix
 def test_starts_at_once_take_a_number_each_and_lose_nothing(start, abab, tmp_path):
     words = "train --preset bigram --steps 40 --eval-every 0 --batch-size 1 --set eval_tokens=16".split()
@@ -277,6 +280,7 @@ def test_starts_at_once_take_a_number_each_and_lose_nothing(start, abab, tmp_pat
     assert [steps_of(run) for run in runs] == [list(range(1, 41))] * 3
 
 
+@pytest.mark.slow
 @posix
 def test_whoever_comes_second_changes_nothing_of_the_first(start, abab, tmp_path):
     words = "train --preset bigram --eval-every 0 --batch-size 1 --steps 1000000 --set eval_tokens=16".split()
