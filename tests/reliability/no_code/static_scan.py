@@ -39,7 +39,7 @@ KNOWN: dict[tuple[str, str], str] = {
         "import subprocess",
     ): "times programs of its own in fresh interpreters",
     ("__init__.py", "__import__"): "lazy names of the package, each with its module in a table of that file",
-    ("cli/app.py", _NO_CONSTANT): "the module of a command, from a table of that file",
+    ("cli/parser.py", _NO_CONSTANT): "the module of a command, from the table in cli/app.py",
 }
 """(file, finding) -> why it may stand there."""
 
