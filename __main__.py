@@ -5,6 +5,7 @@ would go through the middle of somebody's import. cli/interrupts.py takes over f
 """
 
 import os
+import sys
 from typing import NoReturn
 
 
@@ -18,12 +19,31 @@ def main() -> None:
 
         try:
             work()
-        finally:  # with an exit code; Python puts back what ends a process while it tidies up, but for what is ignored
-            for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-                if hasattr(signal, name):  # SIGHUP is not on Windows
-                    signal.signal(getattr(signal, name), signal.SIG_IGN)
+        except SystemExit as leave:
+            _end(leave.code if isinstance(leave.code, int) else 1)
     except KeyboardInterrupt:  # between two handlers
         _leave()
+
+
+def _end(code: int) -> NoReturn:
+    """The work is done and written: what comes now changes the exit code no more.
+
+    Python would take its time to tidy up, in which it puts back what ends a process, and in which a thread of a library
+    can abort it.
+    """
+    import atexit
+    import signal
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):  # SIGHUP is not on Windows
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (AttributeError, OSError, ValueError):  # closed, or gone: said already, where it could be
+            continue
+    os._exit(code)
 
 
 def _leave() -> NoReturn:

@@ -36,9 +36,8 @@ def shown_path(path: str | PurePath) -> str:
     So is one with a line break or another control in it. `path_of` is the inverse.
     """
     text = str(path)
-    try:
-        raw = text.encode("utf-8", sys.getfilesystemencodeerrors())
-    except UnicodeEncodeError:  # half a character that no file system gives: whoever reads it will refuse it
+    raw = _bytes(text)
+    if raw is None:
         return text
     shown = raw.decode("utf-8", "surrogateescape")
     if not _HALVES.search(shown) and not _COMMANDS.search(shown):
@@ -53,18 +52,29 @@ def path_of(text: str) -> Path:
     """
     if text.startswith(_SCHEME):
         return Path(os.fsdecode(unquote_to_bytes(text.removeprefix(_SCHEME))))
-    return Path(os.fsdecode(text.encode("utf-8", sys.getfilesystemencodeerrors())))
+    raw = _bytes(text)
+    return Path(text if raw is None else os.fsdecode(raw))
 
 
 def typed(text: str) -> str:
     """A text from the command line as its characters, also where the locale knows ASCII alone."""
-    raw = text.encode("utf-8", sys.getfilesystemencodeerrors())
-    return raw.decode("utf-8", sys.getfilesystemencodeerrors())
+    raw = _bytes(text)
+    return text if raw is None else raw.decode("utf-8", sys.getfilesystemencodeerrors())
+
+
+def _bytes(text: str) -> bytes | None:
+    """As they stand in a name or on a command line; None for half a character, which neither gives: whoever reads the
+    text will refuse it.
+    """
+    try:
+        return text.encode("utf-8", sys.getfilesystemencodeerrors())
+    except UnicodeEncodeError:
+        return None
 
 
 def link(path: str | PurePath) -> str:
     """A relative path as the target of a link."""
-    return quote(str(path).encode("utf-8", sys.getfilesystemencodeerrors()))
+    return quote(_bytes(str(path)) or b"")
 
 
 def terminal(text: str, *, keep: str = "\n\t") -> str:

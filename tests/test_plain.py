@@ -133,3 +133,8 @@ def test_a_link_leads_to_the_file_of_any_name():
 @pytest.mark.skipif(sys.platform == "win32", reason="names are text there")
 def test_typed_text_is_its_characters_and_what_are_none_stays():
     assert plain.typed("\udcc3\udca9 é \udcff") == "é é \udcff"
+
+
+@pytest.mark.parametrize("half", ["a\ud800b", "\udfffx"])
+def test_half_a_character_is_left_to_whoever_reads_it(half):
+    assert str(plain.path_of(half)) == plain.shown_path(half) == plain.typed(half) == half
