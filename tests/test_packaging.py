@@ -63,7 +63,9 @@ def wheel(sdist: Path) -> Path:
 
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     ours = {path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
-    shipped = [path for name in ("builtin", "world") for path in (ROOT / "data" / name).glob("*.*") if path.is_file()]
+    shipped = [
+        path for path in (ROOT / "data" / "builtin").rglob("*.*") if path.is_file() and "__pycache__" not in path.parts
+    ]
     ours |= {path.relative_to(ROOT).as_posix() for path in shipped}
     ours |= {path.name for path in ROOT.glob("*.py")} | {"py.typed"}
     with zipfile.ZipFile(wheel) as archive:

@@ -175,7 +175,7 @@ def test_no_cluster_is_said_in_a_sentence(tiny_study, tmp_path, monkeypatch):
     try:
         import distributed  # noqa: F401
     except ImportError:
-        message = r"nanochat\[cluster\]"
+        message = r"requirements/cluster\.txt"
     else:
         message = "no Dask scheduler at tcp://127.0.0.1:9"
     with pytest.raises(ConfigError, match=message):
