@@ -1,7 +1,7 @@
 """nanochat: automatic differentiation and transformers, twice: in single numbers and in arrays.
 
 Names are resolved when they are first used, so that importing the package costs nothing and the scalar
-engine runs without NumPy. No import statement may stand here (DESIGN: it would break test collection).
+engine runs without NumPy. No import statement may stand here (it would break test collection).
 """
 
 __version__ = "0.1.0"

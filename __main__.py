@@ -10,7 +10,7 @@ from typing import NoReturn
 
 
 def main() -> None:
-    """Parse, work, exit with the code of DESIGN section 6; 130 where Ctrl-C comes, whenever it comes."""
+    """Parse, work, exit with a code of errors.py; 130 where Ctrl-C comes, whenever it comes."""
     try:
         import signal  # here: it takes milliseconds, in which a key can be pressed
 

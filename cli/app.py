@@ -79,7 +79,7 @@ _WANT_OF_MEMORY = re.compile("failed to map segment|cannot allocate memory|can't
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """The `nanochat` command: parse, work, exit with the code of DESIGN section 6."""
+    """The `nanochat` command: parse, work, exit with a code of errors.py."""
     words, is_closed = sys.argv[1:] if argv is None else argv, sys.stdout is None
     os.environ["MPLBACKEND"] = "Agg"  # figures go to files: what somebody wrote there about windows ends no run
     with streams_guarded():

@@ -4,8 +4,8 @@
          -> bytes of UTF-8 -> merge the pair that was learned first, until none is left -> ids
 
 In tokenizers that we train:  id 0 BOS,  1 to 256 the bytes in order,  then the merges in order,  then other special
-tokens. A tokenizer read from elsewhere (huggingface.py) keeps the ids of its file. bpe_training.py learns the merges,
-bpe_merging.py applies them.
+tokens. A tokenizer read from elsewhere (huggingface.py) keeps the ids of its file. merges.py learns and applies
+the merges.
 
 Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2
 """

@@ -1,4 +1,4 @@
-"""Byte pair encoding, the learning half: which pairs of neighbours become one token, in which order.
+"""Byte pair encoding, learned and applied: which pairs of neighbours become one token, in which order.
 
     repeat:   count every pair of neighbouring symbols inside the words   (overlapping: "aaa" has two pairs)
               take the most frequent pair; of equally frequent ones the lowest, by ids

@@ -40,17 +40,17 @@ def share_budget(study: AblationConfig) -> AblationConfig:
             "--patience 0, or --budget steps"
         )
     seeds = range(study.base.seed, study.base.seed + study.seeds)
-    workshop = prepare(plain.variants[plain.baseline])
-    n_steps = workshop.config.training.steps
-    counted = {_cut_of(workshop): count_targets(workshop, seeds, n_steps)}  # most variants read the same batches
-    total = float(counted[_cut_of(workshop)].mean[-1]) * _cost(workshop, study)
+    session = prepare(plain.variants[plain.baseline])
+    n_steps = session.config.training.steps
+    counted = {_cut_of(session): count_targets(session, seeds, n_steps)}  # most variants read the same batches
+    total = float(counted[_cut_of(session)].mean[-1]) * _cost(session, study)
     steps, given, farthest = {}, {}, {}
     for name, config in plain.variants.items():
-        workshop = prepare(config)
-        cost, cut = _cost(workshop, study), _cut_of(workshop)
+        session = prepare(config)
+        cost, cut = _cost(session, study), _cut_of(session)
         targets = counted.get(cut)
         if targets is None or targets.mean[-1] < total / cost:
-            targets = _count_up_to(total / cost, workshop, seeds)
+            targets = _count_up_to(total / cost, session, seeds)
             counted.setdefault(cut, targets)
         steps[name] = max(min(1, n_steps), targets.nearest(total / cost))
         spent = targets.after(steps[name]) * cost
@@ -91,57 +91,57 @@ class Targets:
         return min((math.floor(exact), math.ceil(exact)), key=lambda n: abs(self.after(n).mean() - total))
 
 
-def count_targets(workshop: Session, seeds: Sequence[int], n_steps: int) -> Targets:
+def count_targets(session: Session, seeds: Sequence[int], n_steps: int) -> Targets:
     """Of the batches that runs with these seeds read in their first n_steps.
 
     One by one where those are at most 50,000; otherwise evenly spaced steps stand for those up to the next, and one
     for all where every batch has as many targets.
     """
-    m, batches = workshop.config.training.micro_batches, workshop.batches
-    alike = batches.kind == "windows" and workshop.dataset.train.counted is None
+    m, batches = session.config.training.micro_batches, session.batches
+    alike = batches.kind == "windows" and session.dataset.train.counted is None
     stride = max(1, n_steps if alike else math.ceil(len(seeds) * n_steps * m / _COUNTED))
     starts = range(0, n_steps, stride)
     steps = np.array([*starts, n_steps])
     by_seed = np.zeros((len(seeds), len(steps)))
     for row, seed in zip(by_seed, seeds, strict=True):
-        drawn = _with_seed(workshop, seed)
+        drawn = _with_seed(session, seed)
         in_step = [sum(drawn.batch(step * m + i).n_targets for i in range(m)) for step in starts]
         row[1:] = np.cumsum(in_step * np.diff(steps))
     return Targets(steps, by_seed if alike or stride == 1 else by_seed.mean(axis=0, keepdims=True))
 
 
-def tokens_per_step(workshop: Session) -> float:
+def tokens_per_step(session: Session) -> float:
     """Targets in one step, on average over the first."""
-    tokens = sum(workshop.batches.batch(i).n_targets for i in range(_SAMPLED)) / _SAMPLED
-    return tokens * workshop.config.training.micro_batches
+    tokens = sum(session.batches.batch(i).n_targets for i in range(_SAMPLED)) / _SAMPLED
+    return tokens * session.config.training.micro_batches
 
 
-def _count_up_to(total: float, workshop: Session, seeds: Sequence[int]) -> Targets:
-    n_steps = math.ceil(1.2 * total / tokens_per_step(workshop)) + 1
-    while (targets := count_targets(workshop, seeds, n_steps)).mean[-1] < total:
+def _count_up_to(total: float, session: Session, seeds: Sequence[int]) -> Targets:
+    n_steps = math.ceil(1.2 * total / tokens_per_step(session)) + 1
+    while (targets := count_targets(session, seeds, n_steps)).mean[-1] < total:
         n_steps *= 2
     return targets
 
 
-def _with_seed(workshop: Session, seed: int) -> Batches:
+def _with_seed(session: Session, seed: int) -> Batches:
     """The batches of the same run with another seed."""
-    batches = workshop.batches
+    batches = session.batches
     return Batches(
-        workshop.dataset.train,
+        session.dataset.train,
         kind=batches.kind,
-        block_size=workshop.config.model.block_size,
+        block_size=session.config.model.block_size,
         batch_size=batches.batch_size,
         seed=stream_number(seed, "data"),
         packing=batches.packing,
     )
 
 
-def _cut_of(workshop: Session) -> tuple[object, ...]:
+def _cut_of(session: Session) -> tuple[object, ...]:
     """What decides, with the seed, which targets a step has."""
-    batches, config = workshop.batches, workshop.config
+    batches, config = session.batches, session.config
     return batches.kind, batches.packing, batches.batch_size, config.model.block_size, config.training.micro_batches
 
 
-def _cost(workshop: Session, study: AblationConfig) -> int:
+def _cost(session: Session, study: AblationConfig) -> int:
     """Of one target, in the unit of the budget."""
-    return flops_per_token(workshop.config.model) if study.budget == "flops" else 1
+    return flops_per_token(session.config.model) if study.budget == "flops" else 1

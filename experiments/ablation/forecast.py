@@ -74,11 +74,11 @@ class _Baseline:
     """The baseline, and what its trial took."""
 
     def __init__(self, config: RunConfig, trial: CellResult) -> None:
-        self.trial, self.workshop = trial, prepare(config)
+        self.trial, self.session = trial, prepare(config)
         self.step_s = 1 / trial.record.steps_per_sec if trial.is_ok else math.nan
-        self.n_evaluated = min(_n_evaluated(self.workshop), _EVALUATED)
-        settings = replace(self.workshop.config.training, eval_tokens=self.n_evaluated)
-        glance = replace(self.workshop, config=replace(self.workshop.config, training=settings))
+        self.n_evaluated = min(_n_evaluated(self.session), _EVALUATED)
+        settings = replace(self.session.config.training, eval_tokens=self.n_evaluated)
+        glance = replace(self.session, config=replace(self.session.config, training=settings))
         start = time.perf_counter()
         evaluate(glance.model, glance.validation(), glance.dataset.tokenizer.token_bytes())
         self.validation_s = time.perf_counter() - start
@@ -87,28 +87,28 @@ class _Baseline:
         """Of a variant, by its own preparation and its arithmetic beside the baseline's."""
         start = time.perf_counter()
         try:
-            workshop = prepare(config)
+            session = prepare(config)
         except NanochatError as error:
             return CellForecast(reason=str(error))
         prepare_s = time.perf_counter() - start
-        model, settings = workshop.config.model, workshop.config.training
-        heavier = flops_per_token(model) / flops_per_token(self.workshop.config.model)
-        longer = tokens_per_step(workshop) / tokens_per_step(self.workshop)
-        wider = _n_evaluated(workshop) / self.n_evaluated
+        model, settings = session.config.model, session.config.training
+        heavier = flops_per_token(model) / flops_per_token(self.session.config.model)
+        longer = tokens_per_step(session) / tokens_per_step(self.session)
+        wider = _n_evaluated(session) / self.n_evaluated
         n_validations = 1 + (settings.steps > 0) + (settings.steps - 1) // (settings.eval_every or math.inf)
         seconds = prepare_s + settings.steps * self.step_s * heavier * longer
         seconds += n_validations * self.validation_s * heavier * wider
         return CellForecast(
             n_parameters=count_parameters(model.parameters()),
-            memory_bytes=self._memory(workshop),
+            memory_bytes=self._memory(session),
             seconds=seconds,
         )
 
-    def _memory(self, workshop: Session) -> int:
+    def _memory(self, session: Session) -> int:
         """What the trial took, and what the prediction says that the variant takes more than the baseline."""
-        predicted = _predicted_bytes(workshop)
+        predicted = _predicted_bytes(session)
         taken = self.trial.measured.peak_memory_bytes
-        return taken + predicted - _predicted_bytes(self.workshop) if self.trial.is_ok and taken else predicted
+        return taken + predicted - _predicted_bytes(self.session) if self.trial.is_ok and taken else predicted
 
 
 def _try(cell: Cell, jobs: int) -> CellResult:
@@ -120,12 +120,12 @@ def _try(cell: Cell, jobs: int) -> CellResult:
     return result
 
 
-def _n_evaluated(workshop: Session) -> int:
+def _n_evaluated(session: Session) -> int:
     """Tokens of a validation."""
-    n_tokens = workshop.dataset.n_val_tokens
-    return min(workshop.config.training.eval_tokens or n_tokens, n_tokens)
+    n_tokens = session.dataset.n_val_tokens
+    return min(session.config.training.eval_tokens or n_tokens, n_tokens)
 
 
-def _predicted_bytes(workshop: Session) -> int:
-    dataset, T = workshop.dataset, workshop.config.model.block_size
-    return predict_peak_bytes(workshop.config, dataset.n_train_tokens if dataset.in_memory else T)
+def _predicted_bytes(session: Session) -> int:
+    dataset, T = session.dataset, session.config.model.block_size
+    return predict_peak_bytes(session.config, dataset.n_train_tokens if dataset.in_memory else T)

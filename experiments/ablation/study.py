@@ -60,7 +60,8 @@ def start_study(config: AblationConfig, folder: Path) -> dict[str, Any]:
     Where there are cells, env.json stays that of the first start, and learns what else is read now; each cell's file
     has its own. Raises WriteError, and GuardError where cells lie there that read something else from the same path.
     """
-    inputs = {path: content_sha256(path) for cell in config.cells() for path in paths_of(cell.config).values()}
+    paths = {path for cell in config.cells() for path in paths_of(cell.config).values()}
+    inputs = {path: content_sha256(path) for path in sorted(paths)}
     environment = machine.describe()
     if any((folder / "cells").glob("*.json")) and (folder / "env.json").is_file():
         environment = _read_environment(folder)

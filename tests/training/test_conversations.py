@@ -42,38 +42,36 @@ def config(tmp_path):
 
 
 def trained(config):
-    workshop = prepare(config)
-    steps = train_steps(
-        workshop.model, workshop.optimizer, workshop.accumulate, workshop.batches.batch, config.training
-    )
+    session = prepare(config)
+    steps = train_steps(session.model, session.optimizer, session.accumulate, session.batches.batch, config.training)
     for _ in steps:
         pass
-    return workshop
+    return session
 
 
-def answer(workshop, question):
+def answer(session, question):
     """Greedy."""
-    tokenizer = workshop.dataset.tokenizer
+    tokenizer = session.dataset.tokenizer
     ids = [tokenizer.bos_id, *TEMPLATE.encode_prompt(tokenizer, (question,))]
     n_prompt = len(ids)
     while len(ids) < 32 and ids[-1] != TEMPLATE.end_id(tokenizer):
-        ids.append(int(logits_array(workshop.model, np.array([ids]))[0, -1].argmax()))
+        ids.append(int(logits_array(session.model, np.array([ids]))[0, -1].argmax()))
     return tokenizer.decode(ids[n_prompt:-1])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("packing", ["none", "isolated", "joined"])
 def test_a_model_trained_on_conversations_answers_their_questions(config, packing):
-    workshop = trained(config(packing=packing))
-    for conversation in workshop.dataset.sides.train:
+    session = trained(config(packing=packing))
+    for conversation in session.dataset.sides.train:
         question, reply = conversation
-        assert answer(workshop, question) == reply.content
+        assert answer(session, question) == reply.content
 
 
 def test_only_answers_are_validated_unless_all_tokens_are_asked_for(config):
     def measured(loss_on):
-        workshop = prepare(config(loss_on=loss_on))
-        return evaluate(workshop.model, workshop.validation(), workshop.dataset.tokenizer.token_bytes())
+        session = prepare(config(loss_on=loss_on))
+        return evaluate(session.model, session.validation(), session.dataset.tokenizer.token_bytes())
 
     answers, everything = measured("answers"), measured("all")
     assert answers.n_tokens == len(["It", "is", "Oslo", ".", "<|end|>"])
@@ -85,8 +83,8 @@ def test_scalar_and_tensor_mode_lose_the_same_on_packed_conversations(config):
     tensor = replace(tensor, training=replace(tensor.training, batch_size=2))
     losses = []
     for mode in ("scalar", "tensor"):
-        workshop = prepare(replace(tensor, mode=mode))
-        batch = workshop.batches.batch(0)
+        session = prepare(replace(tensor, mode=mode))
+        batch = session.batches.batch(0)
         assert batch.segments.max() > 0
-        losses.append(float(workshop.model.loss(*batch)))
+        losses.append(float(session.model.loss(*batch)))
     assert losses[0] == pytest.approx(losses[1], rel=1e-12)

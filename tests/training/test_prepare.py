@@ -13,8 +13,8 @@ from nanochat.training.resolve import resolve
 def test_packing_gives_way_where_windows_are_cut(preset, source):
     settings = {"preset": preset, "data": {"source": source, "tokenizer": "char", "packing": "isolated"}}
     with pytest.warns(NanochatWarning, match="packing='isolated' is for documents"):
-        workshop = prepare(resolve(settings))
-    assert workshop.config.data.packing == workshop.batches.packing == "none"
+        session = prepare(resolve(settings))
+    assert session.config.data.packing == session.batches.packing == "none"
 
 
 @pytest.mark.parametrize(("cores", "replicas"), [(1, 1), (3, 3), (64, 12)])
@@ -28,6 +28,6 @@ def test_a_share_of_the_cores_changes_the_threads_and_not_the_parts_of_a_batch(m
     monkeypatch.setattr(backend, "cores", lambda: 4)
     config = resolve({"preset": "nanogpt-cpu", "data": {"source": "builtin:verse"}})
     with one_blas_thread():  # as in a sweep with a process a core
-        workshop = prepare(config)
-    assert workshop.config.training.replicas == 4
-    assert workshop.accumulate.__self__.n_threads == 1
+        session = prepare(config)
+    assert session.config.training.replicas == 4
+    assert session.accumulate.__self__.n_threads == 1

@@ -135,9 +135,9 @@ def test_the_record_sums_up_the_metrics(abab, tmp_path):
 
 def test_the_weights_on_disk_are_those_that_were_validated_last(abab, tmp_path):
     record = run_training(config_of(abab, eval_tokens=0), out=tmp_path / "run")
-    workshop = run_module.prepare(read_run(tmp_path / "run").config)
+    session = run_module.prepare(read_run(tmp_path / "run").config)
     found = run_module.evaluate(
-        load(tmp_path / "run").model, workshop.validation(), workshop.dataset.tokenizer.token_bytes()
+        load(tmp_path / "run").model, session.validation(), session.dataset.tokenizer.token_bytes()
     )
     assert found.loss == record.val_loss
 

@@ -34,14 +34,14 @@ def begin(source, text, *, partial="", **settings):
 
 
 def test_the_same_text_begins_with_the_same_weights(source):
-    workshop = prepare(begin(source, "abba\nabab\n" * 10))
-    before, now = load(source).model.state_dict(), workshop.model.state_dict()
+    session = prepare(begin(source, "abba\nabab\n" * 10))
+    before, now = load(source).model.state_dict(), session.model.state_dict()
     assert all(np.array_equal(before[name], now[name]) for name in before)
 
 
 def test_new_characters_get_rows_and_the_others_keep_theirs(source):
-    workshop = prepare(begin(source, "abcx\ncabx\n" * 10))
-    first, second = load(source), workshop.language_model
+    session = prepare(begin(source, "abcx\ncabx\n" * 10))
+    first, second = load(source), session.language_model
     assert second.tokenizer.vocab_size == first.tokenizer.vocab_size + 2
     for text in "ab":
         (old,), (new,) = first.tokenizer.encode(text), second.tokenizer.encode(text)
@@ -54,11 +54,11 @@ def test_another_architecture_is_refused_with_all_that_does_not_fit(source):
 
 
 def test_part_of_the_weights_are_taken_by_name(source):
-    workshop = prepare(begin(source, "xyyx\n" * 20, partial="h.*", preset="mini-gpt", mode="tensor"))
-    before, now = load(source).model.state_dict(), workshop.model.state_dict()
+    session = prepare(begin(source, "xyyx\n" * 20, partial="h.*", preset="mini-gpt", mode="tensor"))
+    before, now = load(source).model.state_dict(), session.model.state_dict()
     assert np.array_equal(before["h.0.mlp.fc.weight"], now["h.0.mlp.fc.weight"])
     assert not np.array_equal(before["wpe.weight"], now["wpe.weight"])
-    assert workshop.transferred.skipped["wpe.weight"] == "it does not match h.*"
+    assert session.transferred.skipped["wpe.weight"] == "it does not match h.*"
 
 
 def test_a_run_that_began_so_goes_on_when_its_source_is_gone(source, tmp_path):
@@ -71,9 +71,9 @@ def test_a_run_that_began_so_goes_on_when_its_source_is_gone(source, tmp_path):
 
 def test_epochs_become_steps(source):
     config = begin(source, "abba\nabab\n" * 50, training={"epochs": 2.0, "batch_size": 4})
-    workshop = prepare(config)
-    assert workshop.config.training.steps == 45  # 90 documents to train on, 4 a step, twice
-    assert workshop.batches.epoch(45) == 2.0
+    session = prepare(config)
+    assert session.config.training.steps == 45  # 90 documents to train on, 4 a step, twice
+    assert session.batches.epoch(45) == 2.0
 
 
 def test_patience_ends_a_run_that_gets_no_better(source, tmp_path):

@@ -295,9 +295,9 @@ def _dry_run(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None,
     from ....training.limits.memory import predict_peak_bytes
     from ....training.prepare import prepare
 
-    workshop = prepare(config, plan.tokenizer if plan else None, start=start)
-    resolved, n_tokens, available = workshop.config, workshop.dataset.n_train_tokens, available_bytes()
-    expected, steps, done = forecast(workshop), resolved.training.steps, plan.state.step if plan else 0
+    session = prepare(config, plan.tokenizer if plan else None, start=start)
+    resolved, n_tokens, available = session.config, session.dataset.n_train_tokens, available_bytes()
+    expected, steps, done = forecast(session), resolved.training.steps, plan.state.step if plan else 0
     rows = {
         "parameters": count_parameters(resolved.model.parameters()),
         "flops_per_token": flops_per_token(resolved.model),
@@ -307,7 +307,7 @@ def _dry_run(config: RunConfig, plan: ResumePlan | None, start: Snapshot | None,
         "tokens_per_step": expected.tokens_per_step,
         "predicted_s": round(expected.seconds * (1 - done / max(1, steps)), 1),
         "train_tokens": n_tokens,
-        "val_tokens": workshop.dataset.n_val_tokens,
+        "val_tokens": session.dataset.n_val_tokens,
     } | ({"resume": shown_path(plan.checkpoint), "out": shown_path(plan.out)} if plan else {})
     basis = f"{expected.calibration_steps} real steps" if expected.calibration_steps else "one row of a batch"
     say(f"predicted_s is extrapolated from {basis}, measured in {expected.calibration_s:.1f} s; nothing was written")

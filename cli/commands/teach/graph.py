@@ -121,11 +121,11 @@ def _next_step(path: Path) -> tuple[Value, dict[Value, str]]:
     run = read_run(path)
     if run.config.mode != "scalar":
         raise ConfigError(f"{path} is a run in mode {run.config.mode}, whose graph holds arrays: give a scalar run")
-    workshop = prepare(run.config)
+    session = prepare(run.config)
     language_model = load(path)
-    if workshop.config.model != language_model.config:
+    if session.config.model != language_model.config:
         raise ConfigError(f"{run.config.data.source} is no longer the text that {path} was trained on: restore it")
-    batch = workshop.batches.batch(run.record.steps if run.record else 0)
+    batch = session.batches.batch(run.record.steps if run.record else 0)
     loss = language_model.model.loss(*batch)
     labels = {}
     for name, parameter in language_model.model.named_parameters():

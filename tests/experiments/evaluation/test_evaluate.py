@@ -38,56 +38,56 @@ def chat():
 
 @pytest.mark.parametrize("source", ["builtin:facts", "builtin:world-chat-small"])
 def test_the_figures_do_not_depend_on_the_batch_size(source):
-    workshop = build(source, tokenizer="word")
-    data = workshop.config.data
-    one, many = (evaluate_model(workshop.language_model, data, batch_size=n, max_replies=3).text for n in (1, 50))
+    session = build(source, tokenizer="word")
+    data = session.config.data
+    one, many = (evaluate_model(session.language_model, data, batch_size=n, max_replies=3).text for n in (1, 50))
     assert one.n_tokens == many.n_tokens
     assert math.isclose(one.loss, many.loss, rel_tol=1e-12)
     assert math.isclose(one.bits_per_byte, many.bits_per_byte, rel_tol=1e-12)
 
 
 def test_the_loss_is_the_mean_over_every_token_of_the_side():
-    workshop = build("builtin:facts")
-    report = evaluate_model(workshop.language_model, workshop.config.data)
-    nats, stream = [], workshop.dataset.val
+    session = build("builtin:facts")
+    report = evaluate_model(session.language_model, session.config.data)
+    nats, stream = [], session.dataset.val
     for begin, end in zip(stream.marks[:-1], stream.marks[1:], strict=True):
         ids = stream.ids[begin : end + 1].astype(int)
         for start in range(0, len(ids) - 1, 48):
             piece = ids[start : start + 49]
-            nats += list(token_losses(workshop.language_model.logits(list(piece[:-1])), piece[1:]))
+            nats += list(token_losses(session.language_model.logits(list(piece[:-1])), piece[1:]))
     assert report.text.n_tokens == len(nats)
     assert math.isclose(report.text.loss, float(np.mean(nats)), rel_tol=1e-12)
 
 
 def test_bits_per_byte_divide_by_the_bytes_of_the_text():
     """A model that knows nothing pays log2 V bits for each character, which is one byte here."""
-    workshop = build("builtin:facts")
-    state = {name: np.zeros_like(weight) for name, weight in workshop.model.state_dict().items()}
-    workshop.model.load_state_dict(state)
-    report = evaluate_model(workshop.language_model, workshop.config.data)
-    n_text = sum(len(text.encode()) for text in workshop.dataset.sides.val)
+    session = build("builtin:facts")
+    state = {name: np.zeros_like(weight) for name, weight in session.model.state_dict().items()}
+    session.model.load_state_dict(state)
+    report = evaluate_model(session.language_model, session.config.data)
+    n_text = sum(len(text.encode()) for text in session.dataset.sides.val)
     assert report.n_text_bytes == n_text
-    assert math.isclose(report.text.bits_per_byte, math.log2(workshop.dataset.tokenizer.vocab_size), rel_tol=1e-9)
+    assert math.isclose(report.text.bits_per_byte, math.log2(session.dataset.tokenizer.vocab_size), rel_tol=1e-9)
 
 
 def test_words_pay_for_the_spaces_between_them():
     """The same nats over more bytes: the tokens spell no space, the text has them."""
-    workshop = build("builtin:facts", tokenizer="word")
-    report = evaluate_model(workshop.language_model, workshop.config.data)
-    spelled = int(workshop.dataset.tokenizer.token_bytes()[workshop.dataset.val.ids].sum())
-    assert spelled < report.n_text_bytes == sum(len(text.encode()) for text in workshop.dataset.sides.val)
+    session = build("builtin:facts", tokenizer="word")
+    report = evaluate_model(session.language_model, session.config.data)
+    spelled = int(session.dataset.tokenizer.token_bytes()[session.dataset.val.ids].sum())
+    assert spelled < report.n_text_bytes == sum(len(text.encode()) for text in session.dataset.sides.val)
 
 
 def test_an_unknown_word_costs_what_it_costs_to_say_so():
     """A model that knows nothing pays log2 V bits for <UNK> as for any word, and the text is as long as it is."""
-    workshop = build("builtin:facts", tokenizer="word")
-    state = {name: np.zeros_like(weight) for name, weight in workshop.model.state_dict().items()}
-    workshop.model.load_state_dict(state)
-    report = evaluate_model(workshop.language_model, workshop.config.data)
-    ids = workshop.dataset.val.ids
+    session = build("builtin:facts", tokenizer="word")
+    state = {name: np.zeros_like(weight) for name, weight in session.model.state_dict().items()}
+    session.model.load_state_dict(state)
+    report = evaluate_model(session.language_model, session.config.data)
+    ids = session.dataset.val.ids
     n_words, n_unknown = int((ids != 0).sum()), int((ids == 1).sum())
     assert n_unknown > 0
-    bits = n_words * math.log2(workshop.dataset.tokenizer.vocab_size)
+    bits = n_words * math.log2(session.dataset.tokenizer.vocab_size)
     assert math.isclose(report.text.bits_per_byte, bits / report.n_text_bytes, rel_tol=1e-9)
     assert report.unknown_share == n_unknown / report.text.n_tokens
     assert f"{100 * report.unknown_share:.2g} % of the tokens are not in the vocabulary" in caveats(report)[0]
@@ -104,20 +104,20 @@ def test_words_that_are_left_out_are_counted_among_the_unknown():
 def test_the_first_character_of_a_text_is_not_among_the_bytes_that_are_paid_for(tmp_path):
     """Nothing comes before it, so nothing predicts it: a few bytes of a short text are a large part."""
     (tmp_path / "short.txt").write_text("a café, a cat. " * 4, encoding="utf-8")
-    workshop = build(str(tmp_path / "short.txt"), val_fraction=0.5)
-    state = {name: np.zeros_like(weight) for name, weight in workshop.model.state_dict().items()}
-    workshop.model.load_state_dict(state)
-    report = evaluate_model(workshop.language_model, workshop.config.data)
-    (text,) = workshop.dataset.sides.val
-    bits = (len(text) - 1) * math.log2(workshop.dataset.tokenizer.vocab_size)
+    session = build(str(tmp_path / "short.txt"), val_fraction=0.5)
+    state = {name: np.zeros_like(weight) for name, weight in session.model.state_dict().items()}
+    session.model.load_state_dict(state)
+    report = evaluate_model(session.language_model, session.config.data)
+    (text,) = session.dataset.sides.val
+    bits = (len(text) - 1) * math.log2(session.dataset.tokenizer.vocab_size)
     assert report.n_text_bytes == len(text[1:].encode())
     assert math.isclose(report.text.bits_per_byte, bits / report.n_text_bytes, rel_tol=1e-9)
 
 
 def test_both_sides_together_are_every_token_of_the_text():
-    workshop = build("builtin:facts")
+    session = build("builtin:facts")
     val, train, both = (
-        evaluate_model(workshop.language_model, workshop.config.data, side=side) for side in ("val", "train", "all")
+        evaluate_model(session.language_model, session.config.data, side=side) for side in ("val", "train", "all")
     )
     assert both.n_text_bytes == val.n_text_bytes + train.n_text_bytes
     sums = [report.text.loss * report.text.n_tokens for report in (val, train, both)]
@@ -127,8 +127,8 @@ def test_both_sides_together_are_every_token_of_the_text():
 
 def test_a_text_too_short_to_split_counts_once_and_is_told(tmp_path):
     (tmp_path / "tiny.txt").write_text("ab\n", encoding="utf-8")
-    workshop = build(str(tmp_path / "tiny.txt"))
-    report = evaluate_model(workshop.language_model, workshop.config.data, side="all")
+    session = build(str(tmp_path / "tiny.txt"))
+    report = evaluate_model(session.language_model, session.config.data, side="all")
     assert report.text.n_tokens == 2
     assert "too short" in caveats(report)[0]
     assert to_dict(report)["val_is_train"] is True
@@ -137,10 +137,10 @@ def test_a_text_too_short_to_split_counts_once_and_is_told(tmp_path):
 def test_a_text_larger_than_memory_has_the_figures_that_it_has_in_memory(tmp_path, monkeypatch):
     path = tmp_path / "text.txt"
     path.write_text("the cat sat on the mat.\n" * 40, encoding="utf-8")
-    workshop = build(str(path), layout="stream", cache=str(tmp_path / "cache"))
-    in_memory = evaluate_model(workshop.language_model, workshop.config.data)
+    session = build(str(path), layout="stream", cache=str(tmp_path / "cache"))
+    in_memory = evaluate_model(session.language_model, session.config.data)
     monkeypatch.setattr(reading, "LIMIT_BYTES", 100)
-    on_disk = evaluate_model(workshop.language_model, workshop.config.data)
+    on_disk = evaluate_model(session.language_model, session.config.data)
     assert (on_disk.text, on_disk.n_text_bytes) == (in_memory.text, in_memory.n_text_bytes)
 
 

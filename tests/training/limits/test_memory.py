@@ -51,8 +51,8 @@ def test_the_prediction_is_what_a_process_takes(preset, tmp_path):  # a stream: 
         f"--preset {preset} --data builtin:verse --steps 3 --eval-every 0 --replicas 1", tmp_path / "run"
     )
     config = resolve({"preset": preset, "data": {"source": "builtin:verse"}, "training": {"replicas": 1}})
-    workshop = prepare(config)
-    ratio = predict_peak_bytes(workshop.config, workshop.dataset.n_train_tokens) / measured
+    session = prepare(config)
+    ratio = predict_peak_bytes(session.config, session.dataset.n_train_tokens) / measured
     assert 0.8 < ratio < 1.25, f"predicted {ratio:.2f} times the {measured / MIB:.0f} MiB that were measured"
 
 
