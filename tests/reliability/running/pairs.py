@@ -37,6 +37,11 @@ class Command:
     """State of the folder before -> name of the state after, where it writes; any other state refuses it."""
 
     @property
+    def owns(self) -> bool:
+        """It takes the folder for itself, so that another owner is refused; whoever only reads never is."""
+        return self.writes or "prune" in self.name
+
+    @property
     def writes(self) -> bool:
         """It begins or goes on with something."""
         return bool(self.goals)
@@ -151,7 +156,7 @@ class Ring:
             yield f"exit code {done.code}: {done.said[-200:]}"
         elif any(word in done.said + done.out.decode("utf-8", "replace") for word in CORRUPT):
             yield f"it saw damage: {(done.said or done.out.decode('utf-8', 'replace'))[-200:]}"
-        elif done.code and not command.writes and state == "a finished run" and not any(c.writes for c in crowd):
+        elif done.code and not command.owns and state == "a finished run" and not any(c.writes for c in crowd):
             yield f"a reader of a whole run is refused: {done.said[-200:]}"
 
 
@@ -174,7 +179,7 @@ def ends(state: str, winners: Sequence[Command]) -> set[str]:
 def crowds(size: int) -> list[tuple[Command, ...]]:
     """Every group of that size, with repetition, in which somebody writes or prunes."""
     every = itertools.combinations_with_replacement(commands(), size)
-    return [crowd for crowd in every if any(command.writes or "prune" in command.name for command in crowd)]
+    return [crowd for crowd in every if any(command.owns for command in crowd)]
 
 
 def collide(scratch: Path, *, size: int, rounds: int = 1, most: int = 0, seed: int = 0) -> Tally:
