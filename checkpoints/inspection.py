@@ -21,7 +21,8 @@ from ..tokenizers import tokenizer_from_dict
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS, read_arrays
 from .gpt2.folder import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
-from .manifest import MANIFEST, read_manifest, verify
+from .manifest import read_manifest, verify
+from .names import MANIFEST
 from .weights import FORMAT, Snapshot, load_snapshot
 
 Kind = Literal["run", "checkpoint", "gpt2", "file"]

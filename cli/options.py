@@ -20,9 +20,10 @@ import typer
 from ..errors import UsageError
 from ..models.presets import PRESETS
 from ..setting import Setting
+from ..storage.toml import read_toml_table
 from ..training.config import RunConfig, all_settings
 from ..training.resolve import merge, parse_assignment, resolve
-from ..validation import nearest, read_toml_table
+from ..validation import nearest
 
 _METAVARS: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
 _GROUPS = {"": "Model", "model": "Model", "data": "Data", "training": "Optimisation"}

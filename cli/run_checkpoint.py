@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +15,7 @@ from ..checkpoints.gpt2.folder import save_gpt2
 from ..checkpoints.weights import save_snapshot
 from ..errors import CheckpointError
 from ..plain import shown_path
+from ..storage.strict_json import finite_or_null
 from .commands import CheckpointConvertCommand, CheckpointDiffCommand
 from .console import print_json, print_result, print_table, say
 from .folders import check_free_file, find_folder
@@ -103,9 +103,7 @@ def _print_tables(found: Difference) -> None:
 
 def _plain(found: Difference) -> dict[str, Any]:
     """As JSON has it: an infinite distance, for which it has no word, is null."""
-    weights = [asdict(weight) for weight in found.weights]
-    for weight in weights:
-        weight |= {key: None for key in ("max_abs", "relative") if not math.isfinite(weight[key])}
+    weights = finite_or_null([asdict(weight) for weight in found.weights])
     return {"fields": dict(found.fields), "unmatched": dict(found.unmatched), "weights": weights}
 
 

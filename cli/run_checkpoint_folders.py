@@ -9,6 +9,7 @@ from typing import Any
 from ..checkpoints.directory import list_checkpoints, prune, superfluous
 from ..checkpoints.find import find_model_file
 from ..checkpoints.inspection import examine
+from ..checkpoints.names import step_of
 from ..errors import CheckpointError
 from ..plain import shown_path
 from ..storage.lock import folder_locked
@@ -50,7 +51,7 @@ def _verify(command: CheckpointVerifyCommand) -> None:
 def _prune(command: CheckpointPruneCommand) -> None:
     run = find_folder(command.run)
     parent = run / "checkpoints"
-    before = {_step(folder): folder for folder in list_checkpoints(parent)}
+    before = {step_of(folder): folder for folder in list_checkpoints(parent)}
     if not before:
         raise CheckpointError(f"{run} holds no checkpoints: give the folder of a run (see `nanochat runs list`)")
     best = _best(run, before.keys())
@@ -76,8 +77,4 @@ def _prune(command: CheckpointPruneCommand) -> None:
 def _best(run: Path, steps: Collection[int]) -> int | None:
     """The step of the whole checkpoint with the least validation loss, if there is one."""
     validated = {row["step"] for row in read_metrics(run / "metrics.jsonl") if "val_loss" in row}
-    return _step(find_model_file(run, "best").parent) if validated.intersection(steps) else None
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
+    return step_of(find_model_file(run, "best").parent) if validated.intersection(steps) else None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 from ..checkpoints.inspection import Description, describe
+from ..storage.strict_json import finite_or_null
 from .commands import CheckpointInspectCommand
 from .console import print_json, print_result, print_table
 from .folders import find_folder
@@ -17,8 +17,9 @@ def execute(command: CheckpointInspectCommand) -> None:
     """Two tables, of facts and of tensors, or everything as JSON."""
     description = describe(find_folder(command.path))
     if command.json:
-        tensors = [{key: _finite(value) for key, value in asdict(t).items()} for t in description.tensors]
-        print_json(_plain(description.facts) | {"tensors": tensors})
+        print_json(
+            finite_or_null(description.facts) | {"tensors": finite_or_null([asdict(t) for t in description.tensors])}
+        )
         return
     print_table([{"what": what, "found": found} for what, found in _facts(description)])
     if description.tensors:
@@ -68,12 +69,3 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers that are not finite become null, for which JSON has no word."""
-    return {key: _plain(value) if isinstance(value, Mapping) else _finite(value) for key, value in facts.items()}
-
-
-def _finite(value: Any) -> Any:
-    return None if isinstance(value, float) and not math.isfinite(value) else value

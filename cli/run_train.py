@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -19,6 +18,7 @@ from ..machine import available_bytes
 from ..models.flops import flops_per_token
 from ..models.parameters import count_parameters
 from ..plain import path_of, shown_path
+from ..storage.strict_json import finite_or_null
 from ..training.config import RunConfig
 from ..training.folder.record import RunRecord
 from ..training.folder.resume import ResumePlan, plan_resume
@@ -136,7 +136,7 @@ def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
         "train_tokens": record.train_tokens,
         "run": shown_path(out),
     }
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+    return dict(finite_or_null(figures))
 
 
 def format_figures(figures: dict[str, Any]) -> str:

@@ -19,8 +19,9 @@ from ...inference.chat import answers
 from ...inference.language_model import LanguageModel, load
 from ...inference.samplers import Sampling
 from ...plain import path_of, shown_path
-from ...storage.atomic import read_json, write_json, writing
+from ...storage.atomic import read_json, remove_files, write_json
 from ...storage.lock import folder_locked
+from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
 from ...training.folder.record import RunFolder, RunRecord, read_run
 from ...training.folder.resume import plan_resume
@@ -28,7 +29,7 @@ from ...training.inputs import changed_input
 from ...training.prepare import prepare
 from ...training.resolve import merge, resolve
 from ...training.run import Event, run_training
-from ...validation import nearest, read_dataclass, read_toml_table
+from ...validation import nearest, read_dataclass
 
 Questions = Literal["none", "world-small", "world", "world-large"]
 _SAMPLE_TOKENS = 40
@@ -266,9 +267,7 @@ def _clear(out: Path, recipe: PhasedRecipe) -> None:
         if folder.is_dir():
             with folder_locked(folder, "run"):
                 RunFolder(folder).clear()
-    with writing(out):
-        for name in reversed(_FILES):
-            (out / name).unlink(missing_ok=True)
+    remove_files(out, reversed(_FILES))
 
 
 def _record_of(folder: Path, config: RunConfig) -> RunRecord | None:

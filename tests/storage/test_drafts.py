@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
+from nanochat.checkpoints.names import STEPS
 from nanochat.errors import CheckpointError
 from nanochat.storage.atomic import write_text
 from nanochat.storage.drafts import draft_name, recover, sweep
@@ -65,7 +66,7 @@ def test_a_crash_between_the_two_renames_loses_nothing(checkpoint, dead, look):
 
 def test_whoever_only_reads_removes_nothing(checkpoint, dead):
     shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000009.{dead}.new"))
-    recover(checkpoint.parent)
+    recover(checkpoint.parent, STEPS)
     newest_checkpoint(checkpoint.parent)
     assert len(names(checkpoint.parent)) == 2
 
@@ -74,7 +75,7 @@ def test_names_that_are_not_ours_are_left_alone(checkpoint, dead):
     mine = [".step-1.1.new", f".step-00000007.{dead}.txt", f"step-00000007.{dead}.new", ".step-00000007.x.new", "notes"]
     for name in mine:
         (checkpoint.parent / name).mkdir()
-    sweep(checkpoint.parent)
+    sweep(checkpoint.parent, STEPS)
     assert names(checkpoint.parent) == sorted([*mine, checkpoint.name])
 
 

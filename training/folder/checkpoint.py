@@ -17,6 +17,7 @@ from ...checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from ...checkpoints.weights import load_snapshot, save_snapshot, structure_problems
 from ...errors import CheckpointError
 from ...storage.atomic import Written, write_chunks, write_json
+from ...storage.reading import reading
 from ..prepare import Workshop
 from .state import Progress, State, state_of, write_state
 
@@ -80,15 +81,10 @@ def copy_checkpoint(folder: Path, parent: Path, step: int) -> None:
     save_directory(parent, step, write_files)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
-
-
-def step_of(folder: Path) -> int:
-    """Of a folder step-N."""
-    return int(folder.name.removeprefix("step-"))
+def _pieces(path: Path) -> Iterator[memoryview]:
+    with reading(path) as source:
+        while source.left:
+            yield source.read(min(_PIECE, source.left))
 
 
 def _restore_weights(workshop: Workshop, folder: Path) -> None:

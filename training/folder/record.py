@@ -13,14 +13,15 @@ from typing import Any
 from ... import machine
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours, remove_steps
 from ...errors import CheckpointError, ConfigError, unreadable
-from ...storage.atomic import make_directory, open_text, read_json, write_bytes, write_json, writing
+from ...storage.atomic import make_directory, open_text, read_json, remove_files, write_bytes, write_json, writing
+from ...storage.strict_json import finite_or_null
 from ...validation import read_dataclass
 from ..config import RunConfig
 from ..evaluate import Evaluation
 from ..inputs import digests_of
 from ..prepare import Workshop
 from ..resolve import config_from_dict
-from .metrics import MetricsFile, finite, metrics_until, read_metrics
+from .metrics import MetricsFile, metrics_until, read_metrics
 from .state import Progress
 
 __all__ = [
@@ -128,7 +129,7 @@ def record_of(
 
 def to_row(record: RunRecord) -> dict[str, Any]:
     """The record as plain values; a number that is not finite becomes None, since JSON has no word for it."""
-    return finite(asdict(record))
+    return dict(finite_or_null(asdict(record)))
 
 
 def from_row(row: dict[str, Any]) -> RunRecord:
@@ -179,9 +180,7 @@ class RunFolder:
         """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
         self.check()
         remove_steps(self.checkpoints)
-        with writing(self.path):
-            for name in reversed(_FILES):
-                (self.path / name).unlink(missing_ok=True)
+        remove_files(self.path, reversed(_FILES))
 
     def go_on(self, config: RunConfig, tokenizer: dict[str, Any], step: int) -> None:
         """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with.
@@ -191,9 +190,7 @@ class RunFolder:
         self.check(goes_on=True)
         remove_steps(self.checkpoints, after=step)
         write_bytes(self.path / "metrics.jsonl", metrics_until(self.path / "metrics.jsonl", step))
-        with writing(self.path):
-            for name in _RESULTS:
-                (self.path / name).unlink(missing_ok=True)
+        remove_files(self.path, _RESULTS)
         if not self._holds(config):
             write_json(self.path / "config.json", asdict(config))
         write_json(self.path / "env.json", self._environment(config))

@@ -13,13 +13,13 @@ from typing import Any
 
 from ...checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoint, read_manifest, verify
 from ...checkpoints.manifest import NewerVersionError, surroundings
+from ...checkpoints.names import step_of
 from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ...machine import arithmetic
 from ...storage.atomic import read_json
 from ...tokenizers import Tokenizer, tokenizer_from_dict
 from ..config import RunConfig
 from ..resolve import Settings, config_from_dict, merge
-from .checkpoint import step_of
 from .metrics import metrics_until
 from .record import RunRecord, from_row
 from .state import State, read_state

@@ -17,6 +17,7 @@ from typing import Any
 from ...data.dataset import Dataset
 from ...errors import CheckpointError
 from ...storage.atomic import read_json, write_json
+from ...storage.strict_json import finite_or_null
 from ...validation import read_dataclass
 from ..evaluate import Evaluation
 from ..trainer import StepMetrics
@@ -132,7 +133,7 @@ def state_of(
 
 
 def _validation(step: int, found: Evaluation) -> Validation:
-    bits = found.bits_per_byte if math.isfinite(found.bits_per_byte) else None
+    bits = finite_or_null(found.bits_per_byte)
     return Validation(step=step, loss=found.loss, bits_per_byte=bits, n_tokens=found.n_tokens)
 
 

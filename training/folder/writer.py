@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ...checkpoints.directory import list_checkpoints, prune
+from ...checkpoints.names import step_of
 from ..events import Evaluated, Event
 from ..prepare import Workshop
 from ..trainer import StepMetrics
-from .checkpoint import copy_checkpoint, step_of, write_checkpoint
+from .checkpoint import copy_checkpoint, write_checkpoint
 from .log import span
 from .metrics import MetricsFile
 from .record import RunFolder, RunRecord
