@@ -17,7 +17,7 @@ from ..errors import CheckpointError, TokenizerError
 from ..plain import shown_path
 from ..storage.atomic import read_json
 from ..storage.lock import held
-from ..tokenizers import tokenizer_from_dict
+from ..tokenizers.files import tokenizer_from_dict
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS, read_arrays
 from .gpt2.folder import has_tokenizer, is_huggingface, load_gpt2, read_gpt2

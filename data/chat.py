@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ..errors import DataError, TokenizerError
-from ..tokenizers import BPETokenizer, Tokenizer, WordTokenizer
+from ..tokenizers.base import Tokenizer
+from ..tokenizers.bpe import BPETokenizer
+from ..tokenizers.word import WordTokenizer
 
 Role = Literal["system", "user", "assistant"]
 

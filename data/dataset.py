@@ -15,8 +15,7 @@ import numpy as np
 from .. import __version__
 from ..errors import ConfigError, DataError, NanochatWarning, TokenizerError
 from ..plain import path_of
-from ..tokenizers import Tokenizer
-from ..tokenizers.base import id_dtype
+from ..tokenizers.base import Tokenizer, id_dtype
 from .batches import Kind
 from .chat import Conversation
 from .corpus import Corpus, Documents, LayoutChoice

@@ -8,6 +8,7 @@ vocab.json and merges.txt    GPT-2's: byte-level BPE, read only
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,10 +18,13 @@ from ..storage.reading import Wording, read_bytes
 from ..storage.strict_json import STRICT_JSON
 from .base import Tokenizer
 from .bpe import BPETokenizer
+from .char import CharTokenizer
 from .foreign.added_tokens import BESIDE, Beside, read_beside
 from .foreign.huggingface import from_gpt2, from_huggingface, to_huggingface
-from .kinds import tokenizer_from_dict
+from .word import WordTokenizer
 
+KINDS: dict[str, type[Tokenizer]] = {"char": CharTokenizer, "word": WordTokenizer, "bpe": BPETokenizer}
+"""Closed on purpose: a file chooses from this table and can never name code to be imported."""
 LIMIT_BYTES = 1 << 28
 """Files above 256 MiB are refused; the largest vocabularies in use take a few tens."""
 _REFUSED = "{path!r} cannot be read ({why}): check the path and its permissions"
@@ -63,6 +67,19 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
         f"{path} has neither a kind nor a model, so it is no tokenizer: name a tokenizer.json, or a vocab.json that "
         "has its merges.txt beside it"
     )
+
+
+def tokenizer_from_dict(d: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that `to_dict` wrote, of the class that `d["kind"]` names.
+
+    Raises TokenizerError if `d` is no dictionary, its kind is unknown, or an entry is missing, unexpected or wrong.
+    """
+    if not isinstance(d, Mapping):
+        raise TokenizerError(f"a tokenizer is a JSON object, not {type(d).__name__}: restore the file from its run")
+    kind = d.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise TokenizerError(f"tokenizer kind {kind!r} is unknown: this version reads {', '.join(KINDS)}")
+    return KINDS[kind].from_dict(d)
 
 
 def save_tokenizer(

@@ -14,7 +14,7 @@ from ..data.corpus import BUILTIN_PREFIX
 from ..errors import CheckpointError, NanochatWarning
 from ..plain import path_of
 from ..storage.reading import file_sha256
-from ..tokenizers.kinds import KINDS
+from ..tokenizers.files import KINDS
 from .config import RunConfig
 
 

@@ -18,7 +18,7 @@ from ..machine import cores, threads
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
-from ..tokenizers import Tokenizer
+from ..tokenizers.base import Tokenizer
 from .config import RunConfig
 from .limits.memory import check_memory
 from .streams import stream_number, stream_seed

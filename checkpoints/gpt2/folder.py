@@ -18,7 +18,8 @@ from ...errors import CheckpointError, ConfigError, GuardError, NanochatError
 from ...models.gpt.config import GPTConfig
 from ...storage.atomic import make_directory, read_json, remove_files, write_bytes, write_json, writing
 from ...storage.reading import reading
-from ...tokenizers import BPETokenizer, load_tokenizer, save_tokenizer, tokenizer_from_dict
+from ...tokenizers.bpe import BPETokenizer
+from ...tokenizers.files import load_tokenizer, save_tokenizer, tokenizer_from_dict
 from ...tokenizers.foreign.added_tokens import BESIDE
 from ...validation import read_dataclass
 from ..formats.binary import read_binary

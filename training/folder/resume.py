@@ -17,7 +17,8 @@ from ...checkpoints.names import step_of
 from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ...machine import arithmetic
 from ...storage.atomic import read_json
-from ...tokenizers import Tokenizer, tokenizer_from_dict
+from ...tokenizers.base import Tokenizer
+from ...tokenizers.files import tokenizer_from_dict
 from ..config import RunConfig
 from ..resolve import Settings, config_from_dict, merge
 from .metrics import metrics_until
