@@ -11,7 +11,7 @@ from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, 
 from nanochat.checkpoints.names import STEPS
 from nanochat.errors import CheckpointError
 from nanochat.storage.atomic import write_text
-from nanochat.storage.drafts import draft_name, recover, sweep
+from nanochat.storage.drafts import draft_name, new_folder, recover, sweep
 
 
 def write_one(folder):
@@ -110,3 +110,22 @@ def test_where_there_is_no_checkpoint_nothing_is_made(tmp_path):
     with pytest.raises(CheckpointError):
         newest_checkpoint(tmp_path / "nowhere")
     assert names(tmp_path) == []
+
+
+def test_inside_a_draft_a_file_is_written_plainly_and_once(tmp_path, monkeypatch):
+    """Nobody reads there before the folder has its name: one sync, no second draft, no rename."""
+    renamed, real = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda source, goal: renamed.append(goal) or real(source, goal))
+    with new_folder(tmp_path / "goal", "goal") as draft:
+        write_text(draft / "a.txt", "a")
+        assert [path.name for path in draft.iterdir()] == ["a.txt"]
+    assert renamed == [tmp_path / "goal"]
+    assert (tmp_path / "goal" / "a.txt").read_text(encoding="utf-8") == "a"
+
+
+def test_a_folder_that_another_process_made_first_stays(tmp_path):
+    with new_folder(tmp_path / "goal", "goal") as draft:
+        write_text(draft / "a.txt", "mine")
+        write_text(tmp_path / "goal" / "a.txt", "theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["goal"]
+    assert (tmp_path / "goal" / "a.txt").read_text(encoding="utf-8") == "theirs"
