@@ -6,11 +6,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import stat
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from io import FileIO
@@ -19,7 +17,9 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from ..errors import CheckpointError, NanochatError, unreadable
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # heavy, and `nanochat --help`, which may read a file of settings, needs none of them
+    from concurrent.futures import Future
+
     import numpy as np
 
 _PIECE = 1 << 22
@@ -168,7 +168,7 @@ class Source:
 
     def read(self, n_bytes: int) -> memoryview:
         """Exactly the next `n_bytes`. Raises CheckpointError where the file ends before, or memory does."""
-        import numpy as np  # heavy, and `--help` reads no model
+        import numpy as np
 
         try:
             view = np.empty(n_bytes, np.uint8).data  # a bytearray is filled with zeros first, which doubles the time
@@ -204,6 +204,8 @@ def reading(
 
 def file_sha256(path: Path, *, follow: bool = False) -> str:
     """The sha256 of a regular file, piece by piece. Raises CheckpointError."""
+    import hashlib
+
     with opened(path, follow=follow, buffering=0) as file:
         return hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
 
@@ -223,10 +225,14 @@ class Sha256:
     """sha256 of chunks in order; large ones are left to a second thread, since hashlib works without the lock."""
 
     def __init__(self) -> None:
+        import hashlib
+
         self._hash = hashlib.sha256()
         self._last: Future[None] | None = None
 
     def __enter__(self) -> Sha256:
+        from concurrent.futures import ThreadPoolExecutor
+
         self._worker = ThreadPoolExecutor(1)  # starts no thread before something is given to it
         return self
 
