@@ -9,6 +9,7 @@ from contextlib import suppress
 from functools import cache
 
 from ..checkpoints.find import find_model_file
+from ..checkpoints.names import CHECKPOINTS, MANIFEST
 from ..data.builtin import BUILTINS, read_builtin
 from ..data.corpus import BUILTIN_PREFIX
 from ..errors import CheckpointError, NanochatWarning
@@ -46,7 +47,7 @@ def content_sha256(path: str) -> str | None:
     with suppress(OSError, ValueError, CheckpointError), warnings.catch_warnings():
         warnings.simplefilter("ignore", NanochatWarning)  # of damaged checkpoints: said where the model is read
         place = path_of(path)
-        if place.is_dir() and ((place / "checkpoints").is_dir() or (place / "MANIFEST.json").is_file()):
+        if place.is_dir() and ((place / CHECKPOINTS).is_dir() or (place / MANIFEST).is_file()):
             place = find_model_file(place)
         if not place.is_dir():
             return file_sha256(place, follow=True)

@@ -23,7 +23,7 @@ from ...tokenizers.files import load_tokenizer, save_tokenizer, tokenizer_from_d
 from ...tokenizers.foreign.added_tokens import BESIDE
 from ...validation import read_dataclass
 from ..formats.binary import read_binary
-from ..names import MANIFEST
+from ..names import CHECKPOINTS, MANIFEST
 from ..weights import Snapshot, not_finite, structure_problems
 from .layout import (
     AFFINE,
@@ -49,7 +49,7 @@ def is_huggingface(path: Path) -> bool:
 
     Raises CheckpointError where config.json is damaged.
     """
-    if not (path / CONFIG).is_file() or (path / "checkpoints").is_dir() or (path / MANIFEST).is_file():
+    if not (path / CONFIG).is_file() or (path / CHECKPOINTS).is_dir() or (path / MANIFEST).is_file():
         return False
     content = read_json(path / CONFIG, is_foreign=True)
     return isinstance(content, dict) and "model_type" in content

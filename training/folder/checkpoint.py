@@ -12,8 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from ...checkpoints.directory import MANIFEST, save_directory
+from ...checkpoints.directory import save_directory
 from ...checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
+from ...checkpoints.names import CONFIG, MANIFEST, STATE, TOKENIZER
 from ...checkpoints.weights import load_snapshot, save_snapshot, structure_problems
 from ...errors import CheckpointError
 from ...storage.atomic import Written, write_chunks, write_json
@@ -48,9 +49,9 @@ def write_checkpoint(parent: Path, workshop: Workshop, progress: Progress, data_
             optimizer_steps=memory["n_steps"],
             max_grad_norm=config.training.max_grad_norm,
         )
-        write_state(draft / "state.json", state)
-        write_json(draft / "config.json", asdict(config))
-        write_json(draft / "tokenizer.json", workshop.dataset.tokenizer.to_dict())
+        write_state(draft / STATE, state)
+        write_json(draft / CONFIG, asdict(config))
+        write_json(draft / TOKENIZER, workshop.dataset.tokenizer.to_dict())
         return written
 
     return save_directory(parent, progress.step, write_files)

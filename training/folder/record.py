@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ... import machine
+from ...checkpoints.names import CHECKPOINTS, CONFIG, ENVIRONMENT, LOG, LOSS, METRICS, RECORD, REPORT, TOKENIZER
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours, remove_steps
 from ...errors import CheckpointError, ConfigError, unreadable
 from ...storage.atomic import make_directory, open_text, read_json, remove_files, write_bytes, write_json, writing
@@ -36,9 +37,9 @@ __all__ = [
     "to_row",
 ]
 
-_RESULTS = ("record.json", "report.md", "loss.png")
+_RESULTS = (RECORD, REPORT, LOSS)
 """Of a run that has ended."""
-_FILES = ("config.json", "env.json", "tokenizer.json", "metrics.jsonl", "log.txt", *_RESULTS)
+_FILES = (CONFIG, ENVIRONMENT, TOKENIZER, METRICS, LOG, *_RESULTS)
 """Of a run's folder, beside its checkpoints."""
 
 
@@ -153,14 +154,14 @@ class RunFolder:
     @property
     def checkpoints(self) -> Path:
         """The folder of step-N folders."""
-        return self.path / "checkpoints"
+        return self.path / CHECKPOINTS
 
     def check(self, *, goes_on: bool = False) -> None:
         """Raises GuardError, naming it, for what a run would replace here and did not write, and for a link.
 
         goes_on: it is the run of this folder, which wrote what is there.
         """
-        proven = goes_on or is_ours(self.path / "config.json", RUN, STUDY)
+        proven = goes_on or is_ours(self.path / CONFIG, RUN, STUDY)
         check_folder(self.path, _FILES, proven=proven, inside=self.checkpoints.name)
 
     def start(self, config: RunConfig, tokenizer: dict[str, Any], metrics: bytes = b"") -> None:
@@ -170,11 +171,11 @@ class RunFolder:
         """
         make_directory(self.path)
         self.clear()
-        write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", describe_environment(config))
-        write_json(self.path / "tokenizer.json", tokenizer)
+        write_json(self.path / CONFIG, asdict(config))
+        write_json(self.path / ENVIRONMENT, describe_environment(config))
+        write_json(self.path / TOKENIZER, tokenizer)
         if metrics:
-            write_bytes(self.path / "metrics.jsonl", metrics)
+            write_bytes(self.path / METRICS, metrics)
 
     def clear(self) -> None:
         """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
@@ -189,17 +190,17 @@ class RunFolder:
         """
         self.check(goes_on=True)
         remove_steps(self.checkpoints, after=step)
-        write_bytes(self.path / "metrics.jsonl", metrics_until(self.path / "metrics.jsonl", step))
+        write_bytes(self.path / METRICS, metrics_until(self.path / METRICS, step))
         remove_files(self.path, _RESULTS)
         if not self._holds(config):
-            write_json(self.path / "config.json", asdict(config))
-        write_json(self.path / "env.json", self._environment(config))
-        write_json(self.path / "tokenizer.json", tokenizer)
+            write_json(self.path / CONFIG, asdict(config))
+        write_json(self.path / ENVIRONMENT, self._environment(config))
+        write_json(self.path / TOKENIZER, tokenizer)
 
     @contextmanager
     def metrics(self, *, append: bool = False) -> Iterator[MetricsFile]:
         """metrics.jsonl, open for writing: empty, or after the lines that are there. Raises WriteError."""
-        path = self.path / "metrics.jsonl"
+        path = self.path / METRICS
         with writing(path):
             file = open_text(path, "a" if append else "w")
         try:
@@ -210,13 +211,13 @@ class RunFolder:
 
     def finish(self, record: RunRecord) -> None:
         """Write record.json. Raises WriteError."""
-        write_json(self.path / "record.json", to_row(record))
+        write_json(self.path / RECORD, to_row(record))
 
     def _environment(self, config: RunConfig) -> dict[str, Any]:
         """That of now, and under `earlier` every other one in which steps of the run were computed."""
         now = describe_environment(config)
         with suppress(CheckpointError):
-            former = read_json(self.path / "env.json")
+            former = read_json(self.path / ENVIRONMENT)
             if isinstance(former, dict):
                 earlier = former.pop("earlier", [])
                 others = [*(earlier if isinstance(earlier, list) else []), former]
@@ -227,7 +228,7 @@ class RunFolder:
     def _holds(self, config: RunConfig) -> bool:
         """config.json says the same already: its time, by which runs are listed, is when the run began."""
         with suppress(CheckpointError):
-            return bool(read_json(self.path / "config.json") == json.loads(json.dumps(asdict(config))))
+            return bool(read_json(self.path / CONFIG) == json.loads(json.dumps(asdict(config))))
         return False
 
 
@@ -252,17 +253,17 @@ class SavedRun:
 def read_run(path: Path) -> SavedRun:
     """Raises CheckpointError where the folder holds no run or a damaged one."""
     try:
-        if not (path / "config.json").is_file():
+        if not (path / CONFIG).is_file():
             raise CheckpointError(
                 f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`"
             )
-        config = config_from_dict(read_json(path / "config.json"))
-        record = from_row(read_json(path / "record.json")) if (path / "record.json").is_file() else None
+        config = config_from_dict(read_json(path / CONFIG))
+        record = from_row(read_json(path / RECORD)) if (path / RECORD).is_file() else None
     except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} holds settings that this program cannot read: {error}") from error
     except OSError as error:
         raise CheckpointError(unreadable(error, path)) from error
-    environment = read_json(path / "env.json")
+    environment = read_json(path / ENVIRONMENT)
     if not isinstance(environment, dict):
         raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")
-    return SavedRun(path, config, environment, read_metrics(path / "metrics.jsonl"), record)
+    return SavedRun(path, config, environment, read_metrics(path / METRICS), record)
