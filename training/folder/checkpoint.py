@@ -82,7 +82,7 @@ def write_state(path: Path, progress: Progress) -> None:
     content |= {f.name: getattr(progress, f.name) for f in fields(Progress)}
     earlier = {step: found for step, found in progress.evaluations.items() if step < progress.step}
     best, lr = progress.best(among=earlier), content.pop("lr")
-    content["evaluations"] = [{"step": step} | finite_or_null(asdict(found)) for step, found in earlier.items()]
+    content["evaluations"] = [_row(step, found) for step, found in earlier.items()]
     content["best"] = None if best is None else {"step": best, "val_loss": earlier[best].loss}
     content["lr"] = lr
     content["clipping"] = {name: content.pop(name) for name in ("max_grad_norm", "n_clipped")}
@@ -231,3 +231,8 @@ def _file(folder: Path, stem: str) -> Path:
 def _check(problems: list[str], folder: Path) -> None:
     if problems:
         raise CheckpointError(f"{folder} does not fit this run: {'; '.join(problems)}")
+
+
+def _row(step: int, found: Evaluation) -> dict[str, Any]:
+    """null where no token has text: JSON has no nan."""
+    return {"step": step} | asdict(found) | {"bits_per_byte": finite_or_null(found.bits_per_byte)}
