@@ -10,7 +10,6 @@ behind is put right by whoever writes or looks there next (drafts.py).
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
@@ -18,10 +17,11 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..errors import CheckpointError, NanochatWarning, TooLargeError, unreadable, was_not_read
-from ..storage.atomic import Written, linked, make_directory, sync_directory, writing
-from ..storage.drafts import draft_name, recover, remove, sweep
+from ..storage.atomic import Written, linked, make_directory, writing
+from ..storage.drafts import recover, remove, replacing_folder, sync_directory, take_name
 from ..storage.lock import held, removable
-from .manifest import MANIFEST, NewerVersionError, describe, read_manifest, verify, write_manifest
+from .manifest import NewerVersionError, describe, read_manifest, verify, write_manifest
+from .names import MANIFEST, STEPS, step_folder, step_of
 
 __all__ = [  # with what belongs to it from manifest.py
     "MANIFEST",
@@ -52,26 +52,9 @@ def save_directory(parent: Path, step: int, write_files: Callable[[Path], Mappin
     if is_new:
         with writing(parent):
             sync_directory(parent.parent)
-    goal = parent / f"step-{step:08d}"
-    with writing(goal):
-        sweep(parent)
-        draft, former = draft_name(goal, "new"), draft_name(goal, "old")
-        try:
-            draft.mkdir()
-            write_manifest(draft, step, describe(draft, write_files(draft) or {}))
-            sync_directory(draft)
-            if goal.exists():  # a folder with something in it cannot be replaced, only moved out of the way
-                os.replace(goal, former)
-            os.replace(draft, goal)
-            sync_directory(parent)
-        except BaseException:
-            if former.exists() and not goal.exists():
-                os.replace(former, goal)
-            raise
-        finally:
-            remove(draft)
-            if goal.exists():  # else the former one is all there is, and `recover` will give it its name again
-                remove(former)
+    goal = step_folder(parent, step)
+    with writing(goal), replacing_folder(goal, STEPS) as draft:
+        write_manifest(draft, step, describe(draft, write_files(draft) or {}))
     return goal
 
 
@@ -81,7 +64,7 @@ def list_checkpoints(parent: Path) -> list[Path]:
     Raises CheckpointError where the folder cannot be read, which does not mean that it is empty, and where it is none.
     """
     try:
-        found = [(int(match[1]), path) for path in parent.iterdir() if (match := _NAME.fullmatch(path.name))]
+        found = [(step, path) for path in parent.iterdir() if (step := step_of(path)) >= 0]
         return [path for _, path in sorted(found) if path.is_dir()]
     except (FileNotFoundError, NotADirectoryError) as error:
         if os.path.lexists(parent):
@@ -134,7 +117,7 @@ def _next_to_read(parent: Path, choose: Callable[[Path], Iterable[Path]], damage
 
 def _newest_first(parent: Path) -> Iterable[Path]:
     with suppress(OSError):  # where nothing may be written, nothing is put right
-        recover(parent)
+        recover(parent, STEPS)
     return reversed(list_checkpoints(parent))
 
 
@@ -150,14 +133,10 @@ def prune(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[P
 
 def discard(folder: Path, *, if_read: bool = False) -> bool:
     """Remove a checkpoint, unless somebody reads it and not `if_read`; whether it was done. Raises WriteError."""
-    gone = draft_name(folder, "gone")
     with removable(folder) as is_free, writing(folder):
-        if not (is_free or if_read):
-            return False
-        try:
-            os.replace(folder, gone)
-        except FileNotFoundError:  # another one was faster
-            return False
+        gone = take_name(folder) if is_free or if_read else None
+    if gone is None:
+        return False
     remove(gone)
     return True
 
@@ -179,13 +158,6 @@ def superfluous(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> 
             is_wanted = False
         if is_wanted:
             n_whole += 1
-        elif _step_of(folder) not in keep:
+        elif step_of(folder) not in keep:
             goners.append(folder)
     return goners if n_whole else []
-
-
-def _step_of(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
-
-
-_NAME = re.compile(r"step-(\d{8,})")

@@ -13,11 +13,11 @@ from ..storage.reading import reading
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS
 from .gpt2.folder import is_huggingface, load_gpt2
-from .manifest import MANIFEST, inventory
+from .manifest import inventory
+from .names import CHECKPOINTS, MANIFEST, METRICS, step_of
 from .weights import Snapshot, load_snapshot
 
 Which = Literal["last", "best"]
-_METRICS = "metrics.jsonl"
 
 
 def find_model_file(path: Path, which: Which = "last") -> Path:
@@ -34,7 +34,7 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
     """
     if which not in ("last", "best"):
         raise ConfigError(f"which={which!r} is unknown: choose last or best")
-    checkpoints = path / "checkpoints"
+    checkpoints = path / CHECKPOINTS
     try:
         is_run = checkpoints.is_symlink() or checkpoints.exists()  # whatever lies there, it is to be checkpoints
     except (OSError, ValueError) as error:  # a name too long, or with a NUL in it
@@ -50,7 +50,7 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
         return path, load_gpt2(path)
     if path.is_dir():
         path = next((file for ending in FORMATS if (file := path / f"model{ending}").is_file()), path / "model.json")
-    if not path.exists() and (path.parent / _METRICS).is_file():
+    if not path.exists() and (path.parent / METRICS).is_file():
         raise CheckpointError(
             f"the run at {path.parent} ended before its first checkpoint: train it again with --force"
         )
@@ -71,10 +71,10 @@ def _in_checkpoint(folder: Path) -> tuple[Path, Snapshot]:
 def _best_first(checkpoints: Path) -> list[Path]:
     """Those of a run that were validated, the least loss first. Raises CheckpointError."""
     run = checkpoints.parent
-    losses = _validation_losses(run / _METRICS)
-    folders = {int(folder.name.removeprefix("step-")): folder for folder in list_checkpoints(checkpoints)}
+    losses = _validation_losses(run / METRICS)
+    folders = {step_of(folder): folder for folder in list_checkpoints(checkpoints)}
     if not losses.keys() & folders.keys():
-        raise CheckpointError(f"{run} has no checkpoint of a step that {_METRICS} has a val_loss for: load the last")
+        raise CheckpointError(f"{run} has no checkpoint of a step that {METRICS} has a val_loss for: load the last")
     return [folders[step] for step in sorted(losses.keys() & folders.keys(), key=lambda step: (losses[step], step))]
 
 

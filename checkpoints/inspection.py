@@ -17,11 +17,12 @@ from ..errors import CheckpointError, TokenizerError
 from ..plain import shown_path
 from ..storage.atomic import read_json
 from ..storage.lock import held
-from ..tokenizers import tokenizer_from_dict
+from ..tokenizers.files import tokenizer_from_dict
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS, read_arrays
 from .gpt2.folder import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
-from .manifest import MANIFEST, read_manifest, verify
+from .manifest import read_manifest, verify
+from .names import CHECKPOINTS, MANIFEST, STATE
 from .weights import FORMAT, Snapshot, load_snapshot
 
 Kind = Literal["run", "checkpoint", "gpt2", "file"]
@@ -65,7 +66,7 @@ class Finding:
 
 def kind_of(path: Path) -> Kind:
     """Raises CheckpointError for a folder that is none of ours nor of GPT-2."""
-    if (path / "checkpoints").is_dir():
+    if (path / CHECKPOINTS).is_dir():
         return "run"
     if (path / MANIFEST).is_file():
         return "checkpoint"
@@ -87,7 +88,7 @@ def examine(path: Path) -> Iterator[Finding]:
     if kind != "run":
         yield _examine_one(path, kind)
         return
-    folders = list_checkpoints(path / "checkpoints")
+    folders = list_checkpoints(path / CHECKPOINTS)
     if not folders:
         raise CheckpointError(f"{path} holds no checkpoint, the run was stopped before its first one")
     for folder in folders:
@@ -102,8 +103,8 @@ def describe(path: Path) -> Description:
     kind = kind_of(path)
     facts: dict[str, Any] = {"kind": kind, "path": shown_path(path)}
     if kind == "run":
-        facts["checkpoints"] = [folder.name for folder in list_checkpoints(path / "checkpoints")]
-        facts["described"], of_folder, model, weights = newest_that(path / "checkpoints", _describe_checkpoint)
+        facts["checkpoints"] = [folder.name for folder in list_checkpoints(path / CHECKPOINTS)]
+        facts["described"], of_folder, model, weights = newest_that(path / CHECKPOINTS, _describe_checkpoint)
         facts |= of_folder
     elif kind == "checkpoint":
         with held(path):
@@ -132,8 +133,8 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     facts["files"] = {name: entry["bytes"] for name, entry in manifest["files"].items()}
     if any((path / f"optimizer{ending}").is_file() for ending in FORMATS):
         facts["optimizer"] = _describe_optimizer(_named(path, "optimizer"))
-    if (path / "state.json").is_file():
-        facts["state"] = _describe_state(path / "state.json")
+    if (path / STATE).is_file():
+        facts["state"] = _describe_state(path / STATE)
     return facts
 
 

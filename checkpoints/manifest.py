@@ -21,8 +21,8 @@ from ..errors import CheckpointError, WriteError, unreadable
 from ..machine import arithmetic, blas
 from ..storage.atomic import Written, read_json, write_json
 from ..storage.reading import file_sha256
+from .names import MANIFEST, step_of
 
-MANIFEST = "MANIFEST.json"
 FORMAT, VERSION = "nanochat-checkpoint", 2
 _LIMIT = 1 << 20
 _KEYS = {"format", "version", "step", "files", "versions", "blas", "sha256"}
@@ -69,7 +69,7 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise damaged
     if manifest["format"] != FORMAT or type(manifest["step"]) is not int or not _are_files(manifest["files"]):
         raise damaged
-    if re.fullmatch(r"step-\d+", folder.name) and int(folder.name[5:]) != manifest["step"]:
+    if step_of(folder, as_written=False) not in (-1, manifest["step"]):
         raise CheckpointError(f"{folder} was saved as step {manifest['step']}: give it that name again")
     return manifest
 

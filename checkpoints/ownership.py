@@ -14,7 +14,8 @@ from ..errors import CheckpointError, GuardError
 from ..storage.atomic import linked, read_json, writing
 from ..storage.lock import LOCK
 from .directory import discard, list_checkpoints
-from .manifest import MANIFEST, NewerVersionError, read_manifest
+from .manifest import NewerVersionError, read_manifest
+from .names import CONFIG, MANIFEST, STATE, TOKENIZER, step_of
 
 RUN, STUDY = {"preset", "model_kind", "training"}, {"base", "axes", "seeds"}
 """Keys that a config.json of ours has, whatever version wrote it."""
@@ -86,7 +87,7 @@ def _strangers(folder: Path, names: Collection[str], inside: str, *, owns: bool)
 
 def is_step(folder: Path) -> bool:
     """A checkpoint that we wrote, damaged or not, with nothing in it but what its manifest lists."""
-    if folder.is_symlink() or not re.fullmatch(r"step-\d{8,}", folder.name):
+    if folder.is_symlink() or step_of(folder) < 0:
         return False
     try:
         listed = {MANIFEST, *read_manifest(folder)["files"]}
@@ -101,10 +102,10 @@ def remove_steps(parent: Path, *, after: int = -1) -> None:
     """Remove our checkpoints of later steps, the newest first; what is not ours stays. Raises WriteError."""
     with writing(parent):
         for folder in reversed(list_checkpoints(parent)):
-            if int(folder.name.removeprefix("step-")) > after and is_step(folder):
+            if step_of(folder) > after and is_step(folder):
                 discard(folder, if_read=True)
 
 
-_USUAL = {MANIFEST, "state.json", "config.json", "tokenizer.json"} | {
+_USUAL = {MANIFEST, STATE, CONFIG, TOKENIZER} | {
     f"{stem}{ending}" for stem in ("model", "optimizer") for ending in (".safetensors", ".json", ".json.gz")
 }

@@ -20,9 +20,10 @@ import typer
 from ..errors import UsageError
 from ..models.presets import PRESETS
 from ..setting import Setting
+from ..storage.toml import read_toml_table
 from ..training.config import all_settings
 from ..training.resolve import merge, parse_assignment
-from ..validation import nearest, read_toml_table
+from ..validation import nearest
 
 RUNS = Path("results/runs")
 ABLATIONS = Path("results/ablations")

@@ -6,16 +6,16 @@ not when it was written, so that a text which changes between two runs is read a
 
 from __future__ import annotations
 
-import hashlib
-import stat
 import threading
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Generic, TypeVar
 
+from ..errors import CheckpointError
 from ..plain import path_of
-from ..tokenizers.kinds import KINDS
+from ..storage.reading import file_sha256
+from ..tokenizers.files import KINDS
 from .config import DataConfig
 from .corpus import BUILTIN_PREFIX
 
@@ -74,11 +74,6 @@ def _content(name: str, *, is_file: bool) -> str | None:
     if not is_file:
         return name
     try:
-        path = path_of(name)
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode) or info.st_size > MOST_BYTES:
-            return None
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except (OSError, ValueError):
+        return file_sha256(path_of(name), follow=True, limit=MOST_BYTES)
+    except (CheckpointError, ValueError):  # ValueError: no path at all
         return None

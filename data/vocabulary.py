@@ -11,10 +11,12 @@ import numpy as np
 
 from ..errors import NanochatWarning, TokenizerError
 from ..plain import path_of
-from ..tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer, load_tokenizer
-from ..tokenizers.char import Unknown
+from ..tokenizers.base import Tokenizer
+from ..tokenizers.bpe import BPETokenizer
+from ..tokenizers.char import CharTokenizer, Unknown
+from ..tokenizers.files import load_tokenizer
 from ..tokenizers.inspection import with_policy
-from ..tokenizers.word import DEFAULT_VOCAB_SIZE, UNK_ID
+from ..tokenizers.word import DEFAULT_VOCAB_SIZE, UNK_ID, WordTokenizer
 from .chat import ChatTemplate
 from .config import DataConfig
 

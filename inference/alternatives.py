@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..tokenizers import Tokenizer
+from ..tokenizers.base import Tokenizer
 from .generate import IsOver
 from .samplers import largest, log_softmax
 

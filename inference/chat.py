@@ -6,8 +6,10 @@ Knows no terminal.
 from __future__ import annotations
 
 import warnings
+from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ import numpy as np
 from ..data.chat import ChatTemplate, Conversation, Message, Role, end_ids
 from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageError
 from ..storage.atomic import write_json
-from ..tokenizers import Tokenizer, decode_stream
+from ..tokenizers.base import Tokenizer
 from ..tokenizers.word import UNK_ID
 from .generate import generate, generate_batch
 from .language_model import LanguageModel
@@ -55,8 +57,8 @@ class Chat:
         check_whole("seed", seed)
         self.sampling, self.max_new_tokens, self.seed = sampling or Sampling(), max_new_tokens, seed
         self._system = (_message("system", system),) if system else ()
-        n_system = len(self.template.encode(language_model.tokenizer, self._system)[0])
-        _check_length(1 + n_system, language_model.context, "the system message")
+        self._n_head = 1 + len(self.template.encode(language_model.tokenizer, self._system)[0])  # after BOS
+        _check_length(self._n_head, language_model.context, "the system message")
         if not knows_turns(language_model, self.template):
             warnings.warn(
                 f"this model was last trained on {_LAYOUTS.get(_layout(language_model), 'something else')}, not on "
@@ -94,7 +96,7 @@ class Chat:
             rng=self._rng,
             **answer_limits(model, self.template),
         )
-        answer = self._answer(message, decode_stream(model.tokenizer, new_ids), n_dropped)
+        answer = self._answer(message, model.tokenizer.decode_stream(new_ids), n_dropped)
         next(answer)
         return answer
 
@@ -131,19 +133,16 @@ class Chat:
 
     def _make_room(self, message: Message) -> list[int]:
         """The ids to go on from, after dropping whole turns where it needs to be. Raises GuardError."""
-        context, n_turns = self.language_model.context, len(self.turns)
-        _check_length(len(self._prompt(n_turns, message)), context, "the message")
+        tokenizer, context = self.language_model.tokenizer, self.language_model.context
+        alone = prompt_ids(tokenizer, self.template, (*self._system, message))
+        _check_length(len(alone), context, "the message")
         limit = context + 1 - min(self.max_new_tokens, max(1, context // 4))
-        n_dropped, prompt = self.n_dropped, self._prompt(self.n_dropped, message)
-        while len(prompt) > limit and n_dropped < n_turns:
-            n_dropped += 1
-            prompt = self._prompt(n_dropped, message)
-        self.n_dropped = n_dropped
-        return prompt
-
-    def _prompt(self, n_dropped: int, message: Message) -> list[int]:
-        kept = (said for turn in self.turns[n_dropped:] for said in turn)
-        return prompt_ids(self.language_model.tokenizer, self.template, (*self._system, *kept, message))
+        turns = deque(self.template.encode(tokenizer, turn)[0] for turn in self.turns[self.n_dropped :])
+        n_tokens = len(alone) + sum(map(len, turns))
+        while turns and n_tokens > limit:
+            n_tokens -= len(turns.popleft())
+            self.n_dropped += 1
+        return [*alone[: self._n_head], *chain(*turns), *alone[self._n_head :]]
 
 
 def answers(
@@ -180,7 +179,7 @@ def answers(
             rngs=[np.random.default_rng([seed, i]) for i in places],
             **answer_limits(language_model, template),
         )
-        yield from ("".join(decode_stream(tokenizer, new_ids)) for new_ids in batch)
+        yield from ("".join(tokenizer.decode_stream(new_ids)) for new_ids in batch)
 
 
 def check_chat_model(language_model: LanguageModel, template: ChatTemplate) -> None:

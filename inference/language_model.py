@@ -17,7 +17,8 @@ from ..models.base import Mode, Model, ModelConfig, ModelKind
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
-from ..tokenizers import Tokenizer, decode_stream, tokenizer_from_dict
+from ..tokenizers.base import Tokenizer
+from ..tokenizers.files import tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
 from .beam import beam_search
@@ -47,9 +48,34 @@ class LanguageModel:
     end_ids: tuple[int, ...] = ()
     """What else ends a text, in a model from elsewhere that says so by id."""
 
-    def generate(self, prompt: str = "", **options: Any) -> str:
+    def generate(
+        self,
+        prompt: str = "",
+        *,
+        max_new_tokens: int = 200,
+        stop: Sequence[str] = (),
+        seed: int | np.random.Generator = 0,
+        long_prompt: LongPrompt = "error",
+        repetition_penalty: float = 1.0,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
+    ) -> str:
         """The prompt and what follows it; the options are those of `stream`."""
-        return prompt + "".join(self.stream(prompt, **options))
+        pieces = self.stream(
+            prompt,
+            max_new_tokens=max_new_tokens,
+            stop=stop,
+            seed=seed,
+            long_prompt=long_prompt,
+            repetition_penalty=repetition_penalty,
+            temperature=temperature,
+            top_k=top_k,
+            top_p=top_p,
+            min_p=min_p,
+        )
+        return prompt + "".join(pieces)
 
     def stream(
         self,
@@ -59,20 +85,27 @@ class LanguageModel:
         stop: Sequence[str] = (),
         seed: int | np.random.Generator = 0,
         long_prompt: LongPrompt = "error",
-        **sampling: Any,
+        repetition_penalty: float = 1.0,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
     ) -> Iterator[str]:
         """Yield the continuation of `prompt` piece by piece, up to the first of the strings in `stop`.
 
         A prompt without a token (empty, or of skipped words only) is begun at BOS. It ends after `max_new_tokens`,
         0 for none, before BOS in a model of documents, and before a token that ends a turn or a text.
-        `sampling` are the fields of `Sampling`: temperature (0.8), top_k, top_p, min_p, repetition_penalty.
+        repetition_penalty and what follows it are the fields of `Sampling`, which see.
         Raises UsageError on a bad one, TokenizerError on text outside the vocabulary, and GuardError on a
         prompt longer than the context unless `long_prompt` says that its beginning may be dropped.
         """
-        settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
+        sampling = Sampling(
+            repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
+        )
+        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
         rng = _generator(seed)
-        new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **self._limits())
-        yield from stop_at(decode_stream(self.tokenizer, new_ids, prompt), stops)
+        new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **self._limits())
+        yield from stop_at(self.tokenizer.decode_stream(new_ids, prompt), stops)
 
     def generate_batch(
         self,
@@ -83,7 +116,11 @@ class LanguageModel:
         seed: int = 0,
         long_prompt: LongPrompt = "error",
         batch_size: int = 16,
-        **sampling: Any,
+        repetition_penalty: float = 1.0,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
     ) -> Iterator[str]:
         """Yield for each prompt what `generate` gives with the seed [seed, its place], many at a time.
 
@@ -93,7 +130,10 @@ class LanguageModel:
             raise UsageError(f"prompts={prompts!r} is one text: give a list of them, e.g. [{prompts!r}]")
         check_whole("batch_size", batch_size, least=1)
         check_whole("seed", seed)
-        settings, stops, options = Sampling(**sampling), check_stops(stop), self._limits()
+        sampling = Sampling(
+            repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
+        )
+        stops, options = check_stops(stop), self._limits()
         rows = [self._read(prompt, long_prompt) for prompt in prompts]
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
@@ -101,7 +141,7 @@ class LanguageModel:
                 self.model,
                 [rows[i] for i in places],
                 max_new_tokens=max_new_tokens,
-                sampling=settings,
+                sampling=sampling,
                 rngs=[np.random.default_rng([seed, i]) for i in places],
                 are_over=[stop_test(self.tokenizer, stops, prompts[i]) for i in places] if stops else None,
                 **options,
@@ -141,13 +181,20 @@ class LanguageModel:
         stop: Sequence[str] = (),
         seed: int | np.random.Generator = 0,
         long_prompt: LongPrompt = "error",
-        **sampling: Any,
+        repetition_penalty: float = 1.0,
+        temperature: float = 0.8,
+        top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float = 0.0,
     ) -> Iterator[Choice]:
         """The tokens of one continuation, one that ends it included, each beside the `n` likeliest in its place."""
         check_whole("n", n, least=1)
-        settings, stops, ids = Sampling(**sampling), check_stops(stop), self._read(prompt, long_prompt)
+        sampling = Sampling(
+            repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
+        )
+        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
         limits, rng = self._limits(), _generator(seed)
-        steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=settings, rng=rng, **limits)
+        steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **limits)
         is_over = stop_test(self.tokenizer, stops, prompt)
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
 
@@ -185,7 +232,7 @@ class LanguageModel:
 
     def _text(self, prompt: str, new_ids: Sequence[int], stops: Sequence[str]) -> str:
         """The prompt and what the pieces of a stream join to."""
-        return prompt + "".join(stop_at(decode_stream(self.tokenizer, new_ids, prompt), stops))
+        return prompt + "".join(stop_at(self.tokenizer.decode_stream(new_ids, prompt), stops))
 
     def save(self, path: str | Path) -> None:
         """Write model, tokenizer and config to one file: .safetensors, or readable .json or .json.gz, by its ending.

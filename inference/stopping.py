@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from ..errors import UsageError
-from ..tokenizers import Tokenizer, decode_stream
+from ..tokenizers.base import Tokenizer
 from .generate import IsOver
 
 
@@ -82,7 +82,7 @@ def certain_text(tokenizer: Tokenizer, ids: Sequence[int], before: str = "") -> 
         yield from ids
         is_open = False
 
-    for piece in decode_stream(tokenizer, feed(), before):
+    for piece in tokenizer.decode_stream(feed(), before):
         if not is_open:
             break
         pieces.append(piece)

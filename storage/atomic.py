@@ -13,8 +13,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
-from ..errors import CheckpointError, GuardError, WriteError
-from .drafts import draft_name, give_name, is_taken, remove_stale
+from ..errors import GuardError, WriteError
+from .drafts import draft_name, give_name, is_draft, is_taken, remove_stale
 from .reading import Sha256, reading
 from .strict_json import check_writable, strict_json
 
@@ -79,26 +79,43 @@ def write_chunks(path: Path, chunks: Iterable[bytes | memoryview], *, new: bool 
     """
     make_directory(path.parent)
     with writing(path):
-        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
-            raise WriteError(f"cannot write {path}: it is no regular file; choose another --out")
+        return replace_file(path, chunks, new=new)
+
+
+def replace_file(path: Path, chunks: Iterable[bytes | memoryview], *, new: bool = False) -> Written:
+    """write_chunks, whose parent folder is there, for those who have a sentence of their own.
+
+    Raises OSError, and GuardError where it is to be `new` and is there.
+    """
+    if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+        raise OSError(errno.EEXIST, "it is no regular file")
+    draft = path
+    if not is_draft(path.parent):  # in there nothing is read before it has its name
         draft = draft_name(path, "tmp")  # not tempfile's: its files are for the owner alone
         remove_stale(path.parent, re.escape(path.name))
-        n_bytes = 0
-        try:
-            with Sha256() as digest:
-                with draft.open("xb") as file:
-                    for chunk in chunks:
-                        digest.update(chunk)
-                        file.write(chunk)
-                        n_bytes += len(chunk)
-                    file.flush()
-                    os.fsync(file.fileno())
+    n_bytes = 0
+    try:
+        with Sha256() as digest:
+            with draft.open("xb") as file:  # x follows no link
+                for chunk in chunks:
+                    digest.update(chunk)
+                    file.write(chunk)
+                    n_bytes += len(chunk)
+                sync_file(file)
+            if draft != path:
                 give_name(draft, path, new=new)
-                return {"bytes": n_bytes, "sha256": digest.hexdigest()}
-        except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
-            with suppress(OSError):
-                draft.unlink()
-            raise
+            return {"bytes": n_bytes, "sha256": digest.hexdigest()}
+    except BaseException:  # Ctrl-C, too, leaves no draft behind; it is raised on
+        with suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def remove_files(folder: Path, names: Iterable[str]) -> None:
+    """Remove the files of `folder` that have these names, in their order. Raises WriteError."""
+    with writing(folder):
+        for name in names:
+            (folder / name).unlink(missing_ok=True)
 
 
 def open_text(path: Path, mode: str) -> IO[str]:
@@ -140,9 +157,7 @@ def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True, is_fo
 
     Raises CheckpointError.
     """
-    with reading(path, follow=follow) as source:
-        if source.size > limit:
-            raise CheckpointError(f"{path} has {source.size:,} bytes, over {limit:,}: is it the right file?")
+    with reading(path, limit=limit, follow=follow) as source:
         raw = source.read(source.size)
         has_mark = is_foreign and bytes(raw[:3]) == codecs.BOM_UTF8
         content = strict_json(raw[3:] if has_mark else raw, path)
@@ -150,15 +165,10 @@ def read_json(path: Path, *, limit: int = LIMIT_JSON, follow: bool = True, is_fo
         return content
 
 
-def sync_directory(path: Path) -> None:
-    """Make a rename inside `path` survive a power cut; Windows has no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def sync_file(file: IO[Any]) -> None:
+    """All that was written to an open file, to the disk itself. Raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
 
 
 def _reason(error: OSError) -> str:

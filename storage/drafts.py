@@ -1,4 +1,4 @@
-"""Names of unfinished work beside its goal, and putting right what a process that was killed left there.
+"""Unfinished work beside its goal: its names, folders that appear whole, and what a killed process left put right.
 
 .tokenizer.json.<pid>.tmp   a file, or a folder, being written
 .step-00000500.<pid>.new    being written
@@ -12,13 +12,12 @@ import os
 import re
 import shutil
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Literal
 
 from ..errors import GuardError
-
-_NAME = re.compile(r"\.(step-\d{8,})\.(\d{1,10})\.(new|old|gone)")
 
 
 def draft_name(goal: Path, word: Literal["tmp", "new", "old", "gone"]) -> Path:
@@ -66,17 +65,82 @@ def remove_stale(parent: Path, goals: str) -> None:
                     path.unlink()
 
 
-def recover(parent: Path) -> None:
-    """Give a checkpoint its name again that a process had moved aside when it was killed. Raises OSError."""
-    for path, goal, word in _leftovers(parent):
+def is_draft(folder: Path) -> bool:
+    """Whether this process is filling it: nobody else looks there, and it will be renamed, or removed, as a whole."""
+    return re.fullmatch(rf"\..+\.{os.getpid()}\.(tmp|new)", folder.name) is not None
+
+
+@contextmanager
+def new_folder(goal: Path, goals: str) -> Iterator[Path]:
+    """A folder to fill that is `goal` when the block ends; where another process was faster, its one stays.
+
+    What dead processes left of folders whose names match `goals` goes first. Raises OSError.
+    """
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    remove_stale(goal.parent, goals)
+    draft = draft_name(goal, "tmp")
+    draft.mkdir()
+    try:
+        yield draft
+        try:
+            os.replace(draft, goal)
+        except OSError:
+            if not goal.is_dir():
+                raise
+    finally:
+        remove(draft)
+
+
+@contextmanager
+def replacing_folder(goal: Path, goals: str) -> Iterator[Path]:
+    """A folder to fill that takes the place of `goal` when the block ends, on the disk itself; `sweep` goes first.
+
+    Raises OSError.
+    """
+    sweep(goal.parent, goals)
+    draft, former = draft_name(goal, "new"), draft_name(goal, "old")
+    try:
+        draft.mkdir()
+        yield draft
+        sync_directory(draft)
+        if goal.exists():  # a folder with something in it cannot be replaced, only moved out of the way
+            os.replace(goal, former)
+        os.replace(draft, goal)
+        sync_directory(goal.parent)
+    except BaseException:
+        if former.exists() and not goal.exists():
+            os.replace(former, goal)
+        raise
+    finally:
+        remove(draft)
+        if goal.exists():  # else the former one is all there is, and `recover` will give it its name again
+            remove(former)
+
+
+def take_name(folder: Path) -> Path | None:
+    """Where `folder` lies from now on, to be removed; None where another was faster. Raises OSError."""
+    gone = draft_name(folder, "gone")
+    try:
+        os.replace(folder, gone)
+    except FileNotFoundError:
+        return None
+    return gone
+
+
+def recover(parent: Path, goals: str) -> None:
+    """Give a folder its name again that a process had moved aside when it was killed. Raises OSError.
+
+    goals: what names to look for, as a pattern.
+    """
+    for path, goal, word in _leftovers(parent, goals):
         if word == "old" and not goal.exists():  # killed between two renames: it is the only one of its step
             os.replace(path, goal)
 
 
-def sweep(parent: Path) -> None:
+def sweep(parent: Path, goals: str) -> None:
     """`recover`, and remove everything else that dead processes left in `parent`. Raises OSError."""
-    recover(parent)
-    for path, _, _ in _leftovers(parent):
+    recover(parent, goals)
+    for path, _, _ in _leftovers(parent, goals):
         remove(path)
 
 
@@ -85,13 +149,25 @@ def remove(path: Path) -> None:
     shutil.rmtree(path, ignore_errors=True)
 
 
-def _leftovers(parent: Path) -> list[tuple[Path, Path, str]]:
+def sync_directory(path: Path) -> None:
+    """Make a rename inside `path` survive a power cut; Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _leftovers(parent: Path, goals: str) -> list[tuple[Path, Path, str]]:
     """(path, what it was to become, word) of unfinished work of dead processes.
 
     Work that carries our own number was left by an earlier process of the same number, as in a container, where it is
     always the same one.
     """
-    matches = [(path, _NAME.fullmatch(path.name)) for path in sorted(parent.iterdir())]
+    name = re.compile(rf"\.({goals})\.(\d{{1,10}})\.(new|old|gone)")
+    matches = [(path, name.fullmatch(path.name)) for path in sorted(parent.iterdir())]
     return [(path, parent / m[1], m[3]) for path, m in matches if m and not _is_alive(int(m[2]))]
 
 

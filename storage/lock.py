@@ -45,7 +45,8 @@ def folder_locked(folder: Path, who: str = "sweep", *, new: bool = False) -> Ite
         if descriptor is not None:
             with suppress(OSError):  # Windows removes no open file; it lies there, and nobody holds it
                 (folder / LOCK).unlink()
-            os.close(descriptor)
+            with suppress(OSError):  # it holds a number that nobody needs any more
+                os.close(descriptor)
         with suppress(OSError):  # something is in it
             for path in made if vain else ():
                 path.rmdir()

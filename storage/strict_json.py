@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from ..errors import CheckpointError, TooLargeError
-from ..validation import refuse_number, without_twins
+
+
+class LooseJSON(ValueError):
+    """What Python takes for JSON although it means two things or nothing: a key that stands twice, NaN, 1e999."""
+
+
+def finite_or_null(content: Any) -> Any:
+    """`content`, a number, a table or a list of them; JSON has no word for nan and inf: None in their place."""
+    if isinstance(content, Mapping):
+        return {name: finite_or_null(value) for name, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [finite_or_null(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
 def strict_json(raw: bytes | memoryview, path: Path) -> Any:
@@ -31,10 +45,10 @@ def parse_json(text: str, path: Path, reduce: Callable[[dict[str, Any]], Any] = 
     """`strict_json` of text; `reduce` may put something smaller in the place of an object as soon as it is complete."""
 
     def complete(pairs: list[tuple[str, Any]]) -> Any:
-        return reduce(without_twins(pairs))
+        return reduce(_without_twins(pairs))
 
     try:
-        return json.loads(text, parse_constant=refuse_number, object_pairs_hook=complete)
+        return json.loads(text, parse_constant=_refuse_number, object_pairs_hook=complete)
     except MemoryError as error:
         raise TooLargeError(f"{path} needs more memory than there is: free some") from error
     except (ValueError, RecursionError) as error:
@@ -56,3 +70,26 @@ def check_writable(content: Any, path: Path) -> None:
         json.dumps(content, ensure_ascii=False, allow_nan=False).encode("utf-8")
     except (TypeError, ValueError, RecursionError) as error:  # TypeError: numbers of an array where none belongs
         raise CheckpointError(f"{path} cannot be read as JSON ({error}): restore it from a copy") from error
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; of a key that stands twice Python takes the last in silence. Raises LooseJSON."""
+    content = dict(pairs)
+    if len(content) < len(pairs):
+        ((twice, _),) = Counter(name for name, _ in pairs).most_common(1)
+        raise LooseJSON(f"key {twice[:40]!r} stands twice in one object")
+    return content
+
+
+def _refuse_number(word: str) -> NoReturn:
+    """Raises LooseJSON: NaN and Infinity, which Python reads and we never write."""
+    raise LooseJSON(f"{word[:20]} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    return number if math.isfinite(number) else _refuse_number(digits)
+
+
+STRICT_JSON = json.JSONDecoder(object_pairs_hook=_without_twins, parse_constant=_refuse_number, parse_float=_finite)
+"""Reads JSON that means one thing. Raises LooseJSON, or ValueError and RecursionError as any decoder does."""

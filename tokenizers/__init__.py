@@ -6,13 +6,11 @@ of bytes.  Each adds one idea to the one before; files.py reads and writes them,
 
 from __future__ import annotations
 
-from .base import Tokenizer
+from .base import Tokenizer, decode_stream
 from .bpe import BPETokenizer
 from .char import CharTokenizer
-from .files import load_tokenizer, save_tokenizer
-from .kinds import tokenizer_from_dict
+from .files import load_tokenizer, save_tokenizer, tokenizer_from_dict
 from .parallel import encode_many
-from .streaming import decode_stream
 from .word import WordTokenizer
 
 __all__ = [

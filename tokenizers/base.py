@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -33,6 +33,13 @@ class Tokenizer(Protocol):
         """The text of `ids`; BOS is skipped."""
         ...
 
+    def decode_stream(self, ids: Iterable[int], before: str = "") -> Iterator[str]:
+        """The pieces that join to `decode(ids)`, each as soon as it is certain: for a terminal, never half a character.
+
+        `before` is what the reader has seen: of no effect but on the space that the first word begins with.
+        """
+        ...
+
     def token_bytes(self) -> np.ndarray:
         """(V,) int64: how many bytes of UTF-8 each id stands for, 0 for BOS: the divisor of bits per byte."""
         ...
@@ -45,6 +52,11 @@ class Tokenizer(Protocol):
     def from_dict(cls, d: Mapping[str, Any]) -> Self:
         """The inverse of `to_dict`. Raises TokenizerError if `d` is not what `to_dict` writes."""
         ...
+
+
+def decode_stream(tokenizer: Tokenizer, ids: Iterable[int], before: str = "") -> Iterator[str]:
+    """`tokenizer.decode_stream`, which see."""
+    return tokenizer.decode_stream(ids, before)
 
 
 def id_dtype(vocab_size: int) -> type[np.generic]:

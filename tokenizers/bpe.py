@@ -4,8 +4,8 @@
          -> bytes of UTF-8 -> merge the pair that was learned first, until none is left -> ids
 
 In tokenizers that we train:  id 0 BOS,  1 to 256 the bytes in order,  then the merges in order,  then other special
-tokens. A tokenizer read from elsewhere (huggingface.py) keeps the ids of its file. merges.py learns and applies
-the merges.
+tokens. A tokenizer read from elsewhere (huggingface.py) keeps the ids of its file. merges.py learns the merges and
+applies them.
 
 Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2
 """
@@ -26,7 +26,7 @@ import regex
 from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
-from .bpe_checks import check_merges, check_special, check_tokens
+from .checks import check_merges, check_special, check_tokens
 from .merges import Pair, learn_merges, merge
 from .pieces import SpecialCutter, chunks, special_cutter, spell, unspell
 
@@ -163,7 +163,7 @@ class BPETokenizer:
         """The very bytes of `ids`, a character cut in the middle included. Raises as `decode` does."""
         return b"".join(self._shown(ids))
 
-    def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
+    def decode_stream(self, ids: Iterable[int], before: str = "") -> Iterator[str]:
         """The pieces that join to `decode(ids)`, each as soon as it is certain and never half a character.
 
         What is still incomplete at the end reads U+FFFD. Raises as `decode` does.

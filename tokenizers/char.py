@@ -9,7 +9,7 @@ Characters are code points, not what a reader sees as one letter: an e and a com
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, Self
@@ -125,6 +125,10 @@ class CharTokenizer:
                     "decode with the tokenizer that the model was trained with"
                 )
         return "".join([pieces[id_] for id_ in ids if id_ != BOS_ID])
+
+    def decode_stream(self, ids: Iterable[int], before: str = "") -> Iterator[str]:
+        """The text of each id, which is its own. Raises as `decode` does."""
+        return (text for id_ in ids if (text := self.decode([id_])))
 
     def token_bytes(self) -> np.ndarray:
         """(V,) int64: bytes of UTF-8 of each id, 0 for BOS and <UNK>."""

@@ -8,24 +8,34 @@ vocab.json and merges.txt    GPT-2's: byte-level BPE, read only
 from __future__ import annotations
 
 import json
-import os
-import re
-import stat
-from contextlib import suppress
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from ..errors import TokenizerError, WriteError
-from ..storage.drafts import draft_name, give_name, remove_stale
-from ..validation import STRICT_JSON
+from ..storage.atomic import replace_file
+from ..storage.reading import Wording, read_bytes
+from ..storage.strict_json import STRICT_JSON
 from .base import Tokenizer
 from .bpe import BPETokenizer
+from .char import CharTokenizer
 from .foreign.added_tokens import BESIDE, Beside, read_beside
 from .foreign.huggingface import from_gpt2, from_huggingface, to_huggingface
-from .kinds import tokenizer_from_dict
+from .word import WordTokenizer
 
+KINDS: dict[str, type[Tokenizer]] = {"char": CharTokenizer, "word": WordTokenizer, "bpe": BPETokenizer}
+"""Closed on purpose: a file chooses from this table and can never name code to be imported."""
 LIMIT_BYTES = 1 << 28
 """Files above 256 MiB are refused; the largest vocabularies in use take a few tens."""
+_REFUSED = "{path!r} cannot be read ({why}): check the path and its permissions"
+_WORDING = Wording(
+    error=TokenizerError,
+    missing="there is no file {path}: check the path",
+    irregular="{path} is no regular file: name the file of a tokenizer",
+    no_path=_REFUSED,
+    too_large="{path} has {size:,} bytes, more than any tokenizer: name another file",
+    refused=_REFUSED,
+)
 
 
 def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokenizer:
@@ -59,6 +69,19 @@ def load_tokenizer(path: str | Path, *, bos_token: str | None = None) -> Tokeniz
     )
 
 
+def tokenizer_from_dict(d: Mapping[str, Any]) -> Tokenizer:
+    """The tokenizer that `to_dict` wrote, of the class that `d["kind"]` names.
+
+    Raises TokenizerError if `d` is no dictionary, its kind is unknown, or an entry is missing, unexpected or wrong.
+    """
+    if not isinstance(d, Mapping):
+        raise TokenizerError(f"a tokenizer is a JSON object, not {type(d).__name__}: restore the file from its run")
+    kind = d.get("kind")
+    if not isinstance(kind, str) or kind not in KINDS:
+        raise TokenizerError(f"tokenizer kind {kind!r} is unknown: this version reads {', '.join(KINDS)}")
+    return KINDS[kind].from_dict(d)
+
+
 def save_tokenizer(
     tokenizer: Tokenizer,
     path: str | Path,
@@ -82,22 +105,9 @@ def save_tokenizer(
         content = tokenizer.to_dict()
     else:
         raise TokenizerError(f"form={form!r} is unknown: choose nanochat or huggingface")
-    path = Path(path)
     try:
-        if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
-            raise WriteError(f"{str(path)!r} cannot be written (it is no regular file): choose another place")
-        remove_stale(path.parent, re.escape(path.name))
-        draft = draft_name(path, "tmp")
-        try:
-            with draft.open("x", encoding="utf-8", newline="\n") as file:  # x follows no link
-                file.write(json.dumps(content, ensure_ascii=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-            give_name(draft, path, new=new)
-        finally:
-            with suppress(OSError, ValueError):
-                draft.unlink()
-    except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
+        replace_file(Path(path), [(json.dumps(content, ensure_ascii=False) + "\n").encode()], new=new)
+    except (OSError, ValueError) as failure:  # ValueError: a NUL in the path, half a character in a token
         reason = getattr(failure, "strerror", None) or failure
         raise WriteError(f"{str(path)!r} cannot be written ({reason}): choose another place or free the disk") from None
 
@@ -134,18 +144,6 @@ def _there(path: Path, *, folder: bool = False) -> bool:
 def _read_text(path: Path) -> str:
     """The text of a file, without byte order mark. Raises TokenizerError for what a path can do to a reader."""
     try:
-        info = path.stat()
-        if not stat.S_ISREG(info.st_mode):
-            raise TokenizerError(f"{path} is no regular file: name the file of a tokenizer")
-        if info.st_size > LIMIT_BYTES:
-            raise TokenizerError(f"{path} has {info.st_size:,} bytes, more than any tokenizer: name another file")
-        return path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
-        raise TokenizerError(f"there is no file {path}: check the path") from None
+        return read_bytes(path, _WORDING, limit=LIMIT_BYTES).decode("utf-8-sig")
     except UnicodeDecodeError as failure:
         raise TokenizerError(f"{path} is not UTF-8 at byte {failure.start}: restore the file") from None
-    except (OSError, ValueError) as failure:  # ValueError: a NUL in the path
-        if isinstance(failure, TokenizerError):
-            raise
-        reason = getattr(failure, "strerror", None) or failure
-        raise TokenizerError(f"{str(path)!r} cannot be read ({reason}): check the path and its permissions") from None

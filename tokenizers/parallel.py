@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import TokenizerError
 from .base import Tokenizer
-from .kinds import tokenizer_from_dict
+from .files import tokenizer_from_dict
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

@@ -14,6 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import chain
 from typing import Any, Self
 
 import numpy as np
@@ -161,9 +162,19 @@ class WordTokenizer:
         """
         return "".join(self.decode_stream(ids))
 
-    def decode_stream(self, ids: Iterable[int]) -> Iterator[str]:
-        """The pieces that join to `decode(ids)`, each as soon as it is certain. Raises as `decode` does."""
-        return spaced(self.spell(ids))
+    def decode_stream(self, ids: Iterable[int], before: str = "") -> Iterator[str]:
+        """The pieces that join to `decode(ids)`, each as soon as the next one has decided its space.
+
+        They come after those of `before`, whether its words are known or not: one space after it, not two. Raises as
+        `decode` does.
+        """
+        seen = list(self.words(before)) if before else []
+        n_left, is_first = sum(map(len, seen)), bool(before)
+        for piece in spaced(chain(seen, self.spell(ids))):
+            if n_left <= 0:
+                yield piece.lstrip(" ") if is_first and before[-1].isspace() else piece
+                is_first = False
+            n_left -= len(piece) - piece.count(" ")
 
     def token_bytes(self) -> np.ndarray:
         """(V,) int64: bytes of UTF-8 of each id, 0 for BOS, <UNK> and special tokens.

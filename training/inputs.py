@@ -7,14 +7,15 @@ import warnings
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 from ..checkpoints.find import find_model_file
+from ..checkpoints.names import CHECKPOINTS, MANIFEST
 from ..data.builtin import BUILTINS, read_builtin
 from ..data.corpus import BUILTIN_PREFIX
 from ..errors import CheckpointError, NanochatWarning
 from ..plain import path_of
-from ..tokenizers.kinds import KINDS
+from ..storage.reading import file_sha256
+from ..tokenizers.files import KINDS
 from .config import RunConfig
 
 
@@ -46,12 +47,14 @@ def content_sha256(path: str) -> str | None:
     with suppress(OSError, ValueError, CheckpointError), warnings.catch_warnings():
         warnings.simplefilter("ignore", NanochatWarning)  # of damaged checkpoints: said where the model is read
         place = path_of(path)
-        if place.is_dir() and ((place / "checkpoints").is_dir() or (place / "MANIFEST.json").is_file()):
+        if place.is_dir() and ((place / CHECKPOINTS).is_dir() or (place / MANIFEST).is_file()):
             place = find_model_file(place)
         if not place.is_dir():
-            return _file_sha256(place)
+            return file_sha256(place, follow=True)
         files = sorted(file for file in place.iterdir() if file.is_file())
-        return hashlib.sha256("".join(f"{_file_sha256(file)} {file.name}\n" for file in files).encode()).hexdigest()
+        return hashlib.sha256(
+            "".join(f"{file_sha256(file, follow=True)} {file.name}\n" for file in files).encode()
+        ).hexdigest()
     return None
 
 
@@ -59,8 +62,3 @@ def content_sha256(path: str) -> str | None:
 def _builtin_sha256(name: str) -> str | None:
     """The text may be another one in another version of this program."""
     return hashlib.sha256(read_builtin(name).encode()).hexdigest() if name in BUILTINS else None
-
-
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

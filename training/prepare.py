@@ -17,7 +17,7 @@ from ..models.base import Model
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.initial import draw_weights
-from ..tokenizers import Tokenizer
+from ..tokenizers.base import Tokenizer
 from .config import RunConfig
 from .limits.memory import check_memory
 from .streams import stream_number, stream_seed

@@ -22,7 +22,8 @@ from ..models.base import Model, ModelConfig
 from ..models.bigram.config import BigramConfig
 from ..models.presets import PRESETS
 from ..plain import path_of
-from ..tokenizers import Tokenizer, tokenizer_from_dict
+from ..tokenizers.base import Tokenizer
+from ..tokenizers.files import tokenizer_from_dict
 from .config import RunConfig
 
 VOCABULARY = ("wte.weight", "lm_head.weight", "lm_head.bias")

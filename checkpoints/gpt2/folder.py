@@ -16,13 +16,14 @@ import numpy as np
 from ...data.chat import end_ids
 from ...errors import CheckpointError, ConfigError, GuardError, NanochatError
 from ...models.gpt.config import GPTConfig
-from ...storage.atomic import make_directory, read_json, write_bytes, write_json, writing
+from ...storage.atomic import make_directory, read_json, remove_files, write_bytes, write_json, writing
 from ...storage.reading import reading
-from ...tokenizers import BPETokenizer, load_tokenizer, save_tokenizer, tokenizer_from_dict
+from ...tokenizers.bpe import BPETokenizer
+from ...tokenizers.files import load_tokenizer, save_tokenizer, tokenizer_from_dict
 from ...tokenizers.foreign.added_tokens import BESIDE
 from ...validation import read_dataclass
 from ..formats.binary import read_binary
-from ..manifest import MANIFEST
+from ..names import CHECKPOINTS, MANIFEST
 from ..weights import Snapshot, not_finite, structure_problems
 from .layout import (
     AFFINE,
@@ -48,7 +49,7 @@ def is_huggingface(path: Path) -> bool:
 
     Raises CheckpointError where config.json is damaged.
     """
-    if not (path / CONFIG).is_file() or (path / "checkpoints").is_dir() or (path / MANIFEST).is_file():
+    if not (path / CONFIG).is_file() or (path / CHECKPOINTS).is_dir() or (path / MANIFEST).is_file():
         return False
     content = read_json(path / CONFIG, is_foreign=True)
     return isinstance(content, dict) and "model_type" in content
@@ -139,8 +140,7 @@ def save_gpt2(folder: Path, snapshot: Snapshot, *, new: bool = False) -> None:
     with writing(folder):
         if any(folder.iterdir()) and not is_huggingface(folder):
             raise GuardError(f"{folder} holds something else than a GPT-2: choose an empty or a new folder")
-        for name in (CONFIG, _GENERATION, *_TOKENIZERS, "merges.txt", *BESIDE):
-            (folder / name).unlink(missing_ok=True)
+    remove_files(folder, (CONFIG, _GENERATION, *_TOKENIZERS, "merges.txt", *BESIDE))
     if isinstance(tokenizer, BPETokenizer):
         save_tokenizer(tokenizer, folder / "tokenizer.json", form="huggingface")
         marks = {"bos_token": tokenizer.bos_token, "eos_token": tokenizer.bos_token}

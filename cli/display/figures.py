@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...plain import shown_path
+from ...storage.strict_json import finite_or_null
 
 if TYPE_CHECKING:
     from ...training.folder.record import RunRecord
@@ -35,7 +35,7 @@ def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
         "train_tokens": record.train_tokens,
         "run": shown_path(out),
     }
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in figures.items()}
+    return dict(finite_or_null(figures))
 
 
 def format_figures(figures: dict[str, Any]) -> str:

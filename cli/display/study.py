@@ -13,6 +13,7 @@ from ...experiments.analysis.findings import Analysis
 from ...experiments.analysis.summary import VariantSummary
 from ...experiments.statistics.significance import least_seeds
 from ...plain import shown_path
+from ...storage.strict_json import finite_or_null
 from ...training.resolve import resolve
 from ..console import print_json, print_result, print_table
 from .sweep import plural
@@ -110,9 +111,7 @@ def _row(summary: VariantSummary) -> dict[str, Any]:
     record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
     means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
     figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
-    final, last_n, steps, tokens, val, spread = (
-        figure if math.isfinite(figure) else None for figure in (*figures, loss.mean, loss.half_width)
-    )
+    final, last_n, steps, tokens, val, spread = finite_or_null([*figures, loss.mean, loss.half_width])
     return {
         "variant": summary.name,
         "tie": record.tie_lm_head,

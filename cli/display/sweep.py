@@ -18,6 +18,7 @@ from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, 
 from ...experiments.reports.numbers import digits
 from ...experiments.statistics.intervals import mean
 from ...plain import terminal
+from ...storage.strict_json import finite_or_null
 from ...training.trainer import StepMetrics
 from ..console import Remarks, print_json, print_result, print_table, say
 
@@ -134,7 +135,7 @@ def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bo
             "budget": {"of": config.budget, "asked": config.budget_asked, "given": dict(config.budget_given)},
             "jobs": slots,
             "start_s": found.start_s,
-            "predicted_s": _known(found.seconds),
+            "predicted_s": finite_or_null(found.seconds),
         }
         print_json(content)
         return
@@ -154,7 +155,7 @@ def _row(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
         "steps": cell.config.training.steps,
         "parameters": prospect.n_parameters,
         "memory_bytes": prospect.memory_bytes,
-        "predicted_s": _known(prospect.seconds),
+        "predicted_s": finite_or_null(prospect.seconds),
         "key": cell.key,
     }
 
@@ -164,10 +165,6 @@ def _line(cell: Cell, prospect: CellForecast) -> dict[str, Any]:
     row = _row(cell, prospect)
     shown = {"memory": _mib(row.pop("memory_bytes")), "time": duration(prospect.seconds), "key": row.pop("key")}
     return {name: value for name, value in row.items() if name != "predicted_s"} | shown
-
-
-def _known(number: float) -> float | None:
-    return number if math.isfinite(number) else None
 
 
 def _mib(n_bytes: int) -> str:

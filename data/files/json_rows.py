@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ...errors import DataError
-from ...validation import STRICT_JSON, LooseJSON
+from ...storage.strict_json import STRICT_JSON, LooseJSON
 from .rows import BLANK, Complain, Row
 from .text import read_text
 

@@ -8,25 +8,36 @@ knows those that are no text.
 from __future__ import annotations
 
 import codecs
-import stat
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import IO, NamedTuple
 
 from ...errors import DataError
 from ...plain import path_of
-from ...validation import decode_text
+from ...storage.reading import Wording, decode_text, opened
 
 LIMIT_BYTES = 1 << 30
 """Files above 1 GiB are refused: their rows must fit in memory."""
 
 
+_WORDING = Wording(
+    error=DataError,
+    missing="there is no file {path}: check the path",
+    irregular="{path} is not a regular file: write its contents to a file and name that",
+    no_path="{path!r} holds a NUL, which no path may: name a data file",
+    is_folder="{path!r} is a folder: name a file inside it",
+    no_permission="{path} cannot be read, permission denied: change its permissions or copy it",
+    refused="{path!r} cannot be read ({why}): check the path and the disk",
+)
+
+
 def read_lines(spec: str) -> Iterator[tuple[int, str]]:
     """(number from 1, text without its end) of each line of the file at `spec`. Raises DataError."""
-    check_file(spec)
     number = offset = 0
-    with _error_in_words(spec), path_of(spec).open("rb") as file:
+    with open_text_file(spec) as file:
+        _check_size(spec, file)
         for raw in file:
             text = decode_text(raw, spec, DataError, offset=offset, n_lines=number)
             for line in _split(text):
@@ -37,52 +48,34 @@ def read_lines(spec: str) -> Iterator[tuple[int, str]]:
 
 def read_text(spec: str) -> str:
     """The text of the file at `spec`, every line end a `\\n`. Raises DataError."""
-    check_file(spec)
-    with _error_in_words(spec):
-        raw = path_of(spec).read_bytes()
+    with open_text_file(spec) as file:
+        _check_size(spec, file)
+        raw = file.read()
     text = decode_text(raw, spec, DataError)
     return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text
 
 
-def check_file(spec: str) -> None:
-    """Raises DataError unless `spec` is a regular file of at most LIMIT_BYTES with something in it."""
-    if "\0" in str(path_of(spec)):
-        raise DataError(f"{spec!r} holds a NUL, which no path may: name a data file")
-    with _error_in_words(spec):
-        info = path_of(spec).stat()
-    if stat.S_ISDIR(info.st_mode):
-        raise DataError(f"{spec!r} is a folder: name a file inside it")
-    if not stat.S_ISREG(info.st_mode):  # a pipe or a device may never end
-        raise DataError(f"{spec} is not a regular file: write its contents to a file and name that")
-    if info.st_size:
-        check_kind(spec)
-    if info.st_size > LIMIT_BYTES:
-        raise DataError(
-            f"{spec} has {info.st_size:,} bytes, more than the {LIMIT_BYTES:,} that are read: split it into parts"
-        )
-    if info.st_size == 0:
-        raise DataError(f"{spec} is empty: use a file with text in it")
-
-
-def check_kind(spec: str) -> None:
-    """Raises DataError, naming what it is, for a file that by its ending or its first bytes holds no UTF-8 text."""
-    with _error_in_words(spec), path_of(spec).open("rb") as file:
-        first = file.read(N_FIRST)
-    if found := foreign(spec, first):
-        raise DataError(f"{spec} is {found}")
-
-
 @contextmanager
-def _error_in_words(spec: str) -> Iterator[None]:
-    """Turns what the operating system says against reading into a DataError."""
-    try:
-        yield
-    except FileNotFoundError:
-        raise DataError(f"there is no file {spec}: check the path") from None
-    except PermissionError:
-        raise DataError(f"{spec} cannot be read, permission denied: change its permissions or copy it") from None
-    except OSError as failure:
-        raise DataError(f"{spec!r} cannot be read ({failure.strerror}): check the path and the disk") from None
+def open_text_file(spec: str) -> Iterator[IO[bytes]]:
+    """The file at `spec`, a regular one of any size that by its ending and its first bytes may hold UTF-8 text.
+
+    Raises DataError, naming what it is, for another.
+    """
+    with opened(path_of(spec), _WORDING, name=spec) as file:
+        first = file.read(N_FIRST)
+        if first and (found := foreign(spec, first)):
+            raise DataError(f"{spec} is {found}")
+        file.seek(0)
+        yield file
+
+
+def _check_size(spec: str, file: IO[bytes]) -> None:
+    """Raises DataError unless there is something in it, and not more than LIMIT_BYTES."""
+    size = os.fstat(file.fileno()).st_size
+    if size > LIMIT_BYTES:
+        raise DataError(f"{spec} has {size:,} bytes, more than the {LIMIT_BYTES:,} that are read: split it into parts")
+    if size == 0:
+        raise DataError(f"{spec} is empty: use a file with text in it")
 
 
 def _split(text: str) -> list[str]:

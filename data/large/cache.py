@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -19,13 +18,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import NanochatWarning, WriteError
-from ...storage.drafts import draft_name, remove, remove_stale
+from ...errors import CheckpointError, NanochatWarning, WriteError
+from ...storage.atomic import read_json, replace_file
+from ...storage.drafts import new_folder, remove
+from ...storage.reading import file_sha256, mapped
 from ..tokens import TokenArray
 
 _INDEX = "index.json"
 _VERSION = 1
-_READ_BYTES = 1 << 20
 _DIGITS = 20
 _NAME = f"[0-9a-f]{{{_DIGITS}}}"
 """Of a folder of tokens, as a pattern."""
@@ -50,8 +50,8 @@ def cached_tokens(folder: Path, key: Mapping[str, str], make: Callable[[], Parts
     if where.exists():
         try:
             return _read(where, key)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as failure:
-            reason = str(failure) or type(failure).__name__
+        except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+            reason = str(failure.__cause__ or failure) or type(failure).__name__
             warnings.warn(f"{where} is damaged ({reason}): it is made anew", NanochatWarning, stacklevel=2)
             remove(where)
     try:
@@ -70,31 +70,17 @@ def digest(data: bytes) -> str:
 
 
 def _write(where: Path, key: Mapping[str, str], parts: Parts) -> None:
-    """All files under a temporary name, then one rename: another process sees them whole or not at all.
-
-    What killed processes left of any text goes first. Where another process was faster, its tokens stay.
-    """
-    where.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(where.parent, _NAME)
-    temporary = draft_name(where, "tmp")
-    temporary.mkdir()
-    try:
+    """All files under a temporary name, then one rename: another process sees them whole or not at all."""
+    with new_folder(where, _NAME) as draft:
         arrays = {
-            "ids": _write_array(temporary / "ids.bin", parts.ids, parts.dtype),
-            "marks": _write_array(temporary / "marks.bin", [parts.marks], np.dtype(np.int64)),
+            "ids": _write_array(draft / "ids.bin", parts.ids, parts.dtype),
+            "marks": _write_array(draft / "marks.bin", [parts.marks], np.dtype(np.int64)),
         }
         if parts.counted is not None:
-            arrays["counted"] = _write_array(temporary / "counted.bin", [parts.counted], np.dtype(np.bool_))
+            arrays["counted"] = _write_array(draft / "counted.bin", [parts.counted], np.dtype(np.bool_))
         index = {"format": "nanochat-tokens", "version": _VERSION, "key": dict(key), "arrays": arrays}
         index["sha256"] = _digest_of(index)
-        (temporary / _INDEX).write_text(json.dumps(index, indent=2) + "\n", encoding="utf-8", newline="\n")
-        try:
-            os.replace(temporary, where)
-        except OSError:
-            if not where.is_dir():
-                raise
-    finally:
-        remove(temporary)
+        replace_file(draft / _INDEX, [(json.dumps(index, indent=2) + "\n").encode()])
 
 
 def _digest_of(index: Mapping[str, Any]) -> str:
@@ -104,19 +90,14 @@ def _digest_of(index: Mapping[str, Any]) -> str:
 
 def _write_array(path: Path, pieces: Iterable[np.ndarray], dtype: np.dtype) -> dict[str, Any]:
     """Raw little-endian numbers; what `_read_array` needs to know of them."""
-    stored, count, sha256 = dtype.newbyteorder("<"), 0, hashlib.sha256()
-    with path.open("wb") as file:
-        for piece in pieces:
-            data = np.ascontiguousarray(piece, dtype=stored).tobytes()
-            file.write(data)
-            sha256.update(data)
-            count += len(piece)
-    return {"dtype": stored.str, "count": count, "sha256": sha256.hexdigest()}
+    stored = dtype.newbyteorder("<")
+    written = replace_file(path, (np.ascontiguousarray(piece, dtype=stored).tobytes() for piece in pieces))
+    return {"dtype": stored.str, "count": written["bytes"] // stored.itemsize, "sha256": written["sha256"]}
 
 
 def _read(where: Path, key: Mapping[str, str]) -> TokenArray:
     """Raises ValueError, or what Python raises at such a file, where anything differs from what was written."""
-    index = json.loads((where / _INDEX).read_text(encoding="utf-8"))
+    index = read_json(where / _INDEX)
     if not isinstance(index, dict) or index.pop("sha256", "") != _digest_of(index):
         raise ValueError(f"{_INDEX} differs from its checksum")
     if index["version"] != _VERSION or index["key"] != dict(key):
@@ -126,12 +107,9 @@ def _read(where: Path, key: Mapping[str, str]) -> TokenArray:
 
 
 def _read_array(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
-    dtype, sha256 = np.dtype(entry["dtype"]), hashlib.sha256()
-    with path.open("rb") as file:
-        while data := file.read(_READ_BYTES):
-            sha256.update(data)
-    if sha256.hexdigest() != entry["sha256"]:
+    dtype = np.dtype(entry["dtype"])
+    if file_sha256(path, follow=True) != entry["sha256"]:
         raise ValueError(f"{path.name} differs from its checksum")
     if not entry["count"]:  # nothing cannot be mapped
         return np.empty(0, dtype)
-    return np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(entry["count"],)))
+    return mapped(path, dtype, entry["count"])

@@ -10,6 +10,7 @@ import hashlib
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from io import TextIOWrapper
 from pathlib import Path
 
 import regex
@@ -151,10 +152,9 @@ def _part(chunks: Iterable[str], begin: int, end: int | None) -> Iterator[str]:
 
 def _chunks(spec: str, size: int) -> Iterator[str]:
     """The text as it is read: without byte order mark, every line end a `\\n`."""
-    reading.check_kind(spec)
     place = 0
     try:
-        with path_of(spec).open(encoding="utf-8-sig", newline=None) as file:
+        with reading.open_text_file(spec) as raw, TextIOWrapper(raw, encoding="utf-8-sig", newline=None) as file:
             while chunk := file.read(size):
                 if "\0" in chunk:
                     at = place + chunk.index("\0")
@@ -167,5 +167,3 @@ def _chunks(spec: str, size: int) -> Iterator[str]:
             f"{spec} is not UTF-8: byte 0x{byte:02x} among the {size:,} characters after character {place} begins no "
             "character; save the file as UTF-8"
         ) from None
-    except OSError as failure:
-        raise DataError(f"{spec!r} cannot be read ({failure.strerror}): check the path and the disk") from None

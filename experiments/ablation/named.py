@@ -10,8 +10,9 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...models.parameters import count_parameters
+from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
-from ...validation import nearest, read_toml_table
+from ...validation import nearest
 from ..statistics.significance import least_seeds
 from .axes import convert, full_path, hints_of, read
 from .grid import HEAD_AND_NORM, AblationConfig, flatten

@@ -17,7 +17,8 @@ from typing import Any
 from ... import machine
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
 from ...errors import CheckpointError, ConfigError, GuardError, WriteError, was_not_read
-from ...storage.atomic import read_json, write_json, write_text, writing
+from ...storage.atomic import read_json, remove_files, write_json, write_text, writing
+from ...storage.strict_json import finite_or_null
 from ...training.folder.record import from_row, to_row
 from ...training.inputs import content_sha256, paths_of
 from ...training.resolve import config_from_dict
@@ -93,12 +94,10 @@ def check_files(folder: Path) -> None:
 def clear_study(folder: Path) -> None:
     """Remove what a study wrote in `folder`, config.json, the proof, last. Raises GuardError, WriteError."""
     check_files(folder)
+    cells = folder / "cells"
     with writing(folder):
-        for path in (folder / "cells").glob("*.json"):
-            if _CELL.fullmatch(path.name) and not path.is_dir():
-                path.unlink()
-        for name in reversed(_FILES):
-            (folder / name).unlink(missing_ok=True)
+        remove_files(cells, [p.name for p in cells.glob("*.json") if _CELL.fullmatch(p.name) and not p.is_dir()])
+    remove_files(folder, reversed(_FILES))
 
 
 def _is_proven(folder: Path) -> bool:
@@ -161,9 +160,9 @@ def write_result(result: CellResult, folder: Path) -> CellResult:
     content = {
         "config": asdict(result.cell.config),
         "record": to_row(result.record),
-        "losses": [finite(loss) for loss in result.losses],
-        "validations": [[point.step, finite(point.loss)] for point in result.validations],
-        "measured": {name: finite(value) for name, value in asdict(result.measured).items()},
+        "losses": finite_or_null(result.losses),
+        "validations": finite_or_null([(point.step, point.loss) for point in result.validations]),
+        "measured": finite_or_null(asdict(result.measured)),
         "environment": dict(result.environment),
     }
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
@@ -238,11 +237,6 @@ def _changed(path: str, folder: Path) -> GuardError:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
-
-
-def finite(value: float) -> float | None:
-    """JSON has no word for nan and inf."""
-    return value if math.isfinite(value) else None
 
 
 def _number(value: Any) -> float:

@@ -11,11 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from ...storage.atomic import write_text
+from ...storage.strict_json import finite_or_null
 from ...training.folder.record import RunRecord, to_row
 from .axes import read
 from .cells import Measured
 from .grid import AblationConfig
-from .study import Study, finite
+from .study import Study
 
 _SPENT = {"tokens": "tokens", "flops": "train_flops"}
 """Where a result has what it spent of its budget."""
@@ -48,8 +49,8 @@ def to_rows(study: Study) -> list[dict[str, Any]]:
     rows, config = [], study.config
     for result in study.results:
         row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in config.axes}
-        row |= {name: finite(result.loss_at(share)) for name, share in SHARES.items()}
-        row |= {name: finite(value) for name, value in asdict(result.measured).items()}
+        row |= finite_or_null({name: result.loss_at(share) for name, share in SHARES.items()})
+        row |= finite_or_null(asdict(result.measured))
         row |= {**to_row(result.record), "variant": result.cell.variant}
         if config.budget in _SPENT:
             spent = getattr(result.measured, _SPENT[config.budget])

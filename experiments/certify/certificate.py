@@ -13,6 +13,7 @@ from ...checkpoints.ownership import check_pair
 from ...errors import NanochatError
 from ...machine import describe
 from ...storage.atomic import write_json, write_text
+from ...storage.strict_json import finite_or_null
 
 ENGINES_TOLERANCE = 1e-10
 """Loss and gradients, scalar against tensor."""
@@ -133,7 +134,7 @@ def to_document(certificate: Certificate) -> dict[str, Any]:
         "environment": {"nanochat": __version__} | describe(),
         "failures": certificate.failures,
         "not_compared": dict(certificate.not_compared),
-        "findings": [{"passed": finding.passed} | _plain(asdict(finding)) for finding in certificate.findings],
+        "findings": [{"passed": finding.passed} | finite_or_null(asdict(finding)) for finding in certificate.findings],
     }
 
 
@@ -179,9 +180,3 @@ def _row(finding: Finding) -> str:
         f"| {finding.name} | {finding.remark} | {finding.n_numbers} "
         f"| {finding.engines_error:.1e} | {finding.slope_error:.1e} | {verdict} |"
     )
-
-
-def _plain(item: Any) -> Any:
-    if isinstance(item, dict):
-        return {key: _plain(value) for key, value in item.items()}
-    return None if isinstance(item, float) and not math.isfinite(item) else item

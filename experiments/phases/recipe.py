@@ -9,9 +9,10 @@ from typing import Any
 
 from ...errors import ConfigError
 from ...plain import shown_path
+from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
 from ...training.resolve import merge, resolve
-from ...validation import nearest, read_dataclass, read_toml_table
+from ...validation import nearest, read_dataclass
 from ..evaluation.quiz import Questions
 
 NO_TURNS = (

@@ -18,7 +18,7 @@ from ...inference.chat import answers
 from ...inference.language_model import LanguageModel, load
 from ...inference.samplers import Sampling
 from ...plain import path_of
-from ...storage.atomic import read_json, write_json, writing
+from ...storage.atomic import read_json, remove_files, write_json
 from ...storage.lock import folder_locked
 from ...training.config import RunConfig
 from ...training.folder.record import RunRecord, read_run
@@ -150,9 +150,7 @@ def _clear(out: Path, recipe: PhasedRecipe) -> None:
         if folder.is_dir():
             with folder_locked(folder, "run"):
                 clear_folder(folder)
-    with writing(out):
-        for name in reversed(_FILES):
-            (out / name).unlink(missing_ok=True)
+    remove_files(out, reversed(_FILES))
 
 
 def _record_of(folder: Path, config: RunConfig) -> RunRecord | None:

@@ -150,7 +150,7 @@ def test_a_rename_that_fails_leaves_the_old_checkpoint(checkpoint, monkeypatch, 
                 raise OSError(5, "Input/output error")
         real(source, goal)
 
-    monkeypatch.setattr(directory.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     with pytest.raises(WriteError):
         save_directory(checkpoint.parent, 7, lambda folder: write_text(folder / "model.json", "new"))
     monkeypatch.undo()
@@ -308,7 +308,7 @@ def test_a_checkpoint_that_cannot_be_removed_is_one_sentence(tmp_path, monkeypat
     def fail(source, goal):
         raise OSError(13, "Permission denied")
 
-    monkeypatch.setattr(directory.os, "replace", fail)
+    monkeypatch.setattr(os, "replace", fail)
     with pytest.raises(WriteError, match="step-00000001: Permission denied"):
         prune(tmp_path, keep_last=1)
 
@@ -316,7 +316,9 @@ def test_a_checkpoint_that_cannot_be_removed_is_one_sentence(tmp_path, monkeypat
 def test_verifying_reads_each_file_once(checkpoint, monkeypatch):
     opened = []
     real = source._descriptor
-    monkeypatch.setattr(source, "_descriptor", lambda path, **how: opened.append(path.name) or real(path, **how))
+    monkeypatch.setattr(
+        source, "_descriptor", lambda path, *how, **more: opened.append(path.name) or real(path, *how, **more)
+    )
     verify(checkpoint)
     assert sorted(opened) == [MANIFEST, "model.json", "state.json"]
 
@@ -334,10 +336,10 @@ def test_a_checkpoint_that_cannot_be_read_just_now_is_not_taken_for_damaged(tmp_
         save_directory(tmp_path, step, write_two)
     real = source._descriptor
 
-    def stutter(path, *, follow):
+    def stutter(path, *how, **more):
         if unread in str(path):
             raise OSError(5, "Input/output error")
-        return real(path, follow=follow)
+        return real(path, *how, **more)
 
     monkeypatch.setattr(source, "_descriptor", stutter)
     prune(tmp_path, keep_last=1)

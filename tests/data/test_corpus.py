@@ -5,7 +5,6 @@ import json
 import os
 import re
 import warnings
-from pathlib import Path
 
 import pytest
 
@@ -151,21 +150,21 @@ def test_a_path_that_no_system_can_hold_is_refused():
 
 @pytest.mark.skipif(os.name == "nt", reason="permissions of POSIX")
 def test_a_file_without_read_permission_is_refused(write, monkeypatch):
-    def denied(path):
+    def denied(path, flags):
         raise PermissionError(13, "Permission denied", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(Path, "read_bytes", denied)  # root may read what chmod forbids
+    monkeypatch.setattr(os, "open", denied)  # root may read what chmod forbids
     with pytest.raises(DataError, match="permission denied"):
         load_corpus(path)
 
 
 def test_a_disk_error_is_refused(write, monkeypatch):
-    def broken(path):
+    def broken(path, flags):
         raise OSError(5, "Input/output error", str(path))
 
     path = write(NAMES)
-    monkeypatch.setattr(Path, "read_bytes", broken)
+    monkeypatch.setattr(os, "open", broken)
     with pytest.raises(DataError, match="Input/output error"):
         load_corpus(path)
 

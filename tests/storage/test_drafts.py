@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
+from nanochat.checkpoints.names import STEPS
 from nanochat.errors import CheckpointError, GuardError
 from nanochat.storage.atomic import write_text
-from nanochat.storage.drafts import draft_name, give_name, recover, sweep
+from nanochat.storage.drafts import draft_name, give_name, new_folder, recover, sweep
 
 
 def write_one(folder):
@@ -65,7 +66,7 @@ def test_a_crash_between_the_two_renames_loses_nothing(checkpoint, dead, look):
 
 def test_whoever_only_reads_removes_nothing(checkpoint, dead):
     shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000009.{dead}.new"))
-    recover(checkpoint.parent)
+    recover(checkpoint.parent, STEPS)
     newest_checkpoint(checkpoint.parent)
     assert len(names(checkpoint.parent)) == 2
 
@@ -74,7 +75,7 @@ def test_names_that_are_not_ours_are_left_alone(checkpoint, dead):
     mine = [".step-1.1.new", f".step-00000007.{dead}.txt", f"step-00000007.{dead}.new", ".step-00000007.x.new", "notes"]
     for name in mine:
         (checkpoint.parent / name).mkdir()
-    sweep(checkpoint.parent)
+    sweep(checkpoint.parent, STEPS)
     assert names(checkpoint.parent) == sorted([*mine, checkpoint.name])
 
 
@@ -130,3 +131,22 @@ def test_a_new_name_is_given_once(tmp_path, monkeypatch, link):
     assert goal.read_text(encoding="ascii") == "first"
     give_name(tmp_path / "draft", goal)
     assert goal.read_text(encoding="ascii") == "second"
+
+
+def test_inside_a_draft_a_file_is_written_plainly_and_once(tmp_path, monkeypatch):
+    """Nobody reads there before the folder has its name: one sync, no second draft, no rename."""
+    renamed, real = [], os.replace
+    monkeypatch.setattr(os, "replace", lambda source, goal: renamed.append(goal) or real(source, goal))
+    with new_folder(tmp_path / "goal", "goal") as draft:
+        write_text(draft / "a.txt", "a")
+        assert [path.name for path in draft.iterdir()] == ["a.txt"]
+    assert renamed == [tmp_path / "goal"]
+    assert (tmp_path / "goal" / "a.txt").read_text(encoding="utf-8") == "a"
+
+
+def test_a_folder_that_another_process_made_first_stays(tmp_path):
+    with new_folder(tmp_path / "goal", "goal") as draft:
+        write_text(draft / "a.txt", "mine")
+        write_text(tmp_path / "goal" / "a.txt", "theirs")
+    assert [path.name for path in tmp_path.iterdir()] == ["goal"]
+    assert (tmp_path / "goal" / "a.txt").read_text(encoding="utf-8") == "theirs"

@@ -1,13 +1,15 @@
 """A path can be many things; only a regular file is read, once, and never waited for."""
 
 import os
+import socket
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from nanochat.errors import CheckpointError, TooLargeError
+from nanochat.errors import CheckpointError, DataError, TooLargeError
 from nanochat.storage import reading as source_module
-from nanochat.storage.reading import Sha256, file_sha256, reading
+from nanochat.storage.reading import Sha256, Wording, file_sha256, read_bytes, reading
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -102,3 +104,34 @@ def test_files_are_closed_whatever_happens(path, monkeypatch):
         source.read(source.left // 0)
     with pytest.raises(OSError, match="Bad file descriptor"):
         os.fstat(opened[0])
+
+
+@pytest.mark.skipif(not hasattr(socket, "AF_UNIX"), reason="sockets of Unix")
+def test_a_socket_is_no_regular_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the path of a socket has 107 bytes at most
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+        with pytest.raises(CheckpointError, match="is no regular file"), reading(Path("socket")):
+            pass
+
+
+def test_whoever_reads_has_a_sentence_of_their_own(tmp_path):
+    (tmp_path / "large").write_bytes(b"12345")
+    wording = Wording(
+        error=DataError,
+        missing="nothing at {path}",
+        irregular="{path}: no file",
+        no_path="{path!r}: {why}",
+        too_large="{size} of {limit}",
+        is_folder="{path}: a folder",
+    )
+    said = {
+        "none": "nothing at .*none$",
+        ".": ": a folder$",
+        "large": "^5 of 4$",
+        "a\0b": r"'.*a\\x00b': embedded null",
+    }
+    for name, sentence in said.items():
+        with pytest.raises(DataError, match=sentence):
+            read_bytes(tmp_path / name, wording, limit=4)
+    assert read_bytes(tmp_path / "large", wording, limit=5) == b"12345"

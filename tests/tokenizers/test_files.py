@@ -128,7 +128,7 @@ def test_a_failed_save_leaves_the_old_file_and_nothing_else(tmp_path, monkeypatc
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(files.os, "replace", full)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(WriteError, match=r"cannot be written \(No space left on device\)"):
         save_tokenizer(KINDS[1], path)
     assert path.read_bytes() == before

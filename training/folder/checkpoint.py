@@ -16,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from ...checkpoints.directory import MANIFEST, save_directory
+from ...checkpoints.directory import save_directory
 from ...checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
+from ...checkpoints.names import CONFIG, MANIFEST, STATE, TOKENIZER
 from ...checkpoints.weights import load_snapshot, save_snapshot, structure_problems
 from ...data.dataset import Dataset
 from ...errors import CheckpointError
 from ...storage.atomic import Written, read_json, write_chunks, write_json
+from ...storage.reading import reading
+from ...storage.strict_json import finite_or_null
 from ...validation import read_dataclass
 from ..evaluate import Evaluation
 from ..prepare import Session
@@ -132,9 +135,9 @@ def write_checkpoint(parent: Path, session: Session, progress: Progress) -> Path
         progress.streams = {"dropout": session.dropout_rng.bit_generator.state}
         progress.optimizer_steps = memory["n_steps"]
         progress.max_grad_norm = config.training.max_grad_norm
-        write_state(draft / "state.json", progress)
-        write_json(draft / "config.json", asdict(config))
-        write_json(draft / "tokenizer.json", session.dataset.tokenizer.to_dict())
+        write_state(draft / STATE, progress)
+        write_json(draft / CONFIG, asdict(config))
+        write_json(draft / TOKENIZER, session.dataset.tokenizer.to_dict())
         return written
 
     return save_directory(parent, progress.step, write_files)
@@ -165,15 +168,10 @@ def copy_checkpoint(folder: Path, parent: Path, step: int) -> None:
     save_directory(parent, step, write_files)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
-    with path.open("rb") as file:
-        while piece := file.read(_PIECE):
-            yield piece
-
-
-def step_of(folder: Path) -> int:
-    """Of a folder step-N."""
-    return int(folder.name.removeprefix("step-"))
+def _pieces(path: Path) -> Iterator[memoryview]:
+    with reading(path) as source:
+        while source.left:
+            yield source.read(min(_PIECE, source.left))
 
 
 def fingerprint(dataset: Dataset) -> str:
@@ -237,5 +235,4 @@ def _check(problems: list[str], folder: Path) -> None:
 
 def _row(step: int, found: Evaluation) -> dict[str, Any]:
     """null where no token has text: JSON has no nan."""
-    bits = found.bits_per_byte if math.isfinite(found.bits_per_byte) else None
-    return {"step": step, "loss": found.loss, "bits_per_byte": bits, "n_tokens": found.n_tokens}
+    return {"step": step} | asdict(found) | {"bits_per_byte": finite_or_null(found.bits_per_byte)}

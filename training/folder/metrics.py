@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,7 +10,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from ...errors import CheckpointError, NanochatWarning, unreadable
-from ...storage.atomic import open_text, writing
+from ...storage.atomic import open_text, sync_file, writing
+from ...storage.reading import read_bytes
+from ...storage.strict_json import finite_or_null
 
 
 class MetricsFile:
@@ -24,7 +24,7 @@ class MetricsFile:
     def write(self, **fields: Any) -> None:
         """Append one line. Raises WriteError."""
         with writing(self.path):
-            self.file.write(json.dumps(finite(fields), allow_nan=False) + "\n")
+            self.file.write(json.dumps(finite_or_null(fields), allow_nan=False) + "\n")
             self.file.flush()
 
     def sync(self) -> None:
@@ -33,7 +33,7 @@ class MetricsFile:
         Raises WriteError.
         """
         with writing(self.path):
-            os.fsync(self.file.fileno())
+            sync_file(self.file)
 
 
 @contextmanager
@@ -50,10 +50,7 @@ def open_metrics(path: Path, *, append: bool = False) -> Iterator[MetricsFile]:
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """Every whole line; a last line cut short by a crash is left out. Raises CheckpointError on any other damage."""
-    try:
-        lines = path.read_text(encoding="utf-8", errors="replace").split("\n") if path.is_file() else [""]
-    except OSError as error:
-        raise CheckpointError(unreadable(error, path)) from error
+    lines = _content(path).decode("utf-8", errors="replace").split("\n")
     metrics = []
     for number, line in enumerate(lines[:-1], start=1):
         try:
@@ -70,10 +67,7 @@ def metrics_until(path: Path, step: int) -> bytes:
     leaves behind, are named in a warning: they cost a gap in a curve, not the run. Raises CheckpointError.
     """
     kept, steps, damaged = [], set(), []
-    try:
-        content = path.read_bytes() if path.is_file() else b""
-    except OSError as error:
-        raise CheckpointError(unreadable(error, path)) from error
+    content = _content(path)
     for number, line in enumerate(content.split(b"\n"), start=1):
         try:
             row = _metric(line.decode("utf-8"))
@@ -97,9 +91,12 @@ def metrics_until(path: Path, step: int) -> bytes:
     return b"".join(kept)
 
 
-def finite(row: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no word for a number that is not finite: null."""
-    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+def _content(path: Path) -> bytes:
+    """Nothing where there is no file. Raises CheckpointError."""
+    try:
+        return read_bytes(path) if path.is_file() else b""
+    except OSError as error:
+        raise CheckpointError(unreadable(error, path)) from error
 
 
 def _metric(line: str) -> dict[str, Any]:

@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from ... import machine
+from ...checkpoints.names import CONFIG, ENVIRONMENT, METRICS, RECORD
 from ...errors import CheckpointError, ConfigError, unreadable
 from ...models.parameters import count_parameters
 from ...storage.atomic import read_json
+from ...storage.strict_json import finite_or_null
 from ...validation import read_dataclass
 from ..config import RunConfig
 from ..evaluate import Evaluation
@@ -18,7 +20,7 @@ from ..inputs import digests_of
 from ..prepare import Session
 from ..resolve import config_from_dict
 from .checkpoint import Progress
-from .metrics import finite, read_metrics
+from .metrics import read_metrics
 
 __all__ = [
     "RunRecord",
@@ -127,7 +129,7 @@ def record_of(session: Session, progress: Progress, *, status: str, reason: str,
 
 def to_row(record: RunRecord) -> dict[str, Any]:
     """The record as plain values; a number that is not finite becomes None, since JSON has no word for it."""
-    return finite(asdict(record))
+    return dict(finite_or_null(asdict(record)))
 
 
 def from_row(row: dict[str, Any]) -> RunRecord:
@@ -163,17 +165,17 @@ class SavedRun:
 def read_run(path: Path) -> SavedRun:
     """Raises CheckpointError where the folder holds no run or a damaged one."""
     try:
-        if not (path / "config.json").is_file():
+        if not (path / CONFIG).is_file():
             raise CheckpointError(
                 f"{path} holds no run: expected config.json there; list runs with `nanochat runs list`"
             )
-        config = config_from_dict(read_json(path / "config.json"))
-        record = from_row(read_json(path / "record.json")) if (path / "record.json").is_file() else None
+        config = config_from_dict(read_json(path / CONFIG))
+        record = from_row(read_json(path / RECORD)) if (path / RECORD).is_file() else None
     except (ValueError, AttributeError) as error:
         raise CheckpointError(f"{path} holds settings that this program cannot read: {error}") from error
     except OSError as error:
         raise CheckpointError(unreadable(error, path)) from error
-    environment = read_json(path / "env.json")
+    environment = read_json(path / ENVIRONMENT)
     if not isinstance(environment, dict):
         raise CheckpointError(f"{path / 'env.json'} is damaged (it holds no table): restore it from a copy")
-    return SavedRun(path, config, environment, read_metrics(path / "metrics.jsonl"), record)
+    return SavedRun(path, config, environment, read_metrics(path / METRICS), record)

@@ -14,14 +14,16 @@ from typing import Any
 
 from ...checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoint, read_manifest, verify
 from ...checkpoints.manifest import NewerVersionError, surroundings
+from ...checkpoints.names import step_of
 from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ...machine import arithmetic
 from ...storage.atomic import read_json
-from ...tokenizers import Tokenizer, tokenizer_from_dict
+from ...tokenizers.base import Tokenizer
+from ...tokenizers.files import tokenizer_from_dict
 from ..config import RunConfig
 from ..prepare import Session
 from ..resolve import Settings, config_from_dict, merge
-from .checkpoint import Progress, fingerprint, read_state, restore, step_of
+from .checkpoint import Progress, fingerprint, read_state, restore
 from .metrics import metrics_until
 from .record import RunRecord, from_row
 

@@ -14,24 +14,35 @@ from pathlib import Path
 from typing import Any
 
 from ...checkpoints.directory import list_checkpoints, prune
+from ...checkpoints.names import (
+    CHECKPOINTS,
+    CONFIG,
+    ENVIRONMENT,
+    LOG,
+    LOSS,
+    METRICS,
+    RECORD,
+    REPORT,
+    TOKENIZER,
+    step_of,
+)
 from ...checkpoints.ownership import RUN, STUDY, is_ours, remove_steps
 from ...checkpoints.ownership import check_folder as check_owner
 from ...errors import CheckpointError
-from ...storage.atomic import make_directory, read_json, write_bytes, write_json, writing
+from ...storage.atomic import make_directory, read_json, remove_files, write_bytes, write_json
 from ..config import RunConfig
 from ..events import Evaluated, Event
 from ..prepare import Session
 from ..trainer import StepMetrics
-from .checkpoint import Progress, copy_checkpoint, fingerprint, step_of, write_checkpoint
+from .checkpoint import Progress, copy_checkpoint, fingerprint, write_checkpoint
 from .log import span
 from .metrics import MetricsFile, metrics_until, open_metrics
 from .record import RunRecord, describe_environment, to_row
 from .resume import ResumePlan
 
-_METRICS, _CHECKPOINTS = "metrics.jsonl", "checkpoints"
-_RESULTS = ("record.json", "report.md", "loss.png")
+_RESULTS = (RECORD, REPORT, LOSS)
 """Of a run that has ended."""
-_FILES = ("config.json", "env.json", "tokenizer.json", _METRICS, "log.txt", *_RESULTS)
+_FILES = (CONFIG, ENVIRONMENT, TOKENIZER, METRICS, LOG, *_RESULTS)
 """Of a run's folder, beside its checkpoints."""
 
 
@@ -40,7 +51,7 @@ class RunWriter:
 
     def __init__(self, folder: Path | None, session: Session, plan: ResumePlan | None = None) -> None:
         self.folder, self.session, self.plan = folder, session, plan
-        self.checkpoints = folder / _CHECKPOINTS if folder else None
+        self.checkpoints = folder / CHECKPOINTS if folder else None
         self.metrics: MetricsFile | None = None
         self.saved_step = plan.state.step if plan else -1
 
@@ -58,7 +69,7 @@ class RunWriter:
             _cut_back(self.folder, self.session, plan.state.step)
         else:
             _begin(self.folder, self.session, plan)
-        with open_metrics(self.folder / _METRICS, append=plan is not None) as self.metrics:
+        with open_metrics(self.folder / METRICS, append=plan is not None) as self.metrics:
             yield progress
 
     def note(self, event: Event) -> None:
@@ -107,7 +118,7 @@ class RunWriter:
 
 def write_record(folder: Path, record: RunRecord) -> None:
     """Write record.json. Raises WriteError."""
-    write_json(folder / "record.json", to_row(record))
+    write_json(folder / RECORD, to_row(record))
 
 
 def check_folder(folder: Path, *, goes_on: bool = False) -> None:
@@ -115,17 +126,15 @@ def check_folder(folder: Path, *, goes_on: bool = False) -> None:
 
     goes_on: it is the run of this folder, which wrote what is there.
     """
-    proven = goes_on or is_ours(folder / "config.json", RUN, STUDY)
-    check_owner(folder, _FILES, proven=proven, inside=_CHECKPOINTS, other="" if goes_on else "recipe.json")
+    proven = goes_on or is_ours(folder / CONFIG, RUN, STUDY)
+    check_owner(folder, _FILES, proven=proven, inside=CHECKPOINTS, other="" if goes_on else "recipe.json")
 
 
 def clear_folder(folder: Path) -> None:
     """Remove what a run wrote here, config.json, which proves that it did, last. Raises GuardError, WriteError."""
     check_folder(folder)
-    remove_steps(folder / _CHECKPOINTS)
-    with writing(folder):
-        for name in reversed(_FILES):
-            (folder / name).unlink(missing_ok=True)
+    remove_steps(folder / CHECKPOINTS)
+    remove_files(folder, reversed(_FILES))
 
 
 def _begin(folder: Path, session: Session, plan: ResumePlan | None) -> None:
@@ -133,28 +142,26 @@ def _begin(folder: Path, session: Session, plan: ResumePlan | None) -> None:
     metrics = plan.metrics() if plan else b""
     make_directory(folder)
     clear_folder(folder)
-    write_json(folder / "config.json", asdict(session.config))
-    write_json(folder / "env.json", describe_environment(session.config))
-    write_json(folder / "tokenizer.json", session.dataset.tokenizer.to_dict())
+    write_json(folder / CONFIG, asdict(session.config))
+    write_json(folder / ENVIRONMENT, describe_environment(session.config))
+    write_json(folder / TOKENIZER, session.dataset.tokenizer.to_dict())
     if metrics:
-        write_bytes(folder / _METRICS, metrics)
+        write_bytes(folder / METRICS, metrics)
     if plan is not None:
-        copy_checkpoint(plan.checkpoint, folder / _CHECKPOINTS, plan.state.step)
+        copy_checkpoint(plan.checkpoint, folder / CHECKPOINTS, plan.state.step)
 
 
 def _cut_back(folder: Path, session: Session, step: int) -> None:
     """Make the folder what it was after `step`, checkpoints first: a crash in between leaves a run to go on with."""
     config = session.config
     check_folder(folder, goes_on=True)
-    remove_steps(folder / _CHECKPOINTS, after=step)
-    write_bytes(folder / _METRICS, metrics_until(folder / _METRICS, step))
-    with writing(folder):
-        for name in _RESULTS:
-            (folder / name).unlink(missing_ok=True)
-    if not _holds(folder / "config.json", config):
-        write_json(folder / "config.json", asdict(config))
-    write_json(folder / "env.json", _environment(folder / "env.json", config))
-    write_json(folder / "tokenizer.json", session.dataset.tokenizer.to_dict())
+    remove_steps(folder / CHECKPOINTS, after=step)
+    write_bytes(folder / METRICS, metrics_until(folder / METRICS, step))
+    remove_files(folder, _RESULTS)
+    if not _holds(folder / CONFIG, config):
+        write_json(folder / CONFIG, asdict(config))
+    write_json(folder / ENVIRONMENT, _environment(folder / ENVIRONMENT, config))
+    write_json(folder / TOKENIZER, session.dataset.tokenizer.to_dict())
 
 
 def _environment(path: Path, config: RunConfig) -> dict[str, Any]:

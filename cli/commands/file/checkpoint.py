@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import reprlib
 from collections.abc import Collection, Mapping
 from dataclasses import asdict
@@ -14,6 +13,7 @@ import typer
 
 from ....errors import CheckpointError, UsageError
 from ....plain import shown_path
+from ....storage.strict_json import finite_or_null
 from ...console import print_json, print_result, print_table, say
 from ...options import DryRunFlag, JsonFlag, check_count
 from ...parser import Commands, Work
@@ -35,7 +35,8 @@ def inspect(path: _Source = "latest", *, json: JsonFlag = False) -> None:
 
     description = describe(find_folder(path))
     if json:
-        print_json(_plain(description.facts) | {"tensors": [_plain(asdict(tensor)) for tensor in description.tensors]})
+        tensors = [asdict(tensor) for tensor in description.tensors]
+        print_json(finite_or_null({**description.facts, "tensors": tensors}))
         return
     print_table([{"what": what, "found": found} for what, found in _facts(description)])
     if description.tensors:
@@ -85,12 +86,6 @@ def _words(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "none" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
-
-
-def _plain(facts: Mapping[str, Any]) -> dict[str, Any]:
-    """Numbers that are not finite become null, for which JSON has no word."""
-    plain = {key: _plain(value) if isinstance(value, Mapping) else value for key, value in facts.items()}
-    return plain | {key: None for key, value in facts.items() if isinstance(value, float) and not math.isfinite(value)}
 
 
 @commands.words("convert", "nanochat checkpoint convert latest names.json --compress gzip")
@@ -177,7 +172,7 @@ def diff(
     n_equal = sum(weight.n_equal == weight.size for weight in found.weights)
     if json:
         compared = {"first": shown_path(paths[0]), "second": shown_path(paths[1]), "identical": found.identical}
-        weights = [_plain(asdict(weight)) for weight in found.weights]
+        weights = finite_or_null([asdict(weight) for weight in found.weights])
         print_json(compared | {"fields": dict(found.fields), "unmatched": dict(found.unmatched), "weights": weights})
     elif found.identical:
         n = sum(weight.size for weight in found.weights)
@@ -271,13 +266,14 @@ def prune_run(
 ) -> None:
     """Remove the checkpoints of a run but the newest N whole ones and the best."""
     from ....checkpoints.directory import list_checkpoints, prune, superfluous
+    from ....checkpoints.names import step_of
     from ....storage.lock import folder_locked
     from ...folders import find_folder
 
     check_count("--keep-last", keep_last, 1)
     path = find_folder(run)
     parent = path / "checkpoints"
-    before = {_step(folder): folder for folder in list_checkpoints(parent)}
+    before = {step_of(folder): folder for folder in list_checkpoints(parent)}
     if not before:
         raise CheckpointError(f"{path} holds no checkpoints: give the folder of a run (see `nanochat runs list`)")
     best = _best(path, before.keys())
@@ -303,11 +299,8 @@ def prune_run(
 def _best(run: Path, steps: Collection[int]) -> int | None:
     """The step of the whole checkpoint with the least validation loss, if there is one."""
     from ....checkpoints.find import find_model_file
+    from ....checkpoints.names import step_of
     from ....training.folder.record import read_metrics
 
     validated = {row["step"] for row in read_metrics(run / "metrics.jsonl") if "val_loss" in row}
-    return _step(find_model_file(run, "best").parent) if validated.intersection(steps) else None
-
-
-def _step(folder: Path) -> int:
-    return int(folder.name.removeprefix("step-"))
+    return step_of(find_model_file(run, "best").parent) if validated.intersection(steps) else None

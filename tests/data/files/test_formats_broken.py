@@ -2,7 +2,6 @@
 
 import json
 import os
-from pathlib import Path
 
 import pytest
 
@@ -292,7 +291,6 @@ def test_a_disk_that_refuses_is_one_sentence(tmp_path, monkeypatch, name, failur
         raise failure
 
     (tmp_path / name).write_text("text\na\n", encoding="utf-8")
-    monkeypatch.setattr(Path, "open", broken)
-    monkeypatch.setattr(Path, "read_bytes", broken)
+    monkeypatch.setattr(os, "open", broken)
     with pytest.raises(DataError, match=part):
         read_rows(tmp_path / name)

@@ -8,6 +8,7 @@ import pytest
 from resume_cases import SIZES, Killed
 
 from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, verify
+from nanochat.checkpoints.names import step_of
 from nanochat.errors import GuardError
 from nanochat.experiments.ablation.cells import run_cell
 from nanochat.experiments.ablation.grid import Cell
@@ -16,7 +17,6 @@ from nanochat.training.config import RunConfig
 from nanochat.training.evaluate import Evaluation
 from nanochat.training.events import Evaluated, Saved
 from nanochat.training.folder import writer as archive
-from nanochat.training.folder.checkpoint import step_of
 from nanochat.training.limits import memory
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training

@@ -3,7 +3,7 @@
 import pytest
 
 from nanochat.errors import ConfigError
-from nanochat.validation import read_toml_table
+from nanochat.storage.toml import read_toml_table
 
 
 def test_toml_may_begin_with_a_byte_order_mark(tmp_path):
@@ -37,9 +37,9 @@ def test_toml_that_is_no_utf_8_names_line_and_byte(tmp_path):
     ],
 )
 def test_keys_deeper_than_any_setting_are_refused_unparsed(tmp_path, monkeypatch, text):
-    from nanochat import validation
+    from nanochat.storage import toml
 
-    monkeypatch.setattr(validation.tomllib, "loads", lambda text: pytest.fail("parsed"))
+    monkeypatch.setattr(toml.tomllib, "loads", lambda text: pytest.fail("parsed"))
     path = tmp_path / "a.toml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(ConfigError, match=r"line \d+: a key of over 32 parts"):
