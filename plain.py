@@ -25,7 +25,7 @@ _ENTITIES = str.maketrans(
     # Not "\\|" and "\\$": readers disagree on what the backslash before them means in a table, and in mathematics.
     {"&": "&amp;", "<": "&lt;", ">": "&gt;", "|": "&vert;", "$": "&dollar;", "\\": "&bsol;"}
 )
-_MARKS = re.compile(r"[`*\[\]#~]|(?<!\w)_|_(?!\w)")
+_MARKS = re.compile(r"[`*\[\]#~]|(?<![^\W_])_|_(?![^\W_])")
 _AT_THE_START = re.compile(r"^(\d{0,9})(?=[-+.)](?: |$)|[-=_+ ]+$)")
 """Before what would make a line an item of a list, a rule or the heading of the line above."""
 

@@ -77,6 +77,7 @@ def test_json_means_the_same_and_obeys_nothing(text):
 @example("- a")
 @example("1. a")
 @example("---")
+@example("__0__")
 def test_markdown_shows_the_text_itself_in_a_cell_a_paragraph_and_a_list(text):
     shown, meant = plain.markdown(text), plain.terminal(" ".join(text.split()), keep="")
     assert is_inert(shown)
