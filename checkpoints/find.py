@@ -87,8 +87,8 @@ def _validation_losses(path: Path) -> dict[int, float]:
         try:
             row = json.loads(line)
             step, loss = row["step"], row.get("val_loss")
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            if type(step) is int and type(loss) in (int, float) and math.isfinite(loss):
+                losses[step] = loss
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
             raise CheckpointError(f"{path}, line {number} is damaged ({error}): restore it from a copy") from error
-        if type(step) is int and type(loss) in (int, float) and math.isfinite(loss):
-            losses[step] = loss
     return losses

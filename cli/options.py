@@ -182,7 +182,7 @@ def read_toml(path: Path | None) -> dict[str, Any]:
 
 def count_or_auto(flag: str, text: str) -> int:
     """A number of 1 or more; 0 for auto. Raises UsageError."""
-    if text != "auto" and not (text.isdecimal() and int(text) > 0):
+    if text != "auto" and not (text.isdecimal() and len(text) < 10 and int(text) > 0):
         raise UsageError(f"{flag} {text!r} is neither a number nor auto: give e.g. {flag} 2")
     return 0 if text == "auto" else int(text)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..errors import ConfigError
-from ..plain import shown_path
+from ..plain import path_of, shown_path
 from ..setting import check_bounds, setting
 
 BUILTIN_HELP = "names, verse, tales, facts, world, world-chat, world-rehearsal (the worlds -small and -large, too)"
@@ -86,6 +86,8 @@ class DataConfig:
         check_bounds(self, "data")
         for name in ("source", "tokenizer", "cache"):  # paths, whose bytes may be no text
             object.__setattr__(self, name, shown_path(getattr(self, name)))
+        if "\0" in str(path_of(self.cache)):
+            raise ConfigError(f"cache={self.cache!r} holds a NUL, which no path may: name a folder")
         for name in ("vocab_size", "min_count"):
             value = getattr(self, name)
             if value and self.tokenizer not in ("word", "bpe"):

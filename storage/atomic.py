@@ -87,7 +87,9 @@ def replace_file(path: Path, chunks: Iterable[bytes | memoryview], *, new: bool 
 
     Raises OSError, and GuardError where it is to be `new` and is there.
     """
-    if path.exists() and not path.is_file():  # the rename would put a file in the place of /dev/null
+    if path.is_symlink():  # as /dev/stdout is; the rename would put a file in the place of the link
+        raise linked(path)
+    if path.exists() and not path.is_file():  # ... or of /dev/null
         raise OSError(errno.EEXIST, "it is no regular file")
     draft = path
     if not is_draft(path.parent):  # in there nothing is read before it has its name

@@ -19,6 +19,9 @@ from typing import Literal
 
 from ..errors import GuardError
 
+_MOST_PID = 1 << 22
+"""What Linux allows; macOS has fewer."""
+
 
 def draft_name(goal: Path, word: Literal["tmp", "new", "old", "gone"]) -> Path:
     """The name of unfinished work of this process on `goal`."""
@@ -53,16 +56,18 @@ def is_taken(path: Path) -> GuardError:
     return GuardError(f"{path} exists already: choose another name")
 
 
-def remove_stale(parent: Path, goals: str) -> None:
-    """Remove what dead processes left in `parent` of files or folders whose names match `goals`, as far as it goes."""
+def remove_stale(parent: Path, goals: str, *, folders: bool = False) -> None:
+    """Remove what dead processes left in `parent` of files, or of `folders`, whose names match `goals`, as it goes."""
     name = re.compile(rf"\.(?:{goals})\.(\d{{1,10}})\.tmp")
     with suppress(OSError):
         for path in parent.iterdir():
-            if (match := name.fullmatch(path.name)) and not _is_alive(int(match[1])):
-                if path.is_dir() and not path.is_symlink():
-                    remove(path)
-                else:
-                    path.unlink()
+            match = name.fullmatch(path.name)
+            if match is None or not _may_have_died(int(match[1])):
+                continue
+            if path.is_symlink() or (not folders and path.is_file()):
+                path.unlink()
+            elif folders and path.is_dir():
+                remove(path)
 
 
 def is_draft(folder: Path) -> bool:
@@ -77,7 +82,7 @@ def new_folder(goal: Path, goals: str) -> Iterator[Path]:
     What dead processes left of folders whose names match `goals` goes first. Raises OSError.
     """
     goal.parent.mkdir(parents=True, exist_ok=True)
-    remove_stale(goal.parent, goals)
+    remove_stale(goal.parent, goals, folders=True)
     draft = draft_name(goal, "tmp")
     draft.mkdir()
     try:
@@ -168,7 +173,12 @@ def _leftovers(parent: Path, goals: str) -> list[tuple[Path, Path, str]]:
     """
     name = re.compile(rf"\.({goals})\.(\d{{1,10}})\.(new|old|gone)")
     matches = [(path, name.fullmatch(path.name)) for path in sorted(parent.iterdir())]
-    return [(path, parent / m[1], m[3]) for path, m in matches if m and not _is_alive(int(m[2]))]
+    return [(path, parent / m[1], m[3]) for path, m in matches if m and _may_have_died(int(m[2]))]
+
+
+def _may_have_died(pid: int) -> bool:
+    """A number that a process can have had, and none has: .notes.20251224.tmp is somebody's own."""
+    return (sys.platform == "win32" or pid <= _MOST_PID) and not _is_alive(pid)
 
 
 def _is_alive(pid: int) -> bool:

@@ -8,6 +8,7 @@ removable       whoever removes one asks first
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -109,6 +110,8 @@ def _take(path: Path, who: str) -> int | None:
             raise GuardError(
                 f"another {who}{_holder(descriptor)} is at work in {path.parent}: wait for it, or choose another --out"
             )
+        if not re.fullmatch(rb"\s*\d{0,20}\s*", os.pread(descriptor, 64, 0) if hasattr(os, "pread") else b""):
+            raise GuardError(f"{path} is in the way, and not known to be written by nanochat: move it away")
         if not _is_same(descriptor, path):  # its holder removed the file after we had opened it
             return None
         failed.pop_all()

@@ -217,6 +217,8 @@ def mapped(path: Path, dtype: np.dtype[Any], count: int) -> np.ndarray:
     """The first `count` numbers of a file as an array (count,) that stays on disk. Raises OSError, ValueError."""
     import numpy as np
 
+    if not path.is_file():  # a pipe would be waited for
+        raise ValueError(f"{path.name} is no regular file")
     return np.asarray(np.memmap(path, dtype=dtype, mode="r", shape=(count,)))
 
 

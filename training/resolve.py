@@ -97,7 +97,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
         raise ConfigError(f"--set {text!r} has no value: write --set {path}=VALUE")
     try:
         value = json.loads(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = raw
     section, dot, name = path.rpartition(".")
     if not dot:

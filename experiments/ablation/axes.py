@@ -133,7 +133,7 @@ def _parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
 def _value(word: str) -> Any:
     try:
         return json.loads(word)
-    except ValueError:
+    except (ValueError, RecursionError):
         return word
 
 

@@ -202,9 +202,9 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
             cell=cell,
             record=from_row(content["record"]),
             losses=tuple(_number(loss) for loss in content["losses"]),
-            validations=tuple(Validation(step, _number(loss)) for step, loss in content["validations"]),
+            validations=tuple(Validation(_step(step), _number(loss)) for step, loss in content["validations"]),
             measured=read_dataclass(
-                Measured, {k: math.nan if v is None else v for k, v in content["measured"].items()}, "measured"
+                Measured, {k: _held_by_a_float(v) for k, v in content["measured"].items()}, "measured"
             ),
             environment=dict(content.get("environment", {})),
         )
@@ -213,6 +213,12 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
     if not same:  # config_from_dict knows what an earlier version did not write, and takes longer
         raise ValueError("holds the result of another configuration")
     return result
+
+
+def _step(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError("a step is a whole number")
+    return value
 
 
 def _read_environment(folder: Path) -> dict[str, Any]:
@@ -237,6 +243,15 @@ def _changed(path: str, folder: Path) -> GuardError:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
+
+
+def _held_by_a_float(value: Any) -> Any:
+    """Raises OverflowError for a whole number that is too large for arithmetic."""
+    if value is None:
+        return math.nan
+    if type(value) is int:
+        float(value)
+    return value
 
 
 def _number(value: Any) -> float:

@@ -151,3 +151,12 @@ def test_no_pipe_is_opened_to_write_lines_to(tmp_path, mode):
             open_text(tmp_path / "pipe", mode)
     finally:
         os.close(reader)
+
+
+def test_a_link_is_not_replaced_by_a_file(tmp_path):
+    (tmp_path / "goal").write_text("there", encoding="utf-8")
+    (tmp_path / "link").symlink_to("goal")
+    with pytest.raises(GuardError, match="link"):
+        write_text(tmp_path / "link", "new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "goal").read_text(encoding="utf-8") == "there"

@@ -11,7 +11,7 @@ from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, 
 from nanochat.checkpoints.names import STEPS
 from nanochat.errors import CheckpointError, GuardError
 from nanochat.storage.atomic import write_text
-from nanochat.storage.drafts import draft_name, give_name, new_folder, recover, sweep
+from nanochat.storage.drafts import draft_name, give_name, new_folder, recover, remove_stale, sweep
 
 
 def write_one(folder):
@@ -150,3 +150,18 @@ def test_a_folder_that_another_process_made_first_stays(tmp_path):
         write_text(tmp_path / "goal" / "a.txt", "theirs")
     assert [path.name for path in tmp_path.iterdir()] == ["goal"]
     assert (tmp_path / "goal" / "a.txt").read_text(encoding="utf-8") == "theirs"
+
+
+@pytest.mark.parametrize("name", [".a.txt.20251224.tmp", ".a.txt.4194305.tmp"])
+def test_what_no_process_can_have_left_is_not_swept(tmp_path, name):
+    (tmp_path / name).write_text("mine", encoding="utf-8")
+    remove_stale(tmp_path, "a.txt")
+    assert (tmp_path / name).exists()
+
+
+def test_a_folder_is_not_swept_where_files_are_written(tmp_path):
+    (tmp_path / ".a.txt.4194303.tmp").mkdir()
+    remove_stale(tmp_path, "a.txt")
+    assert (tmp_path / ".a.txt.4194303.tmp").is_dir()
+    remove_stale(tmp_path, "a.txt", folders=True)
+    assert not list(tmp_path.iterdir())

@@ -97,3 +97,10 @@ def test_a_reader_knows_that_the_folder_is_another_one_by_now(tmp_path):
         assert not is_there()
     with held(tmp_path / "never") as is_there:
         assert not is_there()
+
+
+def test_a_lock_file_of_somebody_else_is_left_as_it_is(tmp_path):
+    (tmp_path / ".lock").write_text("precious", encoding="utf-8")
+    with pytest.raises(GuardError, match="not known to be written by nanochat"), folder_locked(tmp_path):
+        pass
+    assert (tmp_path / ".lock").read_text(encoding="utf-8") == "precious"

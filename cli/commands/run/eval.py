@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -9,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ....data.config import DataConfig
-from ....errors import ConfigError
+from ....errors import ConfigError, NanochatWarning
 from ....plain import shown_path
 from ...console import print_json, print_table, say
 from ...options import JsonFlag, ReplaceFlag, RunFlag, UnknownFlag, check_count
@@ -75,10 +76,15 @@ def evaluate(
 def _data(source: str, path: Path) -> tuple[DataConfig, bool]:
     """The corpus named, or the run's own, and whether it is that. Raises ConfigError where there is neither."""
     from ....training.folder.record import read_run
+    from ....training.inputs import changed_input
 
     if (path / "config.json").is_file():
-        own = read_run(path).config.data
+        saved = read_run(path)
+        own = saved.config.data
         if shown_path(source) in ("", own.source):
+            if changed := changed_input(saved.config, saved.inputs):
+                text = f"{changed} has changed since {path} was trained: what is measured is not its own text any more"
+                warnings.warn(NanochatWarning(text), stacklevel=2)
             return own, True
         return replace(own, source=source, layout="auto", text_field="", style="classic"), False
     if not source:

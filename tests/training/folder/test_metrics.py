@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.errors import NanochatWarning
+from nanochat.errors import CheckpointError, NanochatWarning
 from nanochat.training.folder.metrics import metrics_until, open_metrics, read_metrics
 
 
@@ -50,3 +50,10 @@ def test_lines_are_appended_where_asked(tmp_path):
             metrics.sync()
         expected = 2 if append else 1
         assert read_metrics(tmp_path / "metrics.jsonl") == [{"step": 1}] * expected
+
+
+def test_a_number_that_no_float_holds_is_damage(tmp_path):
+    path = tmp_path / "metrics.jsonl"
+    path.write_text(f'{{"step": 1, "loss": 1{"0" * 400}}}\n', encoding="utf-8")
+    with pytest.raises(CheckpointError, match="line 1 is damaged"):
+        read_metrics(path)
