@@ -51,7 +51,9 @@ def _encode_in_processes(tokenizer: Tokenizer, texts: Iterable[str], jobs: int) 
 
     check_guarded()
     handshake = Handshake()
-    pool = ProcessPoolExecutor(jobs, SPAWN, initializer=_start_worker, initargs=(handshake.tell, tokenizer.to_dict()))
+    with deaf_to_the_terminal():  # its queues start Python's own tracker
+        arguments = handshake.tell, tokenizer.to_dict()
+        pool = ProcessPoolExecutor(jobs, SPAWN, initializer=_start_worker, initargs=arguments)
     pending: deque[Future[list[np.ndarray]]] = deque()
     try:
         for batch in _batches(texts):

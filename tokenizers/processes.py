@@ -64,9 +64,10 @@ def deaf_to_the_terminal() -> Iterator[None]:
         return
     from multiprocessing import resource_tracker
 
-    resource_tracker.ensure_running()  # whose start would end the blocking
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGHUP})
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP})  # of which Python's own tracker would die
     try:
+        resource_tracker.ensure_running()  # whose start ends the blocking of SIGINT
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, former)

@@ -123,7 +123,8 @@ class ProcessSlot:
 
     def _start(self) -> Executor:
         arguments = self.lifeline, self.handshake.tell, self.threads
-        return ProcessPoolExecutor(1, SPAWN, initializer=_begin_worker, initargs=arguments)
+        with deaf_to_the_terminal():  # its queues start Python's own tracker
+            return ProcessPoolExecutor(1, SPAWN, initializer=_begin_worker, initargs=arguments)
 
 
 def _begin_worker(lifeline: Connection, tell: Connection, threads: int) -> None:

@@ -6,6 +6,6 @@ from pathlib import Path
 HERE = Path(__file__).parent
 ROOMS = [HERE, *(HERE / room for room in ("harness", "saving", "reading", "running", "no_code"))]
 
-for folder in (*ROOMS, HERE.parent / "training"):  # training: resume_cases.py
+for folder in (*ROOMS, HERE.parent / "training" / "folder"):  # folder: resume_cases.py
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
