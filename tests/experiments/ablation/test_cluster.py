@@ -156,7 +156,7 @@ def test_workers_without_this_package_are_found_before_they_are_sent_a_cell(dask
     (tmp_path / "nanochat").mkdir()
     (tmp_path / "nanochat" / "__init__.py").write_text("", encoding="utf-8")
     dask.add_worker(PYTHONPATH=str(tmp_path))
-    with pytest.raises(ConfigError, match="no nanochat that it can import: install nanochat"):
+    with pytest.raises(ConfigError, match="no nanochat that it can import: copy this checkout"):
         run_ablation(tiny_study, tmp_path / "study", cluster=dask.address)
 
 
