@@ -82,7 +82,8 @@ def terminal(text: str, *, keep: str = "\n\t") -> str:
 
     keep: the controls that stay; "" gives one line.
     """
-    shown = _COMMANDS.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), text)
+    # Bytes of a name may be a mark of direction where the locale knows ASCII alone: `typed` puts them together.
+    shown = _COMMANDS.sub(lambda found: found[0] if found[0] in keep else _escaped(found[0]), typed(text))
     return _bytes_shown(shown) if _HALVES.search(shown) else shown
 
 

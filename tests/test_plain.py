@@ -139,3 +139,11 @@ def test_typed_text_is_its_characters_and_what_are_none_stays():
 @pytest.mark.parametrize("half", ["a\ud800b", "\udfffx"])
 def test_half_a_character_is_left_to_whoever_reads_it(half):
     assert str(plain.path_of(half)) == plain.shown_path(half) == plain.typed(half) == half
+
+
+def test_bytes_that_are_a_mark_of_direction_are_inert_in_any_locale():
+    by_byte = "r\u202ea".encode().decode(
+        "ascii", "surrogateescape"
+    )  # as Python reads a name where it knows ASCII alone
+    assert plain.terminal(by_byte) == plain.terminal("r\u202ea")
+    assert is_inert(plain.terminal(by_byte))
