@@ -35,3 +35,8 @@ def test_saturated_softmaxes_are_among_them() -> None:
     """One key with all the weight, one class with all the probability, and what is neither."""
     kinds = Counter(random_configs.saturation(random_configs.draw(i, 1)) for i in range(N))
     assert min(kinds[kind] for kind in ("attention", "logits", "none")) >= 3, kinds
+
+
+def test_a_saturated_row_multiplies_no_rounding() -> None:
+    """With scores of 1e9 here torch's own softmax gives gradients that are wrong by 2.6e-8, ours by 2e-13 (mpmath)."""
+    assert random_configs.problems_of(random_configs.draw(221, 0)) == []
