@@ -14,7 +14,8 @@ def main() -> None:
     try:
         import signal  # here: it takes milliseconds, in which a key can be pressed
 
-        signal.signal(signal.SIGINT, lambda *_: _leave())
+        if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:  # as a shell has it for what runs in the background
+            signal.signal(signal.SIGINT, lambda *_: _leave())
         from nanochat.cli.app import main as work
 
         try:

@@ -139,11 +139,10 @@ class StopSignals:
 
     @contextmanager
     def watched(self) -> Iterator[StopSignals]:
-        """Handle the signals inside the block; a hangup only where `nohup` did not have it ignored."""
-        numbers = [signal.SIGINT, signal.SIGTERM]
-        if sys.platform != "win32" and signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:
-            numbers.append(signal.SIGHUP)
-        previous = {number: signal.signal(number, self._receive) for number in numbers}
+        """Handle the signals inside the block, but for those that `nohup` or a shell had ignored."""
+        numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+        heard = [number for number in numbers if signal.getsignal(number) != signal.SIG_IGN]
+        previous = {number: signal.signal(number, self._receive) for number in heard}
         try:
             yield self
         finally:

@@ -22,7 +22,8 @@ _ENDS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(sign
 def interruptible() -> Iterator[None]:
     """Inside the block Ctrl-C raises KeyboardInterrupt, and what ends a process otherwise SystemExit.
 
-    So drafts and locks are tidied away. Afterwards each means what it meant before.
+    So drafts and locks are tidied away. Afterwards each means what it meant before. What is ignored, as by `nohup` or
+    in the background of a script, stays ignored.
     """
     previous = signal.getsignal(signal.SIGINT)
     if previous is signal.default_int_handler:  # somebody's Python called us, perhaps not in its main thread
@@ -30,11 +31,12 @@ def interruptible() -> Iterator[None]:
         return
     hook, sys.unraisablehook = sys.unraisablehook, _leave_where_none_can_be_raised
     former = {number: signal.signal(number, _leave) for number in _ENDS if signal.getsignal(number) is signal.SIG_DFL}
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    if previous != signal.SIG_IGN:
+        former[signal.SIGINT] = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         yield
     finally:
-        for number, handler in (former | {signal.SIGINT: previous}).items():
+        for number, handler in former.items():
             signal.signal(number, handler)
         sys.unraisablehook = hook
 

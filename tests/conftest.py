@@ -2,6 +2,7 @@
 
 import os
 import random
+import signal
 import sys
 from typing import Any
 
@@ -9,6 +10,11 @@ import hypothesis
 import pytest
 
 os.environ["MPLBACKEND"] = "Agg"  # figures go to files; before anything imports matplotlib
+
+# Ignored signals are inherited, and commands respect it: here they stay ignored, but not in what a test starts.
+for _name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    if hasattr(signal, _name) and signal.getsignal(getattr(signal, _name)) == signal.SIG_IGN:
+        signal.signal(getattr(signal, _name), lambda *_: None)
 
 # At home new examples every time, kept in .hypothesis/ when they fail; on the build machine the same ones. Twenty-five
 # of each law are what a change is tried with; `pytest --hypothesis-profile thorough` takes a hundred.

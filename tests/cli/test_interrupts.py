@@ -10,7 +10,7 @@ import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints
 from nanochat.cli.console import StopSignals
-from nanochat.cli.interrupts import interruption
+from nanochat.cli.interrupts import interruptible, interruption
 from nanochat.training.folder.record import read_run
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
@@ -96,14 +96,28 @@ def test_a_hangup_saves_as_sigterm_does(start, abab, tmp_path):
     assert list_checkpoints(tmp_path / "run" / "checkpoints")
 
 
-def test_a_hangup_that_nohup_has_ignored_stays_ignored():
-    former = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_signal_that_whoever_started_us_had_ignored_stays_ignored(name):
+    """As `nohup`, and a shell for what runs in the background of a script, have it."""
+    number = getattr(signal, name)
+    former = signal.signal(number, signal.SIG_IGN)
     try:
-        with StopSignals().watched() as stop:
-            os.kill(os.getpid(), signal.SIGHUP)
+        with interruptible(), StopSignals().watched() as stop:
+            os.kill(os.getpid(), number)
             assert not stop()
+        assert signal.getsignal(number) == signal.SIG_IGN
     finally:
-        signal.signal(signal.SIGHUP, former)
+        signal.signal(number, former)
+
+
+def test_ctrl_c_for_the_foreground_ends_no_command_in_the_background(tmp_path):
+    words = "train --preset bigram --steps 3 --batch-size 2 --eval-every 0 --set eval_tokens=16".split()
+    former = signal.signal(signal.SIGINT, signal.SIG_IGN)  # it is inherited
+    try:
+        done = [pressed_at(module, *words, cwd=tmp_path) for module in ("typer", "rich.progress")]
+    finally:
+        signal.signal(signal.SIGINT, former)
+    assert [one.returncode for one in done] == [0, 0], done[0].stderr
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
