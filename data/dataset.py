@@ -180,7 +180,8 @@ def _tokenise(side: Side, tokenizer: Tokenizer, config: DataConfig) -> TokenArra
             spelling = digest(json.dumps(tokenizer.to_dict(), sort_keys=True).encode())
             loss_on = config.loss_on if side.layout == "chat" else ""
             key = {"text": side.sha256(), "layout": side.layout, "loss_on": loss_on}
-            tokens = cached_tokens(path_of(config.cache), key | {"tokenizer": spelling, "nanochat": __version__}, parts)
+            key |= {"tokenizer": spelling, "nanochat": __version__}
+            tokens = cached_tokens(path_of(config.cache), key, parts, vocab_size=tokenizer.vocab_size)
         else:
             tokens = _encode(side, tokenizer, config)
     except TokenizerError as failure:

@@ -12,13 +12,13 @@ from __future__ import annotations
 import hashlib
 import json
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import CheckpointError, NanochatWarning, WriteError
+from ...errors import CheckpointError, GuardError, NanochatWarning, WriteError
 from ...storage.atomic import read_json, replace_file
 from ...storage.drafts import new_folder, remove
 from ...storage.reading import file_sha256, mapped
@@ -31,6 +31,10 @@ _NAME = f"[0-9a-f]{{{_DIGITS}}}"
 """Of a folder of tokens, as a pattern."""
 
 
+_TYPES = {"ids": ("<u2", "<i4"), "marks": ("<i8",), "counted": ("|b1",)}
+"""What each array may be of."""
+
+
 class Parts(NamedTuple):
     """A TokenArray that is not there yet: its ids come in pieces, which are written as they come."""
 
@@ -40,23 +44,25 @@ class Parts(NamedTuple):
     counted: np.ndarray | None = None
 
 
-def cached_tokens(folder: Path, key: Mapping[str, str], make: Callable[[], Parts]) -> TokenArray:
+def cached_tokens(folder: Path, key: Mapping[str, str], make: Callable[[], Parts], *, vocab_size: int) -> TokenArray:
     """The stream that `key` names, mapped from its files in `folder`; what `make` gives is written there first.
 
-    Every byte is compared with its checksum before it is used: about a second a GB. Warns if the files are damaged,
-    and writes them anew. Raises WriteError if that is impossible.
+    Every byte is compared with its checksum before it is used, and every id with the vocabulary: about a second a GB.
+    Warns if the files are damaged, and writes them anew. Raises WriteError if that is impossible, GuardError where
+    something lies among them that is not ours.
     """
     where = folder / digest(json.dumps(dict(key), sort_keys=True).encode())[:_DIGITS]
     if where.exists():
         try:
-            return _read(where, key)
-        except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError) as failure:
+            return _read(where, key, vocab_size)
+        except (CheckpointError, OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as failure:
+            _check_ours(where)
             reason = str(failure.__cause__ or failure) or type(failure).__name__
             warnings.warn(f"{where} is damaged ({reason}): it is made anew", NanochatWarning, stacklevel=2)
             remove(where)
     try:
         _write(where, key, make())
-        return _read(where, key)
+        return _read(where, key, vocab_size)
     except OSError as failure:
         reason = failure.strerror or str(failure)
         raise WriteError(
@@ -95,21 +101,46 @@ def _write_array(path: Path, pieces: Iterable[np.ndarray], dtype: np.dtype) -> d
     return {"dtype": stored.str, "count": written["bytes"] // stored.itemsize, "sha256": written["sha256"]}
 
 
-def _read(where: Path, key: Mapping[str, str]) -> TokenArray:
+def _check_ours(where: Path) -> None:
+    """Raises GuardError for what would be removed and is none of our files."""
+    names = {_INDEX, *(f"{name}.bin" for name in _TYPES)}
+    for path in where.iterdir() if where.is_dir() else ():
+        if path.name not in names:
+            raise GuardError(f"{path} is in the way, and not known to be written by nanochat: move it away")
+
+
+def _read(where: Path, key: Mapping[str, str], vocab_size: int) -> TokenArray:
     """Raises ValueError, or what Python raises at such a file, where anything differs from what was written."""
     index = read_json(where / _INDEX)
     if not isinstance(index, dict) or index.pop("sha256", "") != _digest_of(index):
         raise ValueError(f"{_INDEX} differs from its checksum")
     if index["version"] != _VERSION or index["key"] != dict(key):
         raise ValueError(f"{_INDEX} is of another text or another version")
-    arrays = {name: _read_array(where / f"{name}.bin", entry) for name, entry in index["arrays"].items()}
-    return TokenArray(arrays["ids"], arrays["marks"], arrays.get("counted"))
+    arrays = {name: _read_array(where / f"{name}.bin", entry, _TYPES[name]) for name, entry in index["arrays"].items()}
+    stream = TokenArray(arrays["ids"], arrays["marks"], arrays.get("counted"))
+    _check_stream(stream, vocab_size)
+    return stream
 
 
-def _read_array(path: Path, entry: Mapping[str, Any]) -> np.ndarray:
+def _check_stream(stream: TokenArray, vocab_size: int) -> None:
+    """Raises ValueError where a checksum that fits stands over what no tokens are."""
+    ids, marks, counted = stream.ids, stream.marks, stream.counted
+    if len(ids) and not (ids.min() >= 0 and ids.max() < vocab_size):
+        raise ValueError(f"ids from {ids.min()} to {ids.max()} are not all among the {vocab_size} of the vocabulary")
+    if len(marks) and not (marks[0] == 0 and marks[-1] == len(ids) - 1 and (np.diff(marks) > 0).all()):
+        raise ValueError("marks are not the ends of the documents")
+    if counted is not None and len(counted) != len(ids):
+        raise ValueError(f"counted has {len(counted)} entries for {len(ids)} ids")
+
+
+def _read_array(path: Path, entry: Mapping[str, Any], types: Collection[str]) -> np.ndarray:
+    if entry["dtype"] not in types:
+        raise ValueError(f"{path.name} has the dtype {entry['dtype']!r}, not {' or '.join(types)}")
     dtype = np.dtype(entry["dtype"])
     if file_sha256(path, follow=True) != entry["sha256"]:
         raise ValueError(f"{path.name} differs from its checksum")
+    if type(entry["count"]) is not int or entry["count"] * dtype.itemsize != path.stat().st_size:
+        raise ValueError(f"{path.name} has not the {entry['count']} entries of {_INDEX}")
     if not entry["count"]:  # nothing cannot be mapped
         return np.empty(0, dtype)
     return mapped(path, dtype, entry["count"])

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from nanochat.data.config import DataConfig
 from nanochat.data.dataset import build_dataset
 from nanochat.data.large.cache import Parts, cached_tokens, digest
 from nanochat.data.tokens import TokenArray
-from nanochat.errors import NanochatWarning, WriteError
+from nanochat.errors import GuardError, NanochatWarning, WriteError
 
+cached = partial(cached_tokens, vocab_size=7)
 CHAT = json.dumps([f"User: what is {i}? Assistant: number {i}. </s>" for i in range(20)])
 
 
@@ -32,8 +34,8 @@ def equal(a: TokenArray, b: TokenArray):
 
 
 def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
-    made = cached_tokens(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
-    found = cached_tokens(tmp_path, {"text": "a"}, fail)
+    made = cached(tmp_path, {"text": "a"}, lambda: parts(counted=[True, False, True]))
+    found = cached(tmp_path, {"text": "a"}, fail)
     assert equal(made, found)
     assert found.ids.tolist() == [1, 2, 3]
     assert found.ids.dtype == np.uint16
@@ -44,14 +46,14 @@ def test_what_was_made_once_is_mapped_the_next_time(tmp_path):
 
 def test_empty_arrays_are_kept_too(tmp_path):
     for _ in range(2):
-        stream = cached_tokens(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
+        stream = cached(tmp_path, {}, lambda: Parts([], np.dtype(np.int32)))
     assert (len(stream.ids), len(stream.marks), stream.counted) == (0, 0, None)
 
 
 def test_another_key_is_another_stream(tmp_path):
-    cached_tokens(tmp_path, {"text": "a"}, parts)
-    assert cached_tokens(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
-    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+    cached(tmp_path, {"text": "a"}, parts)
+    assert cached(tmp_path, {"text": "b"}, lambda: parts((4, 5, 6))).ids.tolist() == [4, 5, 6]
+    assert cached(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
 
 
 def flip(path):
@@ -74,6 +76,19 @@ def change(*, stamp=True, **entries):
     return edit
 
 
+def array(name, values, dtype, **entries):
+    """Other contents, with all checksums that fit: a cache from somebody else."""
+
+    def edit(path):
+        raw = np.array(values, dtype).tobytes()
+        (path.parent / f"{name}.bin").write_bytes(raw)
+        arrays = json.loads((path.parent / "index.json").read_text(encoding="utf-8"))["arrays"]
+        entry = {"dtype": dtype, "count": len(values), "sha256": digest(raw)} | entries
+        change(arrays=arrays | {name: entry})(path)
+
+    return edit
+
+
 @pytest.mark.parametrize(
     ("harm", "reason"),
     [
@@ -86,16 +101,37 @@ def change(*, stamp=True, **entries):
         (change(version=2), "another text or another version"),
         (change(key={"text": "b"}), "another text or another version"),
         (change(arrays={"ids": {}}), "dtype"),
+        (array("ids", [1.0, 2.0, 3.0], "<f4"), "dtype '<f4', not <u2 or <i4"),
+        (array("ids", [b"a"], "|S1"), "dtype"),
+        (array("ids", [1, 2, 7], "<u2"), "ids from 1 to 7 are not all among the 7 of the vocabulary"),
+        (array("ids", [1, -2, 3], "<i4"), "ids from -2 to 3"),
+        (array("ids", [1, 2, 3], "<u2", count=10**400), "has not the"),
+        (array("ids", [1, 2, 3], "<u2", count=-1), "has not the"),
+        (array("ids", [1, 2, 3], "<u2", count=2.0), "has not the"),
+        (array("marks", [0, 1], "<i8"), "marks are not the ends of the documents"),
+        (array("marks", [0, 0, 2], "<i8"), "marks are not the ends"),
+        (array("counted", [True], "|b1"), "counted has 1 entries for 3 ids"),
         (change(stamp=False, arrays={}), r"index\.json differs from its checksum"),
     ],
 )
 def test_whatever_is_damaged_is_said_and_made_anew(tmp_path, harm, reason):
-    cached_tokens(tmp_path, {"text": "a"}, parts)
+    cached(tmp_path, {"text": "a"}, parts)
     (ids,) = tmp_path.glob("*/ids.bin")
     harm(ids)
     with pytest.warns(NanochatWarning, match=rf"is damaged \(.*{reason}.*\): it is made anew"):
-        assert cached_tokens(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
-    assert cached_tokens(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+        assert cached(tmp_path, {"text": "a"}, parts).ids.tolist() == [1, 2, 3]
+    assert cached(tmp_path, {"text": "a"}, fail).ids.tolist() == [1, 2, 3]
+
+
+def test_what_is_not_ours_is_never_removed_with_what_is_damaged(tmp_path):
+    cached(tmp_path, {"text": "a"}, parts)
+    (ids,) = tmp_path.glob("*/ids.bin")
+    flip(ids)
+    thesis = ids.with_name("thesis")
+    thesis.write_text("ours", encoding="utf-8")
+    with pytest.raises(GuardError, match=r"thesis is in the way"):
+        cached(tmp_path, {"text": "a"}, parts)
+    assert thesis.read_text(encoding="utf-8") == "ours"
 
 
 def test_an_interrupted_writer_leaves_nothing(tmp_path):
@@ -104,14 +140,14 @@ def test_an_interrupted_writer_leaves_nothing(tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        cached_tokens(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
+        cached(tmp_path, {}, lambda: Parts(pieces(), np.dtype(np.int32)))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_cache_that_cannot_be_written_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("", encoding="utf-8")
     with pytest.raises(WriteError, match=r"the token cache .* cannot be written \(.*\): choose another folder"):
-        cached_tokens(tmp_path / "file", {}, parts)
+        cached(tmp_path / "file", {}, parts)
 
 
 @pytest.mark.parametrize(
@@ -157,15 +193,15 @@ def test_what_killed_builds_left_goes_with_the_next_one_of_any_text(tmp_path):
     for name in (f".{'0' * 20}.{process.pid}.tmp", f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "ids.bin").write_bytes(b"half")
-    cached_tokens(tmp_path, {}, parts)
+    cached(tmp_path, {}, parts)
     left = sorted(path.name for path in tmp_path.iterdir() if path.name.startswith("."))
     assert left == [f".{'1' * 20}.{os.getppid()}.tmp", f".notes.{process.pid}.tmp"]
 
 
 def test_of_two_builds_of_one_text_the_first_stays(tmp_path):
     def make():
-        cached_tokens(tmp_path, {}, parts)
+        cached(tmp_path, {}, parts)
         return parts()
 
-    assert cached_tokens(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
+    assert cached(tmp_path, {}, make).ids.tolist() == [1, 2, 3]
     assert len(list(tmp_path.iterdir())) == 1

@@ -82,12 +82,12 @@ def _mend(folder: Path) -> None:
 
 
 def _make_cache(folder: Path) -> None:
-    cached_tokens(folder, _KEY, _tokens)
+    cached_tokens(folder, _KEY, _tokens, vocab_size=100)
 
 
 def _read_cache(folder: Path) -> Any:
     """Whatever is damaged is made anew, and given back as it was."""
-    stream = cached_tokens(folder, _KEY, _tokens)
+    stream = cached_tokens(folder, _KEY, _tokens, vocab_size=100)
     return stream.ids.tobytes(), stream.marks.tobytes()
 
 

@@ -105,7 +105,7 @@ def _token_cache() -> Subject:
         def make() -> Parts:
             return Parts([np.arange(50_000, dtype=np.uint16)], np.dtype(np.uint16))
 
-        stream = cached_tokens(folder, {"text": str(i)}, make)
+        stream = cached_tokens(folder, {"text": str(i)}, make, vocab_size=50_000)
         assert stream.ids.tolist() == list(range(50_000))
 
     def version(folder: Path) -> int:
