@@ -9,7 +9,7 @@ from typing import Literal
 
 from ..errors import CheckpointError, ConfigError
 from ..storage.lock import held
-from ..storage.reading import reading
+from ..storage.reading import is_there, reading
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS
 from .gpt2.folder import is_huggingface, load_gpt2
@@ -50,11 +50,11 @@ def read_model(path: Path, which: Which = "last") -> tuple[Path, Snapshot]:
         return path, load_gpt2(path)
     if path.is_dir():
         path = next((file for ending in FORMATS if (file := path / f"model{ending}").is_file()), path / "model.json")
-    if not path.exists() and (path.parent / METRICS).is_file():
+    if not is_there(path) and (path.parent / METRICS).is_file():
         raise CheckpointError(
             f"the run at {path.parent} ended before its first checkpoint: train it again with --force"
         )
-    if not path.exists():
+    if not is_there(path):
         raise CheckpointError(f"there is no model at {path}: train one with `nanochat train`, or give another --run")
     return path, load_snapshot(path)
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from ..errors import CheckpointError, GuardError
+from ..errors import CheckpointError, GuardError, was_not_read
 from ..storage.atomic import linked, read_json, writing
 from ..storage.lock import LOCK
 from .directory import discard, list_checkpoints
@@ -25,10 +25,15 @@ _DRAFT = re.compile(r"\..+\.\d{1,10}\.(tmp|new|old|gone)")
 
 
 def is_ours(path: Path, *kinds: Collection[str]) -> bool:
-    """A JSON object with all the keys of one of the kinds lies at `path`."""
+    """A JSON object with all the keys of one of the kinds lies at `path`.
+
+    Raises CheckpointError where it may not be read: it may be one.
+    """
     try:
         content = read_json(path, follow=False)
-    except CheckpointError:
+    except CheckpointError as error:
+        if was_not_read(error):
+            raise
         return False
     return isinstance(content, dict) and any(content.keys() >= set(keys) for keys in kinds)
 
@@ -53,6 +58,8 @@ def check_folder(
                 raise linked(folder / name)
         if other and (folder / other).exists():
             raise GuardError(f"{folder} holds results of another kind, as {other} in it says: choose another --out")
+        if (folder / MANIFEST).exists():  # it would not be whole any more: a file that is not on its list is damage
+            raise GuardError(f"{folder} is a checkpoint, to which nothing is added: choose another --out")
         if proven:
             return
         stranger = next(_strangers(folder, names, inside, owns=owns), None)

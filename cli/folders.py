@@ -9,12 +9,14 @@ from itertools import count
 from pathlib import Path
 
 from ..checkpoints.directory import list_checkpoints
+from ..checkpoints.names import CHECKPOINTS, MANIFEST
 from ..checkpoints.ownership import RUN, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import RunDamaged, find_runs, latest_run, run_folders
 from ..plain import path_of
 from ..storage.atomic import writing
 from ..storage.lock import folder_locked
+from ..storage.reading import is_there
 from .console import say
 from .options import ABLATIONS, RUNS
 
@@ -25,13 +27,18 @@ _LONGEST_NAME = 60
 def find_folder(name: str) -> Path:
     """The path itself, or the newest run's for `latest`. Raises ConfigError if it is not there."""
     path = latest_run(RUNS) if name == "latest" else path_of(name)
-    if not path.exists():
+    if not is_there(path):
         raise ConfigError(f"there is no {path}: give the folder of a run (see `nanochat runs list`), or latest")
     if (path / "recipe.json").is_file():
         phases = sorted(folder.parent for folder in path.glob("*/config.json"))
         hint = f", e.g. {phases[-1]}" if phases else ""
         raise ConfigError(f"{path} holds the phases of a recipe, each a run: give the folder of one{hint}")
     return path
+
+
+def run_of(path: Path) -> Path:
+    """The run that a checkpoint in its folder is of; any other path as it is."""
+    return path.parent.parent if path.parent.name == CHECKPOINTS and (path / MANIFEST).is_file() else path
 
 
 def find_results(name: str) -> Path:

@@ -19,6 +19,7 @@ import typer
 
 from ..errors import UsageError
 from ..models.presets import PRESETS
+from ..plain import shortened
 from ..setting import Setting
 from ..storage.toml import read_toml_table
 from ..training.config import all_settings
@@ -169,10 +170,10 @@ def _typed(path: str, value: object, argv: Sequence[str]) -> str:
     return f"--set {place}={word}" if place else f"nanochat data convert --{name.replace('_', '-')} {word}"
 
 
-def check_count(flag: str, value: float, least: float) -> None:
-    """Raises UsageError where a number on the command line is below the least that makes sense."""
-    if value < least:
-        raise UsageError(f"{flag} {value} is too small: give {least:g} or more")
+def check_count(flag: str, value: float, least: float, most: float | None = None) -> None:
+    """Raises UsageError where a number on the command line makes no sense, by the bounds of a Setting."""
+    if problem := Setting(help="", least=least, most=most).problem(value, least):
+        raise UsageError(f"{flag} {shortened(str(value), 30)} {problem}")
 
 
 def read_toml(path: Path | None) -> dict[str, Any]:

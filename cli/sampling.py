@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from inspect import Parameter
@@ -11,13 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..errors import NanochatWarning
 from .options import check_count
 
 if TYPE_CHECKING:
     from ..checkpoints.find import Which
+    from ..data.config import DataConfig
     from ..inference.language_model import LanguageModel
     from ..inference.samplers import Sampling
     from ..tokenizers.char import Unknown
+    from ..training.folder.record import SavedRun
 
 _LINE_BREAKS = re.compile("[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+")
 
@@ -48,7 +53,7 @@ def read_sampling(options: dict[str, Any]) -> tuple[Sampling, dict[str, Any]]:
 def check_limits(max_new_tokens: int, seed: int, least: int = 0) -> None:
     """Raises UsageError for a number that makes no sense."""
     check_count("--max-new-tokens", max_new_tokens, least)
-    check_count("--seed", seed, 0)
+    check_count("--seed", seed, 0, math.inf)
 
 
 def load_model(path: Path, unknown: Unknown | None, which: Which = "last") -> LanguageModel:
@@ -56,6 +61,16 @@ def load_model(path: Path, unknown: Unknown | None, which: Which = "last") -> La
     from ..inference.language_model import load
 
     return with_policy(load(path, which=which), unknown)
+
+
+def own_data(saved: SavedRun, what: str) -> DataConfig:
+    """The text of a run, to be `what`: measured, counted. Warns where it is not what the run was trained on."""
+    from ..training.inputs import changed_input
+
+    if changed := changed_input(saved.config, saved.inputs):
+        text = f"{changed} has changed since {saved.path} was trained: what is {what} is not its own text any more"
+        warnings.warn(NanochatWarning(text), stacklevel=2)
+    return saved.config.data
 
 
 def with_policy(model: LanguageModel, unknown: Unknown | None) -> LanguageModel:

@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, TypedDict
 
-from ..errors import GuardError, WriteError
+from ..errors import GuardError, UsageError, WriteError
 from .drafts import draft_name, give_name, is_draft, is_taken, remove_stale
 from .reading import Sha256, reading
 from .strict_json import check_writable, strict_json
@@ -39,6 +39,8 @@ def writing(path: Path) -> Iterator[None]:
         is_name = b"\0" not in os.fsencode(path)
     except UnicodeEncodeError:
         is_name = False
+    if str(path) == "-":
+        raise UsageError("- is a file here, not stdout: name a file")
     if not is_name:
         raise WriteError(f"cannot write {str(path)!r}: that is no name of a file; choose another --out")
     try:

@@ -93,6 +93,19 @@ def opened(
         raise wording.refusal(sentence or wording.refused, name, **facts) from error
 
 
+def is_there(path: Path) -> bool:
+    """Whether something has this name. Raises CheckpointError where the system does not say, as of links in a circle:
+    to it `Path.exists` says no.
+    """
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a NUL in it
+        return False
+    except OSError as error:
+        raise CheckpointError(unreadable(error, path)) from error
+    return True
+
+
 def _descriptor(path: Path, wording: Wording, name: str, *, follow: bool, limit: int | None) -> int:
     """O_NONBLOCK: opening a pipe that nobody writes to would wait for ever; to a file it means nothing."""
     flags = os.O_RDONLY

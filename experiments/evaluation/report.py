@@ -32,10 +32,13 @@ def check_evaluation(folder: Path) -> None:
     check_pair(folder, "evaluation", {"source", "perplexity"})
 
 
-def write_evaluation(report: Report, folder: Path, name: str, baselines: Mapping[str, Sequence[Answered]]) -> None:
-    """evaluation.json and evaluation.md of the model `name`; `baselines` had the same questions. Raises WriteError."""
-    write_json(folder / "evaluation.json", to_dict(report, baselines))
-    parts = [f"# Evaluation of {code_span(shown_path(name))}", *to_markdown(report, baselines)]
+def write_evaluation(report: Report, folder: Path, name: str, of: Mapping[str, Any]) -> None:
+    """evaluation.json and evaluation.md of the model `name`; `of` is its `identity`. Raises WriteError."""
+    write_json(folder / "evaluation.json", to_dict(report) | {"of": of})
+    parts = [f"# Evaluation of {code_span(shown_path(name))}", *to_markdown(report)]
+    if of["checkpoint"]:
+        why = ", of the lowest validation loss" if of["which"] == "best" else ""
+        parts.insert(1, f"Checkpoint {code_span(of['checkpoint'])}{why}.")
     if found := caveats(report):
         parts += ["## Caveats", bullets(found)]
     write_text(folder / "evaluation.md", document(parts))

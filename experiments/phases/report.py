@@ -21,6 +21,7 @@ from ...storage.atomic import read_json, write_json, write_text
 from ...training.folder.record import SavedRun, read_run
 from ...training.schedule import epoch_of
 from ..evaluation.evaluate import Report, evaluate_model
+from ..evaluation.identity import identity
 from ..evaluation.quiz import GROUPS, TOLD, UNDERSTOOD, Answered, ask, by_group, questions_about
 from ..evaluation.report import caveats, share_text, to_dict, to_markdown
 from ..reports.markdown import bullets, document, fenced, table
@@ -43,7 +44,8 @@ def write_phases_report(out: Path, recipe: PhasedRecipe, command: str) -> Report
         counts = counts_language_model(build_dataset(last.data, model.tokenizer), boost_futuristic=False)
         baselines = {"untrained": ask(untrained(last, model), questions), "bigram counts": ask(counts, questions)}
     costs = measure_costs(model)
-    write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs)})
+    of = identity(model, folders[-1], last.data, questions=recipe.questions)
+    write_json(out / "evaluation.json", to_dict(report, baselines) | {"costs": asdict(costs), "of": of})
     samples = read_json(out / "samples.json") if recipe.prompts else {}
     write_text(out / "report.md", phases_report(recipe, runs, report, baselines, samples, costs, command))
     return report

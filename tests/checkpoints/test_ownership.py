@@ -1,5 +1,6 @@
 """Only what is proven ours is replaced or removed; a stranger's file is named, and stays."""
 
+import errno
 import json
 import os
 
@@ -7,7 +8,7 @@ import pytest
 
 from nanochat.checkpoints.directory import list_checkpoints, save_directory
 from nanochat.checkpoints.ownership import RUN, check_folder, check_pair, is_ours, is_step, remove_steps
-from nanochat.errors import GuardError
+from nanochat.errors import CheckpointError, GuardError
 from nanochat.storage.atomic import open_text, write_text
 
 NAMES = ("config.json", "report.md")
@@ -118,3 +119,21 @@ def test_results_of_one_kind_are_not_put_beside_those_of_another(tmp_path):
     (tmp_path / "recipe.json").write_text("{}", encoding="ascii")
     with pytest.raises(GuardError, match=r"another kind, as recipe\.json in it says: choose another --out"):
         check_folder(tmp_path, NAMES, proven=True, other="recipe.json")
+
+
+def test_what_may_not_be_read_is_said_to_be_so_and_not_a_strangers(tmp_path, monkeypatch):
+    """It may be ours: `move it away` would be the wrong advice."""
+    (tmp_path / "evaluation.json").write_text("{}", encoding="utf-8")
+
+    def denied(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(os, "open", denied)  # root may read what chmod forbids
+    with pytest.raises(CheckpointError, match=r"evaluation\.json cannot be read \(Permission denied\)"):
+        check_pair(tmp_path, "evaluation", {"source"})
+
+
+def test_nothing_is_added_to_a_checkpoint(steps):
+    """A file that its manifest does not list would be damage."""
+    with pytest.raises(GuardError, match="is a checkpoint, to which nothing is added"):
+        check_folder(next(path for path in steps.iterdir() if path.is_dir()), ["report.md"], proven=True)

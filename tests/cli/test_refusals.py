@@ -37,6 +37,26 @@ def test_a_count_beyond_all_counting_is_refused(nanochat, abab, words):
     nanochat(*TINY, "--data", abab, *words).assert_refused(code, "is over 9,007,199,254,740,992")
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["graph", "a*b", "a=2", "b=3", "--out", "-"],
+        ["data", "convert", "builtin:facts", "-"],
+        [*TINY[:-1], "-"],
+    ],
+)
+def test_a_dash_is_no_name_of_a_result(nanochat, tmp_path, words):
+    nanochat(*words).assert_refused(2, "- is a file here, not stdout: name a file")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("flag", ["--n-samples", "--max-new-tokens", "--alternatives"])
+def test_a_number_beyond_all_counting_is_refused_in_a_sentence_of_ordinary_length(nanochat, flag):
+    done = nanochat("sample", flag, "1" + 400 * "0")
+    done.assert_refused(2, flag)
+    assert len(done.err) < 200
+
+
 def test_a_variable_that_nothing_reads_is_remarked_on(nanochat, monkeypatch):
     monkeypatch.setenv("NANOCHAT_STEP", "5")
     done = nanochat("presets")

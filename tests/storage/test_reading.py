@@ -9,7 +9,7 @@ import pytest
 
 from nanochat.errors import CheckpointError, DataError, TooLargeError
 from nanochat.storage import reading as source_module
-from nanochat.storage.reading import Sha256, Wording, file_sha256, read_bytes, reading
+from nanochat.storage.reading import Sha256, Wording, file_sha256, is_there, read_bytes, reading
 
 CONTENT = np.random.default_rng(0).bytes(300_000)
 
@@ -135,3 +135,11 @@ def test_whoever_reads_has_a_sentence_of_their_own(tmp_path):
         with pytest.raises(DataError, match=sentence):
             read_bytes(tmp_path / name, wording, limit=4)
     assert read_bytes(tmp_path / "large", wording, limit=5) == b"12345"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a right there")
+def test_links_in_a_circle_are_not_called_absent(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(CheckpointError, match="symbolic links"):
+        is_there(tmp_path / "loop")
+    assert [is_there(path) for path in (tmp_path, tmp_path / "no", tmp_path / "a\0b")] == [True, False, False]

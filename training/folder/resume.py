@@ -18,6 +18,7 @@ from ...checkpoints.names import step_of
 from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ...machine import arithmetic
 from ...storage.atomic import read_json
+from ...storage.reading import is_there
 from ...tokenizers.base import Tokenizer
 from ...tokenizers.files import tokenizer_from_dict
 from ..config import RunConfig
@@ -80,12 +81,15 @@ class ResumePlan:
         """Put the session where it was. Raises ConfigError, DataError, CheckpointError where it is another run's."""
         self.check_steps(session.config)
         before, now = self.state.data_sha256, fingerprint(session.dataset)
-        if now != before and not self.override:
-            raise DataError(
+        if now != before:
+            found = (
                 f"{self.config.data.source} gives other tokens (sha256 {now[:12]}) than those that "
-                f"{self.checkpoint} was trained on ({before[:12]}): restore the text, or pass "
-                "--override to go on with this one"
+                f"{self.checkpoint} was trained on ({before[:12]})"
             )
+            if not self.override:
+                raise DataError(f"{found}: restore the text, or pass --override to go on with this one")
+            text = f"{found}: what was trained on may be in the validation text now"
+            warnings.warn(NanochatWarning(text), stacklevel=2)
         restore(session, self.checkpoint, self.state)
 
 
@@ -138,7 +142,7 @@ def plan_resume(
 
 def _locate(path: Path) -> tuple[Path, Path | None]:
     """(checkpoint, folder of its run)"""
-    if not path.exists():
+    if not is_there(path):
         raise ConfigError(f"there is no {path} to go on with: give the folder of a run, or one of its checkpoints")
     if os.path.lexists(path / "checkpoints"):
         return newest_checkpoint(path / "checkpoints"), path

@@ -184,9 +184,11 @@ class _Session:
     def _save(self, name: str) -> None:
         if not name:
             raise UsageError("/save needs a name: write e.g. /save chat.json")
-        path = Path(name)
-        with suppress(RuntimeError):  # nobody has the name after the ~
-            path = path.expanduser()
+        try:
+            path = Path(name).expanduser()
+        except RuntimeError:
+            user = name.partition("/")[0]
+            raise UsageError(f"{user} is the home folder of nobody here: write another name") from None
         self.chat.save(path, new=path not in self.saved)
         self.saved.add(path)
         n = len(self.chat.turns)

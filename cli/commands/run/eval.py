@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -10,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from ....data.config import DataConfig
-from ....errors import ConfigError, NanochatWarning
+from ....errors import ConfigError
 from ....plain import shown_path
 from ...console import print_json, print_table, say
 from ...options import JsonFlag, ReplaceFlag, RunFlag, UnknownFlag, check_count
 from ...parser import Commands
-from ...sampling import load_model
+from ...sampling import load_model, own_data
 
 if TYPE_CHECKING:
+    from ....checkpoints.find import Which
     from ....experiments.evaluation.evaluate import Report
 
 commands = Commands()
@@ -47,17 +47,20 @@ def evaluate(
 ) -> None:
     """Measure a trained model: loss, perplexity, bits per byte; replies and answers where it was trained on chat."""
     from ....experiments.evaluation.evaluate import evaluate_model
+    from ....experiments.evaluation.identity import identity
     from ....experiments.evaluation.quiz import questions_about
     from ....experiments.evaluation.report import check_evaluation, to_dict, write_evaluation
-    from ...folders import find_folder
+    from ...folders import find_folder, run_of
 
     check_count("--batch-size", batch_size, 1)
     path = find_folder(run)
-    out = out or (path if path.is_dir() else path.parent)
+    home = run_of(path)
+    out = out or (home if home.is_dir() else home.parent)
     if not force:
         check_evaluation(out)
-    language_model = load_model(path, unknown, "best" if best else "last")
-    corpus, is_own = _data(data, path)
+    which: Which = "best" if best else "last"
+    language_model = load_model(path, unknown, which)
+    corpus, is_own = _data(data, home)
     report = evaluate_model(
         language_model,
         corpus,
@@ -65,9 +68,10 @@ def evaluate(
         questions=questions_about(questions),
         batch_size=batch_size,
     )
-    write_evaluation(report, out, path.name, {})
+    of = identity(language_model, path, corpus, which=which, questions=questions)
+    write_evaluation(report, out, path.name, of)
     if json:
-        print_json(to_dict(report))
+        print_json(to_dict(report) | {"of": of})
     else:
         _print(report)
     say(f"written to {out / 'evaluation.md'} and {out / 'evaluation.json'}")
@@ -75,17 +79,14 @@ def evaluate(
 
 def _data(source: str, path: Path) -> tuple[DataConfig, bool]:
     """The corpus named, or the run's own, and whether it is that. Raises ConfigError where there is neither."""
+    from ....checkpoints.names import MANIFEST
     from ....training.folder.record import read_run
-    from ....training.inputs import changed_input
 
-    if (path / "config.json").is_file():
+    if (path / "config.json").is_file() and not (path / MANIFEST).is_file():
         saved = read_run(path)
         own = saved.config.data
         if shown_path(source) in ("", own.source):
-            if changed := changed_input(saved.config, saved.inputs):
-                text = f"{changed} has changed since {path} was trained: what is measured is not its own text any more"
-                warnings.warn(NanochatWarning(text), stacklevel=2)
-            return own, True
+            return own_data(saved, "measured"), True
         return replace(own, source=source, layout="auto", text_field="", style="classic"), False
     if not source:
         raise ConfigError(

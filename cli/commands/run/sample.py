@@ -17,7 +17,16 @@ from ....plain import shown_path, typed
 from ...console import print_json, print_table, say, write_result
 from ...options import JsonFlag, RunFlag, UnknownFlag, check_count
 from ...parser import Commands, Work
-from ...sampling import SAMPLING_FLAGS, MaxFlag, check_limits, load_model, on_one_line, read_sampling, with_policy
+from ...sampling import (
+    SAMPLING_FLAGS,
+    MaxFlag,
+    check_limits,
+    load_model,
+    on_one_line,
+    own_data,
+    read_sampling,
+    with_policy,
+)
 
 if TYPE_CHECKING:
     from ....inference.alternatives import Candidate, Choice
@@ -167,8 +176,9 @@ def _counts_model(path: Path, unknown: Unknown | None) -> LanguageModel:
     from ....inference.counts import counts_language_model
     from ....inference.language_model import load
     from ....training.folder.record import read_run
+    from ...folders import run_of
 
-    data = read_run(path).config.data
+    data = own_data(read_run(run_of(path)), "counted")
     dataset = build_dataset(data, load(path).tokenizer)
     return with_policy(counts_language_model(dataset, boost_futuristic=data.style == "futuristic"), unknown)
 

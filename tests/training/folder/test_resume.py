@@ -268,7 +268,8 @@ def test_changed_data_are_refused_by_name_and_go_on_if_meant(run, abab):
     abab.write_text("ab" * 299 + "ba", encoding="utf-8")
     with pytest.raises(DataError, match=rf"{re.escape(str(abab))} gives other tokens .* pass --override"):
         run_training(resume=run)
-    assert run_training(resume=plan_resume(run, override=True)).status == "ok"
+    with pytest.warns(NanochatWarning, match="gives other tokens .* may be in the validation text now"):
+        assert run_training(resume=plan_resume(run, override=True)).status == "ok"
 
 
 def test_a_text_that_the_vocabulary_cannot_spell_is_named(run, abab):

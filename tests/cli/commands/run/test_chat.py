@@ -246,6 +246,12 @@ def test_a_name_that_cannot_be_saved_to_is_one_sentence(chat, tmp_path):
         assert "--out" not in done.err
 
 
+def test_the_home_of_nobody_is_no_new_folder(chat, tmp_path):
+    done = chat(b"what is Peru?\n/save ~nobody-of-this-name/a.json\n")
+    done.assert_refused(2, "~nobody-of-this-name is the home folder of nobody here")
+    assert not list(tmp_path.glob("~*"))
+
+
 def test_control_characters_of_a_mistyped_command_are_spelled(chat):
     assert r"there is no command /a\x1b[31m" in chat(b"/a\x1b[31m\n").err
 

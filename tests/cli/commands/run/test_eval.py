@@ -1,8 +1,11 @@
 """`nanochat eval` and `nanochat train --recipe` from the command line."""
 
+import hashlib
 import json
 
 import pytest
+
+from nanochat.checkpoints.manifest import verify
 
 TINY = ("--mode", "tensor", "--preset", "mini-gpt", "--steps", 2, "--set", "eval_tokens=64")
 
@@ -103,3 +106,36 @@ def test_an_evaluation_replaces_only_one_of_its_kind(nanochat, run, tmp_path, na
     nanochat("eval", "--run", run, "--out", "out").assert_refused(5, f"{name} is in the way")
     assert (tmp_path / "out" / name).read_text(encoding="utf-8") == "{}"
     assert [nanochat("eval", "--run", run, "--out", "out", *force).code for force in (["--force"], [])] == [0, 0]
+
+
+def test_an_evaluation_says_what_it_is_of(nanochat, abab, tmp_path):
+    """Two of one run, at two steps or by two policies, cannot be mixed up."""
+    nanochat("train", *TINY, "--steps", 4, "--checkpoint-every", 2, "--keep-last", 9, "--data", abab, "--out", "run")
+    first = tmp_path / "run" / "checkpoints" / "step-00000002"
+    of = [
+        json.loads(nanochat("eval", "--run", *words, "--json").out)["of"]
+        for words in ((first,), ("run",), ("run", "--unknown", "skip"), ("run", "--best"))
+    ]
+    assert [one["step"] for one in of[:2]] == [2, 4]
+    assert [one["checkpoint"] for one in of[:2]] == ["step-00000002", "step-00000004"]
+    assert of[0]["weights_sha256"] != of[1]["weights_sha256"] == of[2]["weights_sha256"]
+    assert [one["unknown"] for one in of] == ["error", "error", "skip", "error"]
+    assert [one["which"] for one in of] == ["last", "last", "last", "best"]
+    assert {one["text_sha256"] for one in of} == {hashlib.sha256(abab.read_bytes()).hexdigest()}
+    assert json.loads((tmp_path / "run" / "evaluation.json").read_text(encoding="utf-8"))["of"] == of[-1]
+
+
+def test_a_checkpoint_is_measured_on_the_text_of_its_run_and_stays_whole(nanochat, run, tmp_path):
+    checkpoint = tmp_path / run / "checkpoints" / "step-00000002"
+    assert nanochat("eval", "--run", checkpoint).code == 0
+    assert (tmp_path / run / "evaluation.json").exists()
+    nanochat("eval", "--run", run, "--out", checkpoint).assert_refused(5, "is a checkpoint, to which nothing is added")
+    verify(checkpoint)
+
+
+@pytest.mark.parametrize("words", [("eval",), ("sample", "--from-counts")])
+def test_a_text_that_changed_after_training_is_said(nanochat, run, abab, words):
+    abab.write_text("ba" * 300, encoding="utf-8")
+    done = nanochat(*words, "--run", run)
+    assert done.code == 0
+    assert "abab.txt has changed since run was trained" in done.err
