@@ -255,4 +255,7 @@ def _held_by_a_float(value: Any) -> Any:
 
 
 def _number(value: Any) -> float:
+    """nan for null. Raises TypeError for what is no number, "1" and true among it."""
+    if value is not None and type(value) not in (int, float):
+        raise TypeError("no number")
     return math.nan if value is None else float(value)

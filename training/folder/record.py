@@ -20,7 +20,7 @@ from ..inputs import digests_of
 from ..prepare import Session
 from ..resolve import config_from_dict
 from .checkpoint import Progress
-from .metrics import read_metrics
+from .metrics import MOST, read_metrics
 
 __all__ = [
     "RunRecord",
@@ -136,6 +136,9 @@ def from_row(row: dict[str, Any]) -> RunRecord:
     """The inverse of to_row. Raises ConfigError."""
     types = RunRecord.__annotations__
     values = {k: math.nan if v is None and types.get(k) == "float" else v for k, v in row.items()}
+    for name, value in values.items():
+        if type(value) is int and name != "seed" and abs(value) > MOST:  # a seed is in no sum
+            raise ConfigError(f"record.{name} is a number of {value.bit_length():,} bits: restore it from a copy")
     return read_dataclass(RunRecord, values, "record")
 
 

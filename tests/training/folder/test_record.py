@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nanochat.errors import CheckpointError
+from nanochat.errors import CheckpointError, ConfigError
 from nanochat.training.folder.record import RunRecord, describe_environment, from_row, read_metrics, read_run, to_row
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
@@ -110,3 +110,12 @@ def test_a_status_that_is_no_word_is_refused(run, tmp_path, status):
     (tmp_path / "run" / "record.json").write_text(json.dumps(row | {"status": status}), encoding="utf-8")
     with pytest.raises(CheckpointError, match="no word that a run ends with"):
         read_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["steps", "train_tokens", "parameter_count"])
+@pytest.mark.parametrize("value", [10**400, -(10**400)])
+def test_a_whole_number_that_no_float_holds_is_damage(name, value):
+    row = {**to_row(RunRecord.of(resolve({"preset": "bigram"}), status="ok", reason="")), name: value}
+    with pytest.raises(ConfigError, match=f"record.{name} is a number of 1,329 bits"):
+        from_row(row)
+    assert from_row({**row, name: 1, "seed": 10**400}).seed == 10**400
