@@ -63,8 +63,8 @@ def cached_tokens(folder: Path, key: Mapping[str, str], make: Callable[[], Parts
     try:
         _write(where, key, make())
         return _read(where, key, vocab_size)
-    except OSError as failure:
-        reason = failure.strerror or str(failure)
+    except (OSError, CheckpointError) as failure:  # the second: what was just written cannot be read again
+        reason = getattr(failure, "strerror", None) or str(failure)
         raise WriteError(
             f"the token cache {where} cannot be written ({reason}): choose another folder or free the disk"
         ) from None
