@@ -28,7 +28,8 @@ Several samples of a shape run side by side: each array then has a first axis S.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -74,6 +75,19 @@ def open_tables(model: Any) -> None:
     visit(model)
 
 
+@dataclass
+class Group:
+    """Nodes of a level that share an op: one rule for all of them, and what it made of them."""
+
+    level: int
+    kind: str
+    nodes: list[Value]
+    n_nodes: int = 0
+    """Stays when the graph is forgotten, as do the calls below."""
+    n_forward: int = 0
+    n_back: int = 0
+
+
 class Program:
     """The replay of a graph: `outputs` of S samples at once, from weights and indices; and the gradient.
 
@@ -88,21 +102,22 @@ class Program:
         self.samples = samples
         self._lay_out(dict(parameters))
         nodes = sorted(Value(0.0, tuple(outputs)).ancestors(), key=lambda node: node.born)[:-1]
-        self.groups = self._groups([node for node in nodes if node.parents and node.op != "pick"])
-        """(level, kind, nodes) in the order of the calls; nodes of the graph until `forget`."""
-        read = {x for _, kind, members in self.groups for x in operands_of(kind, members)} | {*outputs}
+        groups = self._groups([node for node in nodes if node.parents and node.op != "pick"])
+        read = {x for group in groups for x in operands_of(group.kind, group.nodes)} | {*outputs}
         loose = [node for node in nodes if node in read and (node.op == "pick" or not node.parents)]
-        self.picks = [node for node in loose if node.op == "pick"]
-        leaves = [node for node in loose if node in self.leaf]
-        numbers = [node for node in loose if node.op != "pick" and node not in self.leaf]
-        self._allot([self.picks, leaves, numbers, *[members for _, _, members in self.groups]], outputs)
+        picks = Group(0, "row", [node for node in loose if node.op == "pick"])
+        leaves = Group(0, "weight", [node for node in loose if node in self.leaf])
+        numbers = Group(0, "number", [node for node in loose if node.op != "pick" and node not in self.leaf])
+        self.groups = [group for group in (picks, leaves, numbers, *groups) if group.nodes]
+        """In the order of the calls."""
+        self._allot(outputs)
         with np.errstate(all="ignore"):
-            self.view(numbers)[...] = [x.data for x in numbers]
-            loads = [self._load_picks(self.picks), self._load_leaves(leaves)]
-            backs = [EMIT.get(kind, elementwise)(self, kind, members) for _, kind, members in self.groups]
+            backs = [self._emit_forward(group) for group in self.groups]
             self.outputs = self.forward_calls.gather(self.v, self._places(outputs))
             if gradient:
-                self._emit_backward(outputs, backs, zip((self.picks, leaves), loads, strict=True))
+                self.seeds = self.edges(outputs)
+                for group, back in reversed(list(zip(self.groups, backs, strict=True))):
+                    self._emit_backward(group, back)
 
     def forward(self, indices: Any = ()) -> Array:
         """The outputs of each sample, in memory that the next call overwrites.      indices (S, slots) -> (S, outputs)
@@ -135,12 +150,14 @@ class Program:
 
     def forget(self) -> None:
         """Let the graph go: a replay needs none of it."""
-        for known in (self.groups, self.picks, self.at, self.readers, self.leaf, self.columns):
-            known.clear()
+        for places in (self.at, self.readers, self.leaf, self.columns):
+            places.clear()
+        for group in self.groups:
+            group.nodes.clear()
 
     # **** pass 1: levels and groups
 
-    def _groups(self, inner: Nodes) -> list[tuple[int, str, list[Value]]]:
+    def _groups(self, inner: Nodes) -> list[Group]:
         level: defaultdict[Value, int] = defaultdict(int)
         found: defaultdict[tuple[Any, ...], list[Value]] = defaultdict(list)
         for node in inner:
@@ -154,7 +171,7 @@ class Program:
                 kind = "linear"
             elif what == "no target":
                 kind = what
-            groups.append((depth, kind, members))
+            groups.append(Group(depth, kind, members))
         return groups
 
     def _what_else(self, kind: str, node: Value) -> Any:
@@ -191,36 +208,42 @@ class Program:
     def _lay_out(self, parameters: Mapping[str, Any]) -> None:
         """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
         self.leaf: dict[Value, int] = {}
-        self.columns: dict[Value, tuple[str, int, int]] = {}
-        """The parameter of a leaf: its name, its number of rows and of columns."""
+        self.columns: dict[Value, tuple[int, int, str]] = {}
+        """The parameter of a leaf: its number of rows and of columns, its name."""
         slices = []
         for name, parameter in parameters.items():
             shape, leaves = shape_of(parameter), flat(parameter)
             rows, columns = (shape[0], shape[-1]) if len(shape) == 2 else (1, len(leaves))
             slices.append((slice(len(self.leaf), len(self.leaf) + len(leaves)), shape))
-            self.columns |= dict.fromkeys(leaves, (name, rows, columns))
+            self.columns |= dict.fromkeys(leaves, (rows, columns, name))
             self.leaf |= {leaf: i for i, leaf in enumerate(leaves, len(self.leaf))}
         self.p, self.gp = np.zeros((2, len(self.leaf)))
         self.weights = [self.p[place].reshape(shape) for place, shape in slices]
         self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
 
-    def _allot(self, places: Sequence[Nodes], outputs: Nodes) -> None:
+    def _allot(self, outputs: Nodes) -> None:
         """Memory for all values, edges and indices."""
         S = self.samples
-        self.v = np.zeros(S * sum(map(len, places)))
         self.at: dict[Value, tuple[int, int]] = {}
-        for members in places:
-            first = S * len(self.at)
-            self.at |= {node: (first + i, len(members)) for i, node in enumerate(members)}
-        n_edges = len(outputs) + sum(len(operands_of(kind, nodes)) for _, kind, nodes in self.groups)
+        for group in self.groups:
+            group.n_nodes, first = len(group.nodes), S * len(self.at)
+            self.at |= {node: (first + i, group.n_nodes) for i, node in enumerate(group.nodes)}
+        self.v = np.zeros(S * len(self.at))
+        inner = [group for group in self.groups if group.level]
+        n_edges = len(outputs) + sum(len(operands_of(group.kind, group.nodes)) for group in inner)
         self.e, self.n_edges = np.zeros(S * n_edges), 0
         self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)
-        inner = chain.from_iterable(members for _, _, members in self.groups)
-        opened = {node.constant.slot: len(node.parents) for node in inner if isinstance(node.constant, Open)}
-        opened |= {pick.constant.slot: self.columns[pick.parents[0]][1] for pick in self.picks}
+        opened: dict[int, int] = {}
+        for node in chain.from_iterable(group.nodes for group in self.groups):
+            if isinstance(node.constant, Open):
+                opened[node.constant.slot] = self._n_choices(node)
         self.limits = np.array([opened.get(slot, 1 << 62) for slot in range(1 + max(opened, default=-1))], np.uint64)
         self.indices = np.zeros((S, len(self.limits)), np.int64)
         self.forward_calls, self.backward_calls = Calls(), Calls()
+
+    def _n_choices(self, node: Value) -> int:
+        """How many rows, or classes, an open index chooses from."""
+        return self.columns[node.parents[0]][0] if node.op == "pick" else len(node.parents)
 
     def _samples(self, places: Iterable[tuple[int, int]]) -> Array:
         """(place in the first sample, step to the next) of n numbers -> (S, n) places"""
@@ -274,33 +297,43 @@ class Program:
 
     # **** passes 3 and 4: each method emits the calls of a group forward, and returns what emits those of the way back
 
-    def _emit_backward(self, outputs: Nodes, backs: Sequence[Back], loads: Iterable[tuple[Nodes, Array]]) -> None:
-        self.seeds = self.edges(outputs)
-        for (_, _, members), back in reversed(list(zip(self.groups, backs, strict=True))):
-            back(self._pull(members))
-        for nodes, places in loads:
-            if nodes:  # several nodes may have read one weight: add.at adds all of them
-                self.backward_calls.call(np.add.at, self.gp, places, self._pull(nodes))
+    def _emit_forward(self, group: Group) -> Back:
+        before = len(self.forward_calls.calls)
+        back = (_LOADS.get(group.kind) or EMIT.get(group.kind, elementwise))(self, group.kind, group.nodes)
+        group.n_forward = len(self.forward_calls.calls) - before
+        return back
 
-    def _load_leaves(self, leaves: Nodes) -> Array:
-        """Weights that are read one by one. Returns where they lie in p       (S, n)"""
-        places = np.tile(np.array([self.leaf[leaf] for leaf in leaves], int), (self.samples, 1))
-        if leaves:
-            self.forward_calls.call(self.p.take, places, None, self.view(leaves), "clip")
-        return places
+    def _emit_backward(self, group: Group, back: Back) -> None:
+        before = len(self.backward_calls.calls)
+        if group.kind != "number":  # where no gradient is wanted
+            back(self._pull(group.nodes))
+        group.n_back = len(self.backward_calls.calls) - before
 
-    def _load_picks(self, picks: Nodes) -> Array:
-        """Weights of rows that the indices choose: index times columns after the place in row 0."""
-        places = np.zeros((self.samples, len(picks)), int)
-        if picks:
-            columns = np.array([self.columns[pick.parents[0]][2] for pick in picks])
-            traced = np.array([int(pick.constant) for pick in picks])
-            first = np.array([self.leaf[pick.parents[0]] for pick in picks]) - columns * traced
-            rows, call = self.read_indices(picks), self.forward_calls.call
-            call(np.multiply, rows, columns, places)
-            call(np.add, places, first, places)
-            call(self.p.take, places, None, self.view(picks), "clip")
-        return places
+    def _load_numbers(self, kind: str, numbers: Nodes) -> Back:
+        """Numbers that are no weights: they stay as they are."""
+        self.view(numbers)[...] = [x.data for x in numbers]
+        return lambda g: None
+
+    def _load_weights(self, kind: str, leaves: Nodes) -> Back:
+        """Weights that are read one by one"""
+        return self._load(leaves, np.tile([self.leaf[leaf] for leaf in leaves], (self.samples, 1)))
+
+    def _load_rows(self, kind: str, picks: Nodes) -> Back:
+        """Weights of rows that the indices choose: index times columns after the place in row 0"""
+        columns = np.array([self.columns[pick.parents[0]][1] for pick in picks])
+        first = np.array(
+            [self.leaf[pick.parents[0]] - int(pick.constant) * n for pick, n in zip(picks, columns, strict=True)]
+        )
+        do = self.forward_calls.do
+        return self._load(picks, do(np.add, do(np.multiply, self.read_indices(picks), columns), first))
+
+    def _load(self, nodes: Nodes, places: Array) -> Back:
+        """The weights at `places` of p; several nodes may read one, whose gradients add.at adds.     places (S, n)"""
+        self.forward_calls.call(self.p.take, places, None, self.view(nodes), "clip")
+        return lambda g: self.backward_calls.call(np.add.at, self.gp, places, g)
+
+
+_LOADS = {"number": Program._load_numbers, "weight": Program._load_weights, "row": Program._load_rows}
 
 
 def flat(parameter: Any) -> list[Value]:

@@ -133,7 +133,7 @@ class Replayed(Module):
     def _program(self, what: str, shape: Any, samples: int) -> Program:
         """From the memo, with the weights of now."""
         key = (type(self.engine), self.config, what, shape, samples)
-        trace = _trace_loss if what == "loss" else _trace_logits
+        trace = trace_loss if what == "loss" else _trace_logits
         program = PROGRAMS.get(key, lambda: trace(type(self.engine)(self.config, None), shape, samples))
         for place, weight in zip(program.weights, self.weights.values(), strict=True):
             place[...] = weight.data
@@ -165,7 +165,8 @@ def _powers_of_two(members: list[int]) -> Iterator[list[int]]:
         members = members[size:]
 
 
-def _trace_loss(model: Any, shape: Shape, samples: int) -> Program:
+def trace_loss(model: Any, shape: Shape, samples: int) -> Program:
+    """The program of the mean loss of rows of this shape. The model is spent: its tables are open from now on."""
     open_tables(model)
     targets = [IGNORED] * shape.length
     for slot, position in enumerate(shape.counted, shape.length):

@@ -100,7 +100,7 @@ def test_rows_become_a_product_of_matrices_where_they_are_one_and_dots_elsewhere
     (formula, kind), rng = LAYERS[name], np.random.default_rng(2)
     x, w, b = rng.standard_normal(4), rng.standard_normal((3, 4)), rng.standard_normal(3)
     program = trace(formula, x, w, b)
-    assert {k for _, k, _ in program.groups if k in ("linear", "dot", "dot+b")} == {kind}
+    assert {g.kind for g in program.groups if g.kind in ("linear", "dot", "dot+b")} == {kind}
     assert_equal(by_replay(program, x, w, b), by_the_engine(formula, x, w, b))
 
 
