@@ -62,9 +62,9 @@ class Calls:
 
     def gather(self, source: Array, places: Array) -> Array:
         """source[places]: a view, which costs no call, where the places follow each other."""
-        flat = places.reshape(-1)
-        if (flat == np.arange(flat[0], flat[0] + flat.size)).all():
-            return source[flat[0] : flat[0] + flat.size].reshape(places.shape)
+        first = places.flat[0] if places.size else 0
+        if (places.reshape(-1) == np.arange(first, first + places.size)).all():
+            return source[first : first + places.size].reshape(places.shape)
         out = np.empty(places.shape, source.dtype)
         self.call(source.take, places, None, out, "clip")  # "clip": any other mode copies the result once more
         return out
@@ -119,13 +119,13 @@ def kind_of(node: Value) -> str:
 
     Raises ValueError for an op that no rule is known for.
     """
-    op, is_alone = node.op, len(node.parents) == 1
+    op = kind = node.op
     if op in ("+", "-", "*", "/", "max"):
-        kind = f"x{op}{'c' if is_alone else 'y'}"
-    elif is_alone and node.constant is not None and op != "pick":
-        kind = "x**c" if op.startswith("**") else f"c{'**' if op.endswith('**') else op[-1]}x"
-    else:
-        kind = op
+        kind = f"x{op}{'c' if len(node.parents) == 1 else 'y'}"
+    elif op.startswith("**"):
+        kind = "x**c"
+    elif op.endswith(("**", "-", "/")):
+        kind = "c**x" if op.endswith("**") else f"c{op[-1]}x"
     if kind not in RULES and kind not in EMIT and kind != "pick":
         raise ValueError(f"a Value was computed by {op!r}, for which {__name__} has no rule: add one to RULES")
     return kind
