@@ -28,7 +28,7 @@ Several samples of a shape run side by side: each array then has a first axis S.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -37,7 +37,7 @@ import numpy as np
 
 from ..module import Module, shape_of
 from ..scalar.value import Largest, Value
-from .rules import EMIT, Array, Back, Calls, Nodes, elementwise, kind_of, n_rows, operands_of
+from .rules import EMIT, RULES, Array, Back, Calls, Nodes, elementwise, n_rows, operands_of
 
 
 class Open(int):
@@ -73,6 +73,23 @@ def open_tables(model: Any) -> None:
                     visit(part)
 
     visit(model)
+
+
+def kind_of(node: Value) -> str:
+    """The name of the rule: "x+y" of two Values, "x+c" of a Value and a number, "c-x" of a number and a Value, "exp".
+
+    Raises ValueError for an op that no rule is known for.
+    """
+    op = kind = node.op
+    if op in ("+", "-", "*", "/", "max"):
+        kind = f"x{op}{'c' if len(node.parents) == 1 else 'y'}"
+    elif op.startswith("**"):
+        kind = "x**c"
+    elif op.endswith(("**", "-", "/")):
+        kind = "c**x" if op.endswith("**") else f"c{op[-1]}x"
+    if kind not in RULES and kind not in EMIT and kind != "pick":
+        raise ValueError(f"a Value was computed by {op!r}, for which there is no rule: add one to RULES (rules.py)")
+    return kind
 
 
 @dataclass
@@ -125,7 +142,7 @@ class Program:
         Raises IndexError on an index that the table, or the classes of a cross-entropy, has not.
         """
         self.indices[...] = indices
-        if not (self.indices.view(np.uint64) < self.limits).all():  # a negative one is huge without its sign
+        if not np.less(self.unsigned, self.limits).all():
             raise IndexError(f"an index of {self.indices.tolist()} is out of bounds, which are {self.limits.tolist()}")
         self.forward_calls()
         return self.outputs
@@ -230,7 +247,7 @@ class Program:
             self.at |= {node: (first + i, group.n_nodes) for i, node in enumerate(group.nodes)}
         self.v = np.zeros(S * len(self.at))
         inner = [group for group in self.groups if group.level]
-        n_edges = len(outputs) + sum(len(operands_of(group.kind, group.nodes)) for group in inner)
+        n_edges = len(outputs) + len(self.at) + sum(len(operands_of(group.kind, group.nodes)) for group in inner)
         self.e, self.n_edges = np.zeros(S * n_edges), 0
         self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)
         opened: dict[int, int] = {}
@@ -239,6 +256,7 @@ class Program:
                 opened[node.constant.slot] = self._n_choices(node)
         self.limits = np.array([opened.get(slot, 1 << 62) for slot in range(1 + max(opened, default=-1))], np.uint64)
         self.indices = np.zeros((S, len(self.limits)), np.int64)
+        self.unsigned = self.indices.view(np.uint64)  # the same memory, in which a negative index is a huge one
         self.forward_calls, self.backward_calls = Calls(), Calls()
 
     def _n_choices(self, node: Value) -> int:
@@ -276,24 +294,40 @@ class Program:
         rows = {id(node.constant): node.constant.of for node in nodes}
         order = {key: i for i, key in enumerate(rows)}
         places = self._places(list(chain(*rows.values())))
-        largest = self.forward_calls.reduce(np.maximum, self.v, places, list(map(len, rows.values())))
+        largest = np.empty((self.samples, len(rows)))
+        self.forward_calls.reduce(np.maximum, self.v, places, list(map(len, rows.values())), largest)
         out = np.empty((self.samples, len(nodes)))
         self.forward_calls.call(largest.take, np.array([order[id(node.constant)] for node in nodes]), 1, out, "clip")
         return out
 
-    def edges(self, operands: Nodes) -> Array:
-        """(S, n) new places in e, where each operand will find its share of the gradient"""
-        first, n = self.n_edges, len(operands)
+    def _new_edges(self, n: int) -> Array:
+        """(S, n) places in e that nobody has"""
+        first = self.n_edges
         self.n_edges += self.samples * n
-        for i, operand in enumerate(operands, first):
-            self.readers[operand].append((i, n))
         return self.e[first : self.n_edges].reshape(self.samples, n)
 
+    def edges(self, operands: Nodes) -> Array:
+        """New places where each operand will find its share of the gradient       (S, n)"""
+        places = self._new_edges(len(operands))
+        self.pass_on(operands, places, [1] * len(operands))
+        return places
+
+    def pass_on(self, operands: Nodes, g: Array, counts: Sequence[int]) -> None:
+        """The share of each operand is the gradient itself: counts[0] of them find the first of g, and so on."""
+        first = (g.ctypes.data - self.e.ctypes.data) // g.itemsize  # g lies in e
+        for i, operand in zip(np.repeat(np.arange(len(counts)), counts).tolist(), operands, strict=True):
+            self.readers[operand].append((first + i, len(counts)))
+
     def _pull(self, nodes: Nodes) -> Array:
-        """The gradients of nodes: the sum of what lies on their edges       (S, k)"""
+        """The gradients of nodes, in e: the sum of what lies on their edges       (S, k)"""
         edges = [self.readers[node] for node in nodes]
-        places = self._samples(chain.from_iterable(edges))
-        return self.backward_calls.reduce(np.add, self.e, places, list(map(len, edges)))
+        places, counts = self._samples(chain.from_iterable(edges)), list(map(len, edges))
+        first = places[0, 0]
+        if max(counts) == 1 and (places.reshape(-1) == np.arange(first, first + places.size)).all():
+            return self.backward_calls.gather(self.e, places)
+        out = self._new_edges(len(nodes))
+        self.backward_calls.reduce(np.add, self.e, places, counts, out)
+        return out
 
     # **** passes 3 and 4: each method emits the calls of a group forward, and returns what emits those of the way back
 

@@ -69,23 +69,20 @@ class Calls:
         self.call(source.take, places, None, out, "clip")  # "clip": any other mode copies the result once more
         return out
 
-    def reduce(self, ufunc: np.ufunc, source: Array, places: Array, counts: Sequence[int]) -> Array:
+    def reduce(self, ufunc: np.ufunc, source: Array, places: Array, counts: Sequence[int], out: Array) -> None:
         """ufunc, add or maximum, over the first counts[0] of source[places], over the next counts[1], ... -> (S, k)"""
-        most, least = max(counts), min(counts)
-        if most == least <= 3:
-            total, *others = (self.gather(source, places[:, i::most]) for i in range(most))
-            for x in others:
-                total = self.do(ufunc, total, x)
-            return total
-        return self.fold(ufunc, self.gather(source, places), counts, np.empty((len(places), len(counts))))
-
-    def fold(self, ufunc: np.ufunc, x: Array, counts: Sequence[int], out: Array) -> Array:
-        """The same of numbers that lie in order       x (S, sum of counts), out (S, k)"""
-        if max(counts) == min(counts):
-            self.call(ufunc.reduce, x.reshape(*out.shape, counts[0]), -1, None, out)
+        n, (S, k) = counts[0], out.shape
+        if min(counts) != max(counts):
+            self.call(ufunc.reduceat, self.gather(source, places), np.cumsum([0, *counts[:-1]]), 1, None, out)
+        elif n > 3:  # the first of each, the second of each, ...: to add rows to rows is faster than along a row
+            x = self.gather(source, np.ascontiguousarray(places.reshape(S, k, n).swapaxes(1, 2)))
+            self.call(ufunc.reduce, x, 1, None, out)
+        elif n > 1:
+            x, *others = (self.gather(source, places[:, i::n]) for i in range(n))
+            for y in others:
+                x = self.do(ufunc, x, y, out=out)
         else:
-            self.call(ufunc.reduceat, x, np.cumsum([0, *counts[:-1]]), 1, None, out)
-        return out
+            self.call(source.take, places, None, out, "clip")
 
 
 class Site(Protocol):
@@ -113,22 +110,8 @@ class Site(Protocol):
     def edges(self, operands: Nodes) -> Array:
         """New places where each operand will find its share of the gradient       (S, n)"""
 
-
-def kind_of(node: Value) -> str:
-    """The name of the rule: "x+y" of two Values, "x+c" of a Value and a number, "c-x" of a number and a Value, "exp".
-
-    Raises ValueError for an op that no rule is known for.
-    """
-    op = kind = node.op
-    if op in ("+", "-", "*", "/", "max"):
-        kind = f"x{op}{'c' if len(node.parents) == 1 else 'y'}"
-    elif op.startswith("**"):
-        kind = "x**c"
-    elif op.endswith(("**", "-", "/")):
-        kind = "c**x" if op.endswith("**") else f"c{op[-1]}x"
-    if kind not in RULES and kind not in EMIT and kind != "pick":
-        raise ValueError(f"a Value was computed by {op!r}, for which {__name__} has no rule: add one to RULES")
-    return kind
+    def pass_on(self, operands: Nodes, g: Array, counts: Sequence[int]) -> None:
+        """The share of each operand is the gradient itself: counts[0] of them find the first of g, and so on."""
 
 
 def _by(ufunc: np.ufunc, *slopes: Slope) -> Rule:
@@ -281,8 +264,11 @@ def elementwise(site: Site, kind: str, nodes: Nodes) -> Back:
     def back(g: Array) -> None:
         do = site.backward_calls.do
         for slope, operand in zip(slopes, operands, strict=True):
-            factor = slope(do, c, z, *xs) if callable(slope) else np.array(slope)
-            do(np.multiply, g, factor, out=site.edges(operand))
+            if slope == 1.0:
+                site.pass_on(operand, g, [1] * len(operand))
+            else:
+                factor = slope(do, c, z, *xs) if callable(slope) else np.array(slope)
+                do(np.multiply, g, factor, out=site.edges(operand))
 
     return back
 
@@ -307,22 +293,32 @@ def _sum(site: Site, kind: str, nodes: Nodes) -> Back:
         for i in range(n_sides)
     ]
     biases = [node.parents[-1] for node in nodes] if kind == "dot+b" else []
-    xs, z, forward = [site.read(side) for side in sides], site.view(nodes), site.forward_calls
-    forward.fold(np.add, forward.do(np.multiply, *xs) if n_sides == 2 else xs[0], counts, z)
+    xs, z, call = [site.read(side) for side in sides], site.view(nodes), site.forward_calls.call
+    terms = site.forward_calls.do(np.multiply, *xs) if n_sides == 2 else xs[0]
+    shape = (*z.shape, counts[0] if min(counts) == max(counts) else -1)
+    if -1 in shape:
+        call(np.add.reduceat, terms, np.cumsum([0, *counts[:-1]]), 1, None, z)
+    else:
+        call(np.add.reduce, terms.reshape(shape), -1, None, z)
     if kind == "mean":
-        forward.call(np.divide, z, np.array(counts, float), z)
+        call(np.divide, z, np.array(counts, float), z)
     if biases:
-        forward.call(np.add, z, site.read(biases), z)
+        call(np.add, z, site.read(biases), z)
 
     def back(g: Array) -> None:
-        do, each, owner = site.backward_calls.do, np.empty(xs[0].shape), np.repeat(np.arange(len(nodes)), counts)
+        do, call = site.backward_calls.do, site.backward_calls.call
         if biases:
-            do(np.positive, g, out=site.edges(biases))
-        if kind == "mean":
-            g = do(np.multiply, g, 1 / np.array(counts))
-        site.backward_calls.call(g.take, owner, 1, each, "clip")  # the gradient of a node, for each number in it
+            site.pass_on(biases, g, [1] * len(biases))
+        if n_sides == 1:
+            site.pass_on(sides[0], g if kind == "sum" else do(np.multiply, g, 1 / np.array(counts), out=g), counts)
+            return
+        each = g[:, :, None]  # the gradient of a node, for each number in it
+        if -1 in shape:
+            each = np.empty(xs[0].shape)
+            call(g.take, np.repeat(np.arange(len(nodes)), counts), 1, each, "clip")
         for side, other in zip(sides, reversed(xs), strict=True):
-            do(np.multiply, each, other if n_sides == 2 else np.array(1.0), out=site.edges(side))
+            other = other.reshape(shape) if each.ndim == 3 else other
+            do(np.multiply, each, other, out=site.edges(side).reshape(other.shape))
 
     return back
 

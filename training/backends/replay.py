@@ -106,7 +106,7 @@ class Replayed(Module):
             for part in _powers_of_two(members):
                 program = self._loss_program(shape, len(part))
                 seeds = np.array([[weights[i]] for i in part])
-                total += float((program.forward([rows[i].indices for i in part]) * seeds).sum())
+                total += float(np.vdot(program.forward([rows[i].indices for i in part]), seeds))
                 for weight, gradient in zip(self.weights.values(), program.backward(seeds), strict=True):
                     weight.grad = gradient.copy() if weight.grad is None else np.add(weight.grad, gradient, weight.grad)
         return total
@@ -142,13 +142,13 @@ class Replayed(Module):
 
 def rows_of(batch: Batch) -> Iterator[Row]:
     """The rows of a batch in which a target counts; what follows the last of them is padding."""
-    for i, targets in enumerate(batch.targets):
-        counted = np.flatnonzero(targets != IGNORED)
-        if len(counted):
-            length = int(counted[-1]) + 1
+    for i, (ids, targets) in enumerate(zip(batch.inputs.tolist(), batch.targets.tolist(), strict=True)):
+        counted = tuple([position for position, target in enumerate(targets) if target != IGNORED])
+        if counted:
+            length = counted[-1] + 1
             segments = () if batch.segments is None else _numbered(batch.segments[i, :length].tolist())
-            indices = batch.inputs[i, :length].tolist() + targets[counted].tolist()
-            yield Row(Shape(length, tuple(counted.tolist()), segments), indices)
+            indices = [*ids[:length], *[target for target in targets if target != IGNORED]]
+            yield Row(Shape(length, counted, segments), indices)
 
 
 def _numbered(segments: list[int]) -> tuple[int, ...]:

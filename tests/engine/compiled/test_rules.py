@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from nanochat.engine import Value
-from nanochat.engine.compiled.program import Program
-from nanochat.engine.compiled.rules import EMIT, RULES, kind_of
+from nanochat.engine.compiled.program import Program, kind_of
+from nanochat.engine.compiled.rules import EMIT, RULES
 
 NUMBERS = (1.0, -2.5, 0.3, 0.0, -0.0, 700.0, 1e200, -1e200, 1e-320, math.inf, -math.inf, math.nan)
 POWERS = (0, 1, 2, 3, -1, -2, 0.5, -0.5, 1.5)
