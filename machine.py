@@ -68,6 +68,17 @@ def peak_bytes() -> int:
     return int(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit)
 
 
+def worked_s(root: Path = Path("/")) -> float | None:
+    """Seconds that the machine's cores have worked since it started, for all processes; None where the system does not
+    say (macOS, Windows). `root` is where /proc is.
+    """
+    with suppress(OSError, ValueError, IndexError):
+        total = (root / "proc/stat").read_text(encoding="ascii").split("\n", 1)[0].split()
+        user, nice, system, _idle, _wait, *interrupts = map(int, total[1:8])  # what is not idle and does not wait
+        return (user + nice + system + sum(interrupts)) / os.sysconf("SC_CLK_TCK")
+    return None
+
+
 def available_bytes(root: Path = Path("/")) -> int | None:
     """What a run may take: the least of the machine's free memory, the control group's and the limit of the address
     space, times 0.9. None where the system does not say (macOS, Windows). `root` is where /proc and /sys are.

@@ -13,11 +13,10 @@ import importlib.util
 import json
 import os
 import platform
-import statistics
-import time
 from collections import Counter
-from collections.abc import Callable
 from datetime import date
+from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +24,13 @@ import regex
 from bpe_reference import learn_merges_plainly
 from scalar import machine
 
+from nanochat.experiments.bench.pairs import Pairs, Step, take_turns
 from nanochat.tokenizers import BPETokenizer, encode_many
 from nanochat.tokenizers.bpe import PATTERNS
 
 VERSE = Path(__file__).parent.parent / "data" / "builtin" / "verse.txt"
-REPEATS = 5
+REPEATS, FEW = 5, 3
+"""Rounds; few of what takes long."""
 MANY_BYTES = 40_000_000
 """Size of the parallel task: the text again and again, in documents of DOCUMENT characters."""
 DOCUMENT = 20_000
@@ -61,13 +62,31 @@ def measure(data: Path, vocab_size: int, jobs: int) -> dict[str, Any]:
     """All figures, as the JSON file has them; times in seconds, MB of 10^6 bytes of UTF-8."""
     text = data.read_text(encoding="utf-8")
     mb = len(text.encode("utf-8")) / 1e6
-    ours_s, tokenizer = timed(lambda: BPETokenizer.train(text, vocab_size=vocab_size), REPEATS)
-    plain_s, plain_merges = timed(lambda: learn_plainly(text, vocab_size), 1)
-    first_s, _ = timed(lambda: BPETokenizer.from_dict(tokenizer.to_dict()).encode(text), REPEATS)
-    reading_s, _ = timed(lambda: BPETokenizer.from_dict(tokenizer.to_dict()), REPEATS)
-    again_s, ids = timed(lambda: tokenizer.encode(text), REPEATS)
-    decoding_s, _ = timed(lambda: tokenizer.decode(ids), REPEATS)
-    hostile_s, _ = timed(lambda: tokenizer.encode("a" * 100_000), 1)
+    tokenizer = BPETokenizer.train(text, vocab_size=vocab_size)
+    ids, others = tokenizer.encode(text), opponents(text, vocab_size)
+    learning = take_turns(
+        {
+            "ours": lambda: BPETokenizer.train(text, vocab_size=vocab_size),
+            "plain": lambda: learn_plainly(text, vocab_size),
+            **{name: task for name, task in others.items() if name == "tokenizers, learning"},
+        },
+        rounds=FEW,
+        seconds=0,
+    )
+    use = take_turns(
+        {
+            "reading": lambda: BPETokenizer.from_dict(tokenizer.to_dict()),
+            "first": lambda: BPETokenizer.from_dict(tokenizer.to_dict()).encode(text),
+            "again": lambda: tokenizer.encode(text),
+            "decoding": lambda: tokenizer.decode(ids),
+            "hostile": lambda: tokenizer.encode("a" * 100_000),
+            **{name: task for name, task in others.items() if name == "tokenizers, encoding"},
+        },
+        rounds=REPEATS,
+        seconds=0,
+    )
+    seconds = {name: use.seconds(name, "cpu").median for name in use.rounds}
+    times = learning.ratio("ours", "plain", "cpu")
     return {
         "date": date.today().isoformat(),
         "machine": machine(),
@@ -76,16 +95,18 @@ def measure(data: Path, vocab_size: int, jobs: int) -> dict[str, Any]:
         "mb": mb,
         "vocab_size": tokenizer.vocab_size,
         "bytes_per_token": 1e6 * mb / len(ids),
-        "training_s": ours_s,
-        "plain_training_s": plain_s,
-        "training_ratio": plain_s / ours_s,
-        "same_merges": plain_merges == list(tokenizer.merges),
-        "encoding_mb_per_s": mb / (first_s - reading_s),
-        "encoding_again_mb_per_s": mb / again_s,
-        "decoding_mb_per_s": mb / decoding_s,
-        "hostile_s": hostile_s,
+        "training_s": learning.seconds("ours", "cpu").median,
+        "plain_training_s": learning.seconds("plain", "cpu").median,
+        "training_ratio": times.median,
+        "training_ratio_quartiles": [times.lower, times.upper],
+        "same_merges": learn_plainly(text, vocab_size) == list(tokenizer.merges),
+        "encoding_mb_per_s": mb / (seconds["first"] - seconds["reading"]),
+        "encoding_again_mb_per_s": mb / seconds["again"],
+        "decoding_mb_per_s": mb / seconds["decoding"],
+        "hostile_s": seconds["hostile"],
+        "cores_of_others": use.others,
         **measure_many(tokenizer, text, jobs),
-        **measure_tokenizers(text, vocab_size),
+        **beside_tokenizers(learning, use, mb),
     }
 
 
@@ -102,14 +123,22 @@ def measure_many(tokenizer: BPETokenizer, text: str, jobs: int) -> dict[str, Any
     size = sum(len(document.encode("utf-8")) for document in documents)
     copies = max(1, round(MANY_BYTES / size))
     documents *= copies
-    alone_s, alone = timed(lambda: [len(ids) for ids in encode_many(tokenizer, documents)], 1)
-    together_s, together = timed(lambda: [len(ids) for ids in encode_many(tokenizer, documents, jobs=jobs)], 1)
-    assert alone == together
-    mb = copies * size / 1e6
-    return {"jobs": jobs, "many_mb": mb, "many_s": alone_s, "parallel_s": together_s, "speedup": alone_s / together_s}
+    alone = partial(lambda jobs: [len(ids) for ids in encode_many(tokenizer, documents, jobs=jobs)], 1)
+    together = partial(alone.func, jobs)
+    assert alone() == together()
+    pairs = take_turns({"alone": alone, "together": together}, rounds=FEW, seconds=0)
+    speedup = pairs.ratio("together", "alone")
+    return {
+        "jobs": jobs,
+        "many_mb": copies * size / 1e6,
+        "many_s": pairs.seconds("alone").median,
+        "parallel_s": pairs.seconds("together").median,
+        "speedup": speedup.median,
+        "speedup_quartiles": [speedup.lower, speedup.upper],
+    }
 
 
-def measure_tokenizers(text: str, vocab_size: int) -> dict[str, Any]:
+def opponents(text: str, vocab_size: int) -> dict[str, Step]:
     """Hugging Face's `tokenizers` at the same task; nothing where it is not installed."""
     if importlib.util.find_spec("tokenizers") is None:
         return {}
@@ -134,24 +163,20 @@ def measure_tokenizers(text: str, vocab_size: int) -> dict[str, Any]:
         )
         other.train_from_iterator([text], trainer)
 
-    training_s, _ = timed(train, REPEATS)
-    encoding_s, _ = timed(lambda: other.encode(text), REPEATS)
-    mb = len(text.encode("utf-8")) / 1e6
+    train()
+    return {"tokenizers, learning": train, "tokenizers, encoding": lambda: other.encode(text)}
+
+
+def beside_tokenizers(learning: Pairs, use: Pairs, mb: float) -> dict[str, Any]:
+    """Its version and figures, and how many times as long as it ours takes to learn; nothing where it did not run."""
+    if "tokenizers, learning" not in learning.rounds:
+        return {}
     return {
-        "tokenizers": tokenizers.__version__,
-        "tokenizers_training_s": training_s,
-        "tokenizers_mb_per_s": mb / encoding_s,
+        "tokenizers": version("tokenizers"),
+        "tokenizers_training_s": learning.seconds("tokenizers, learning", "cpu").median,
+        "tokenizers_training_ratio": learning.ratio("tokenizers, learning", "ours", "cpu").median,
+        "tokenizers_mb_per_s": mb / use.seconds("tokenizers, encoding", "cpu").median,
     }
-
-
-def timed(task: Callable[[], Any], repeats: int) -> tuple[float, Any]:
-    """(median seconds, result)."""
-    seconds = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        result = task()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds), result
 
 
 def markdown(r: dict[str, Any]) -> str:
@@ -176,18 +201,18 @@ def markdown(r: dict[str, Any]) -> str:
         (f"... {r['jobs']} processes, started for it", f"{r['parallel_s']:.1f} s", f"{r['speedup']:.2f} times as fast"),
     ]
     if "tokenizers" in r:
-        slower = r["training_s"] / r["tokenizers_training_s"]
         rows += [
             (
                 f"tokenizers {r['tokenizers']}, learning",
                 f"{r['tokenizers_training_s']:.2f} s",
-                f"ours takes {slower:.2f} times as long",
+                f"ours takes {r['tokenizers_training_ratio']:.2f} times as long",
             ),
             ("... encoding", f"{r['tokenizers_mb_per_s']:.1f} MB/s", "one thread"),
         ]
     head = (
         f"Byte pair encoding, {r['data']} ({r['mb']:.2f} MB), {r['vocab_size']} tokens of {r['bytes_per_token']:.2f} "
-        f"bytes. {r['machine']}, {r['python']}, {r['date']}.\n\n| task | result | |\n|---|---|---|\n"
+        f"bytes. {r['machine']}, {r['python']}, {r['date']}; medians of CPU time in turn, of wall time with several "
+        f"processes.\n\n| task | result | |\n|---|---|---|\n"
     )
     return head + "\n".join(f"| {task} | {result} | {note} |" for task, result, note in rows)
 

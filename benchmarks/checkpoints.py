@@ -20,13 +20,12 @@ import json
 import os
 import platform
 import shutil
-import statistics
 import tempfile
-import time
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +38,7 @@ from nanochat.checkpoints.directory import save_directory
 from nanochat.checkpoints.find import read_model
 from nanochat.checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.checkpoints.weights import Snapshot, save_snapshot
+from nanochat.experiments.bench.pairs import Pairs, Step, take_turns
 from nanochat.models.initial import draw_weights
 from nanochat.models.presets import PRESETS
 from nanochat.tokenizers import CharTokenizer
@@ -81,9 +81,11 @@ def main() -> int:
 def measure(folder: Path, rounds: int, json_rounds: int) -> dict[str, Any]:
     """All figures, as the JSON file has them."""
     snapshot = ten_million()
-    figures: dict[str, dict[str, float]] = {}
-    for group, n in ((binary_contenders(folder, snapshot), rounds), (json_contenders(folder, snapshot), json_rounds)):
-        figures |= measure_group(group, n)
+    others = binary_contenders(folder, snapshot)
+    readable_figures, readable = measure_group([others[0], *json_contenders(folder, snapshot)], json_rounds)
+    figures, binary = measure_group(others, rounds)
+    figures = {**figures, **{name: found for name, found in readable_figures.items() if name not in figures}}
+    sha256 = take_turns({"sha256": lambda: sha256_of(snapshot)}, rounds=rounds, seconds=0)
     return {
         "date": date.today().isoformat(),
         "machine": machine(),
@@ -93,8 +95,9 @@ def measure(folder: Path, rounds: int, json_rounds: int) -> dict[str, Any]:
         "rounds": rounds,
         "json_rounds": json_rounds,
         "contenders": figures,
-        "sha256_s": statistics.median(seconds_of(lambda: sha256_of(snapshot)) for _ in range(rounds)),
-        "bounds": bounds(figures),
+        "sha256_s": sha256.seconds("sha256").median,
+        "cores_of_others": binary.others,
+        "bounds": bounds(figures, binary, readable),
     }
 
 
@@ -145,54 +148,43 @@ def json_contenders(folder: Path, snapshot: Snapshot) -> list[Contender]:
     ]
 
 
-def measure_group(contenders: list[Contender], rounds: int) -> dict[str, dict[str, float]]:
-    """Median seconds of each, in turns, and bytes; the first round is not counted."""
-    times: dict[str, dict[str, list[float]]] = {c.name: {"save": [], "save_fsync": [], "load": []} for c in contenders}
-    size = {}
-    for i in range(rounds + 1):
-        for contender in contenders:
-            for key, with_fsync in (("save", False), ("save_fsync", True)):
-                remove(contender.path)
-                times[contender.name][key].append(seconds_of_saving(contender, with_fsync=with_fsync))
-            times[contender.name]["load"].append(seconds_of(contender.load))
-            size[contender.name] = size_of(contender.path)
-        if i == 0:
-            for kinds in times.values():
-                for seconds in kinds.values():
-                    seconds.clear()
-    return {
-        name: {"bytes": size[name]} | {key: statistics.median(seconds) for key, seconds in kinds.items()}
-        for name, kinds in times.items()
-    }
+def measure_group(contenders: list[Contender], rounds: int) -> tuple[dict[str, dict[str, float]], Pairs]:
+    """Median seconds of each, in turns, and bytes; the first time of each is not counted."""
+    tasks: dict[str, tuple[Contender, str, Step]] = {}
+    for one in contenders:
+        one.save()
+        one.load()
+        tasks[f"{one.name} save"] = one, "save", partial(save, one, with_fsync=False)
+        tasks[f"{one.name} save_fsync"] = one, "save_fsync", partial(save, one, with_fsync=True)
+        tasks[f"{one.name} load"] = one, "load", one.load
+
+    def prepare(name: str) -> None:
+        """What is saved is not there yet; what is loaded is in the system's cache."""
+        one, key, _ = tasks[name]
+        if key != "load":
+            remove(one.path)
+        elif not one.path.exists():
+            one.save()
+
+    found = take_turns({name: task for name, (*_, task) in tasks.items()}, rounds=rounds, seconds=0, before=prepare)
+    figures: dict[str, dict[str, float]] = {one.name: {"bytes": size_of(one.path)} for one in contenders}
+    for name, (one, key, _) in tasks.items():
+        figures[one.name][key] = found.seconds(name).median
+    return figures, found
 
 
-def seconds_of_saving(contender: Contender, *, with_fsync: bool) -> float:
+def save(contender: Contender, *, with_fsync: bool) -> None:
     """With os.fsync after those who do not call it, or without it in those who do."""
-    if contender.needs_fsync:
-
-        def save() -> None:
-            contender.save()
-            if with_fsync:
-                with contender.path.open("rb+") as file:
-                    os.fsync(file.fileno())
-
-        return seconds_of(save)
     real = os.fsync
     try:
         if not with_fsync:
             os.fsync = lambda descriptor: None
-        return seconds_of(contender.save)
+        contender.save()
     finally:
         os.fsync = real
-
-
-def seconds_of(task: Callable[[], object]) -> float:
-    """Of one call; what it returns is gone before the next one."""
-    start = time.perf_counter()
-    result = task()
-    seconds = time.perf_counter() - start
-    del result
-    return seconds
+    if with_fsync and contender.needs_fsync:
+        with contender.path.open("rb+") as file:
+            os.fsync(file.fileno())
 
 
 def remove(path: Path) -> None:
@@ -205,19 +197,18 @@ def size_of(path: Path) -> int:
     return sum(file.stat().st_size for file in path.iterdir()) if path.is_dir() else path.stat().st_size
 
 
-def bounds(figures: dict[str, dict[str, float]]) -> list[dict[str, Any]]:
-    """What is promised, and whether it holds."""
-    ours, plain, text = figures[CHECKED], figures[PLAIN], figures["one file, .json"]
-    found = []
+def bounds(figures: dict[str, dict[str, float]], binary: Pairs, readable: Pairs) -> list[dict[str, Any]]:
+    """What is promised, and whether it holds; times are of pairs."""
+    text, found = "one file, .json", []
     for key, words in (("save_fsync", "saving with fsync"), ("load", "loading")):
-        ratio = ours[key] / plain[key]
+        ratio = binary.ratio(f"{PLAIN} {key}", f"{CHECKED} {key}").median
         words = f"{words}: {CHECKED} / {PLAIN}"
         found.append({"what": words, "ratio": ratio, "bound": f"at most {MOST}", "reached": ratio <= MOST})
     for key, words in (("save_fsync", "saving: .json / .safetensors"), ("load", "loading: .json / .safetensors")):
-        ratio = text[key] / ours[key]
+        ratio = readable.ratio(f"{CHECKED} {key}", f"{text} {key}").median
         bound = f"at least {LEAST_FASTER:g}"
         found.append({"what": words, "ratio": ratio, "bound": bound, "reached": ratio >= LEAST_FASTER})
-    ratio = ours["bytes"] / text["bytes"]
+    ratio = figures[CHECKED]["bytes"] / figures[text]["bytes"]
     words, bound = "size: .safetensors / .json", f"at most {1 - LEAST_SMALLER:g}"
     found.append({"what": words, "ratio": ratio, "bound": bound, "reached": ratio <= 1 - LEAST_SMALLER})
     return found

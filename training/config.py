@@ -94,10 +94,10 @@ class RunConfig:
 
     @property
     def backend(self) -> Backend:
-        """The engine of the mode."""
-        from .backends import BACKENDS  # NumPy: not before a run is configured
+        """The engine of the mode, or what replays it."""
+        from .backends import backend_of  # NumPy: not before a run is configured
 
-        return BACKENDS[self.mode]
+        return backend_of(self.mode, compiled=self.training.compile)
 
     def _refuse_what_rounds_to_zero(self) -> None:
         """What is added to a denominator must be there after rounding, or 0/0 follows."""

@@ -11,6 +11,7 @@ from ..setting import check_bounds, setting
 _ADAM = ("training.optimizer", ("adam", "adamw", "muon"))
 _EVALUATION = "Evaluation and checkpoints"
 _SHOWN = "it changes what a run shows or keeps, not what is learned"
+_SPEED = "it changes how fast a run is, not what is learned"
 _GUARD = "it changes when a run is called diverged or refused, not what is learned"
 
 
@@ -45,6 +46,23 @@ class TrainingConfig:
         short="Threads that share a batch: a number, or auto for the machine's.",
         least=0,
         needs=("mode", ("tensor",)),
+    )
+    compile: bool = setting(
+        False,
+        "Trace a step of single numbers once a shape and replay it as array calls: the same losses, many times faster.",
+        flag="--compile",
+        short="Replay steps of single numbers as array calls.",
+        needs=("mode", ("scalar",)),
+        no_axis=_SPEED,
+    )
+    check_every: int = setting(
+        0,
+        "Steps between comparisons of a replayed step with the engine; 0: only the first of each shape.",
+        flag="--check-every",
+        short="With --compile: steps between comparisons with the engine.",
+        least=0,
+        needs=("training.compile", (True,)),
+        no_axis="it changes when a run is refused, not what is learned",
     )
     optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
         "adamw",

@@ -71,7 +71,7 @@ def prepare(config: RunConfig, tokenizer: Tokenizer | None = None, *, start: Sna
     check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
     backend, settings = config.backend, config.training
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
-    model = build_model(config.model, config.mode, config.dtype, dropout_rng)
+    model = backend.trained(build_model(config.model, config.mode, config.dtype, dropout_rng))
     model.load_state_dict(_first_weights(config))
     batches = Batches(
         dataset.train,

@@ -12,7 +12,7 @@ from builtins import sum as add_floats
 from collections.abc import Sequence
 from operator import attrgetter, mul
 
-from .value import Value
+from .value import Largest, Value
 
 _data = attrgetter("data")
 
@@ -100,7 +100,7 @@ def softmax(xs: Sequence[Value]) -> list[Value]:
     m is a constant: softmax does not change when one number is taken from every x, so no gradient is lost, and
     no exp can overflow.
     """
-    largest = max(map(_data, xs), default=0.0)  # may miss a nan, as Python's max does; the total does not
+    largest = Largest(xs)
     exps = [(x - largest).exp() for x in xs]
     total = sum(exps) ** -1
     return [e * total for e in exps]
@@ -122,7 +122,7 @@ def cross_entropy(logits: Sequence[Value], target: int) -> Value:
     total = add_floats(exps)
     slopes = [e / total for e in exps]
     slopes[target] -= 1.0
-    return Value(math.log(total) + (largest - z[target]), tuple(logits), tuple(slopes), "cross_entropy")
+    return Value(math.log(total) + (largest - z[target]), tuple(logits), tuple(slopes), "cross_entropy", target)
 
 
 def attention(q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]]) -> list[Value]:
@@ -186,7 +186,7 @@ def _no_class(logits: Sequence[Value], target: int) -> Value:
         raise IndexError(
             f"cross_entropy: target {target} is no class: give 0 to {len(logits) - 1}, or -1 to ignore the row"
         )
-    return Value(0.0, tuple(logits), (0.0,) * len(logits), "cross_entropy")
+    return Value(0.0, tuple(logits), (0.0,) * len(logits), "cross_entropy", target)
 
 
 def _affine(x: list[Value], weight: Sequence[Value] | None, bias: Sequence[Value] | None) -> list[Value]:

@@ -23,6 +23,8 @@ _GELU_CUBIC = 0.044715
 class Value:
     """A float in a graph: `data`, `grad` = dL/d(data), and how it came to be: `op`, `parents`, `local_grads`.
 
+    `constant` is what the op took beside its parents: 2.0 in `x + 2.0`, the target of a cross-entropy.
+
     >>> a, b, c = Value(2.0), Value(-3.0), Value(4.0)
     >>> y = a * b + c.relu() ** 2
     >>> y.backward()
@@ -30,16 +32,22 @@ class Value:
     (10.0, -3.0, 2.0, 8.0)
     """
 
-    __slots__ = ("born", "data", "grad", "local_grads", "op", "parents")
+    __slots__ = ("born", "constant", "data", "grad", "local_grads", "op", "parents")
 
     def __init__(
-        self, data: float, parents: Sequence[Value] = (), local_grads: Sequence[float] = (), op: str = ""
+        self,
+        data: float,
+        parents: Sequence[Value] = (),
+        local_grads: Sequence[float] = (),
+        op: str = "",
+        constant: Any = None,
     ) -> None:
         self.data = data
         self.grad = 0.0
         self.parents = parents
         self.local_grads = local_grads
         self.op = op
+        self.constant = constant
         self.born = _next_birth()  # parents are older than children: sorting by it is a topological order
 
     def backward(self) -> None:
@@ -75,24 +83,24 @@ class Value:
     def __add__(self, other: Value | float) -> Value:
         if isinstance(other, Value):
             return Value(self.data + other.data, (self, other), (1.0, 1.0), "+")
-        return Value(self.data + other, (self,), (1.0,), "+")
+        return Value(self.data + other, (self,), (1.0,), "+", other)
 
     def __mul__(self, other: Value | float) -> Value:
         if isinstance(other, Value):
             return Value(self.data * other.data, (self, other), (other.data, self.data), "*")
-        return Value(self.data * other, (self,), (other,), "*")
+        return Value(self.data * other, (self,), (other,), "*", other)
 
     def __pow__(self, exponent: float) -> Value:
         if isinstance(exponent, Value):
             raise TypeError("the exponent is a Value, ** takes a number: write (b * a.log()).exp() for a ** b")
         slope = exponent * _power(self.data, exponent - 1) if exponent else 0.0
-        return Value(_power(self.data, exponent), (self,), (slope,), f"**{exponent:g}")
+        return Value(_power(self.data, exponent), (self,), (slope,), f"**{exponent:g}", exponent)
 
     def __truediv__(self, other: Value | float) -> Value:
         if isinstance(other, Value):
             ratio, inverse = _divide(self.data, other.data), _divide(1.0, other.data)
             return Value(ratio, (self, other), (inverse, -ratio * inverse), "/")
-        return Value(_divide(self.data, other), (self,), (_divide(1.0, other),), "/")
+        return Value(_divide(self.data, other), (self,), (_divide(1.0, other),), "/", other)
 
     def __neg__(self) -> Value:
         return Value(-self.data, (self,), (-1.0,), "neg")
@@ -100,19 +108,19 @@ class Value:
     def __sub__(self, other: Value | float) -> Value:
         if isinstance(other, Value):
             return Value(self.data - other.data, (self, other), (1.0, -1.0), "-")
-        return Value(self.data - other, (self,), (1.0,), "-")
+        return Value(self.data - other, (self,), (1.0,), "-", other)
 
     def __rsub__(self, other: float) -> Value:
-        return Value(other - self.data, (self,), (-1.0,), "-")
+        return Value(other - self.data, (self,), (-1.0,), f"{other:g}-", other)
 
     def __rtruediv__(self, other: float) -> Value:
         ratio = _divide(other, self.data)
-        return Value(ratio, (self,), (-_divide(ratio, self.data),), "/")
+        return Value(ratio, (self,), (-_divide(ratio, self.data),), f"{other:g}/", other)
 
     def __rpow__(self, base: float) -> Value:
         y = _power(base, self.data)
         is_flat = not y or (base == 0 and self.data >= 0)  # 0^0 = 1 begins a line of zeros: slope 0, as in torch
-        return Value(y, (self,), (0.0 if is_flat else y * _log(base),), f"{base:g}**")
+        return Value(y, (self,), (0.0 if is_flat else y * _log(base),), f"{base:g}**", base)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -166,7 +174,7 @@ class Value:
         largest = x if takes_self else y
         if isinstance(other, Value):
             return Value(largest, (self, other), (float(takes_self), float(not takes_self)), "max")
-        return Value(largest, (self,), (float(takes_self),), "max")
+        return Value(largest, (self,), (float(takes_self),), "max", y)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """A copy or pickle of a leaf is born anew. Raises TypeError for any other node: its place is in its graph."""
@@ -182,6 +190,20 @@ class Value:
 
     def __repr__(self) -> str:
         return f"Value(data={self.data:g}, grad={self.grad:g})"
+
+
+class Largest(float):
+    """max(xs) as a constant, through which no gradient flows, that knows what it is the largest `of`; 0 of nothing.
+
+    It may miss a nan, as Python's max does.
+    """
+
+    of: Sequence[Value]
+
+    def __new__(cls, xs: Sequence[Value]) -> Largest:
+        largest = super().__new__(cls, max([x.data for x in xs], default=0.0))
+        largest.of = xs
+        return largest
 
 
 def _leaf(data: float, grad: float, op: str) -> Value:

@@ -5,7 +5,10 @@ A contender is a function that does one step. All have the same weights, batches
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+import shutil
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from typing import Any
@@ -14,6 +17,7 @@ import numpy as np
 
 from ...data.batches import Batch
 from ...engine.tensor.replicas import keep_freed_pages
+from ...machine import one_blas_thread
 from ...models.base import logits_array
 from ...models.build import build_model
 from ...models.gpt.config import GPTConfig
@@ -21,8 +25,7 @@ from ...models.initial import draw_weights
 from ...models.presets import PRESETS
 from ...training.backends import BACKENDS
 from ...training.hyperparameters import TrainingConfig
-
-Step = Callable[[], object]
+from .pairs import Step
 
 
 @dataclass(frozen=True)
@@ -73,8 +76,8 @@ def our_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Ste
     return step
 
 
-def torch_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> Step:
-    """The same in PyTorch, on all cores, with the fused AdamW."""
+def torch_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch, *, compiled: bool = False) -> Step:
+    """The same in PyTorch, on all cores, with the fused AdamW; the model compiled at the first step, or as it is."""
     import torch
 
     from ...models.gpt.torch import make_adamw, train_step
@@ -82,7 +85,20 @@ def torch_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> S
     model = _torch_model(shape.model, state)
     optimizer = make_adamw(model, lr=TRAINING.lr, weight_decay=TRAINING.weight_decay)
     inputs, targets = torch.as_tensor(batch.inputs), torch.as_tensor(batch.targets)
+    model = torch.compile(model) if compiled else model
     return lambda: train_step(model, optimizer, inputs, targets, TRAINING.max_grad_norm)
+
+
+def compiled_step(shape: Shape, state: Mapping[str, np.ndarray], batch: Batch) -> tuple[Step | None, str]:
+    """`torch_step` with a model that torch.compile has compiled, and what compiling took; None, and why not."""
+    if not has_torch():
+        return None, "torch.compile is left out, since torch is missing"
+    compiler = os.environ.get("CXX", "g++")
+    if shutil.which(compiler) is None:
+        return None, f"torch.compile is left out, since there is no C++ compiler ({compiler}): install one, or set CXX"
+    step, start = torch_step(shape, state, batch, compiled=True), time.perf_counter()
+    step()
+    return step, f"torch.compile took {time.perf_counter() - start:.1f} s, which no figure below contains"
 
 
 def split_rows(batch: Batch, n: int) -> list[Batch]:
@@ -97,10 +113,11 @@ def first_weights(config: GPTConfig, seed: int = 0) -> dict[str, np.ndarray]:
 
 
 def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1) -> Step:
-    """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text."""
+    """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text. One thread."""
     model: Any = build_model(config, "tensor", "float32")  # a GPT, which has a cache
     model.load_state_dict(state)
 
+    @one_blas_thread()
     def decode() -> np.ndarray:
         cache = model.empty_cache(batch_size)
         ids = np.zeros((batch_size, 1), dtype=np.int64)
@@ -112,7 +129,7 @@ def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: 
 
 
 def torch_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], *, cached: bool) -> Step:
-    """The same in PyTorch, with its KV cache or without."""
+    """The same in PyTorch, with its KV cache or without. One thread."""
     import torch
 
     from ...models.gpt.torch import KVCache
@@ -120,6 +137,14 @@ def torch_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], *, cached:
     model = _torch_model(config, state).eval()
 
     def decode() -> object:
+        n_threads = torch.get_num_threads()
+        torch.set_num_threads(1)
+        try:
+            return draw()
+        finally:
+            torch.set_num_threads(n_threads)
+
+    def draw() -> object:
         with torch.inference_mode():
             cache = KVCache(config) if cached else None
             ids = torch.zeros((1, 1), dtype=torch.int64)

@@ -17,10 +17,11 @@ from ...engine.gradcheck import directional_error
 from ...engine.module import shape_of
 from ...models.presets import PRESETS, get_preset
 from .case import Case, Side, gradient_of
-from .certificate import N_DIRECTIONS, SLOPE_TOLERANCE, Certificate, Finding
+from .certificate import N_DIRECTIONS, SLOPE_TOLERANCE, Certificate, Finding, worst
 from .edges import Edge, edge_cases
 from .models import layer_cases, model_case
 from .ops import NOT_COMPARED, op_cases
+from .replay import replay
 
 _STEPS = (1e-5, 1e-7)
 """Half-widths of the differences; the second where the first may have stepped over the kink of a ReLU."""
@@ -63,8 +64,16 @@ def examine(case: Case, seed: int) -> Finding:
             for name, parameter in tensor.parameters.items()
         },
         slope_errors=slope_errors(tensor, sum(stream)),
+        compiled_error=compiled_error(scalar, float(scalar_loss), np.random.default_rng([*stream, 1])),
         scalar_slope_errors={} if case.kind == "model" else slope_errors(scalar, sum(stream)),
     )
+
+
+def compiled_error(side: Side, loss: float, rng: np.random.Generator) -> float:
+    """The worst of loss and gradients, replayed, against those that the engine has just found."""
+    found, gradients = replay(side, rng)
+    expected = {name: gradient_of(parameter) for name, parameter in side.parameters.items()}
+    return worst([relative_error(found, loss), *(relative_error(g, expected[name]) for name, g in gradients.items())])
 
 
 def slope_errors(side: Side, seed: int) -> dict[str, float]:

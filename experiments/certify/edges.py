@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
 from itertools import product
 from typing import Any
 
@@ -21,9 +22,7 @@ from ...engine.tensor import functional as F
 from ...engine.tensor.optim import SGD
 from .case import combine, flatten, gradient_of, to_values
 from .certificate import Finding
-
-Outcome = list[np.ndarray] | str
-"""The result and one gradient for each input; or the name of the exception that refused them."""
+from .replay import Outcome, Replayed
 
 NUMBERS = (1.0, -2.5, math.nan, math.inf, -math.inf, 700.0)
 """Each in each of three places: 216 vectors."""
@@ -48,14 +47,19 @@ class Edge:
     inputs: Sequence[tuple[np.ndarray, ...]]
     scalar: Callable[..., Outcome]
     tensor: Callable[..., Outcome]
+    compiled: Callable[..., Outcome] | None = None
+    """The scalar side, replayed; None where there is no graph to replay."""
     kind: str = "edge"
 
     def examine(self) -> Finding:
         """The worst disagreement over all inputs: of results, and of gradients."""
-        value_error = gradient_error = 0.0
+        value_error = gradient_error = compiled_error = 0.0
         with np.errstate(all="ignore"):
             for arrays in self.inputs:
-                errors = edge_errors(self.tensor(*arrays), self.scalar(*arrays))
+                scalar = self.scalar(*arrays)
+                errors = edge_errors(self.tensor(*arrays), scalar)
+                if self.compiled is not None:
+                    compiled_error = max(compiled_error, *edge_errors(self.compiled(*arrays), scalar))
                 value_error = max(value_error, errors[0])
                 gradient_error = max(gradient_error, *errors)
         return Finding(
@@ -68,6 +72,7 @@ class Edge:
             gradient_errors={"x": gradient_error},
             slope_errors={},
             scalar_slope_errors={},
+            compiled_error=compiled_error,
         )
 
 
@@ -89,6 +94,7 @@ def edge_cases() -> list[Edge]:
             inputs=ROWS,
             scalar=lambda z, y: _differentiate(lambda rows: _mean_loss(rows, y), z),
             tensor=lambda z, y: _differentiate_tensor(lambda logits: F.cross_entropy(logits, targets=y), z),
+            compiled=lambda z, y: _replayed_rows(tuple(y.tolist()))(z),
         ),
         *(_edge(name, numbers, _each(f), getattr(F, name)) for name, f in _FUNCTIONS.items()),
         *(
@@ -132,6 +138,7 @@ def _edge(
         inputs=inputs,
         scalar=lambda *arrays: _differentiate(scalar, *arrays),
         tensor=lambda *arrays: _differentiate_tensor(tensor, *arrays),
+        compiled=Replayed(scalar),
     )
 
 
@@ -145,10 +152,16 @@ def _cross_entropy(target: int, vectors: Sequence[tuple[np.ndarray, ...]]) -> Ed
     )
 
 
-def _mean_loss(rows: Any, targets: np.ndarray) -> Value:
+def _mean_loss(rows: Any, targets: Sequence[int] | np.ndarray) -> Value:
     """As the scalar models take it"""
     losses = [S.cross_entropy(row, int(y)) for row, y in zip(rows, targets, strict=True) if y != -1]
     return S.mean(losses) if losses else Value(0.0)
+
+
+@cache
+def _replayed_rows(targets: tuple[int, ...]) -> Replayed:
+    """The mean loss of rows with these targets, compiled once."""
+    return Replayed(lambda rows: _mean_loss(rows, targets))
 
 
 _FUNCTIONS: dict[str, Callable[[Value], Value]] = {

@@ -40,7 +40,7 @@ class Bigram(Module):
 
     def logits(self, ids: Sequence[int], cache: None = None) -> list[list[Value]]:
         """(T,) -> (T, V); a bigram needs no cache."""
-        return [self._next(int(i)) for i in ids]
+        return [self._next(i) for i in ids]
 
     def _next(self, index: int) -> list[Value]:
         x = self.wte(index)

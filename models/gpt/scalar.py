@@ -55,7 +55,7 @@ class GPT(Module):
             memories = self.empty_cache()
             for position, (index, target) in enumerate(zip(ids, row_targets, strict=True)):
                 segment = 0 if segments is None else int(segments[row][position])
-                x = self._blocks(int(index), position, segment, memories)
+                x = self._blocks(index, position, segment, memories)
                 if target != -1:
                     losses.append(F.cross_entropy(self._head(x), target))
         return F.mean(losses) if losses else Value(0.0)
@@ -66,7 +66,7 @@ class GPT(Module):
         start = len(cache[0].keys)
         if start + len(ids) > self.config.block_size:
             raise ValueError(f"{start + len(ids)} tokens do not fit in block_size={self.config.block_size}")
-        return [self._head(self._blocks(int(index), start + t, 0, cache)) for t, index in enumerate(ids)]
+        return [self._head(self._blocks(index, start + t, 0, cache)) for t, index in enumerate(ids)]
 
     def empty_cache(self) -> list[Memory]:
         """One memory a block, nothing seen yet."""

@@ -31,6 +31,9 @@ class Backend(Protocol):
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         """The parts that a batch is split into. They decide the bits; how many threads there are for them does not."""
 
+    def trained(self, model: Model) -> Model:
+        """What is trained in the place of a model that was just built: itself, or what computes it faster."""
+
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """The one that the settings name."""
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from ...errors import ConfigError
 from ...machine import cores, one_blas_thread, threads
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
@@ -27,7 +28,9 @@ class NumpyBackend:
         return dtype
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
-        """All that there is can be done with arrays."""
+        """Raises ConfigError for what only single numbers do."""
+        if settings.compile:
+            raise ConfigError("compile=true is for single numbers, whose steps it replays as arrays: use --mode scalar")
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         """0 becomes one a core where each is enough work to be worth a thread.
@@ -38,6 +41,9 @@ class NumpyBackend:
         if settings.replicas or rows * block_size < _TOKENS_WORTH_A_THREAD:
             return settings.replicas or 1
         return max(k for k in range(1, min(rows, cores()) + 1) if rows % k == 0)
+
+    def trained(self, model: Model) -> Model:
+        return model
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""

@@ -52,6 +52,9 @@ class ScalarBackend:
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         return settings.replicas or 1  # there are no threads
 
+    def trained(self, model: Model) -> Model:
+        return model
+
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         from ...engine.scalar import optim
 

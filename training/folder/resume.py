@@ -28,7 +28,7 @@ from .checkpoint import Progress, fingerprint, read_state, restore
 from .metrics import metrics_until
 from .record import RunRecord, from_row
 
-_FIXED = ("preset", "model_kind", "mode", "training.optimizer")
+_FIXED = ("preset", "model_kind", "mode", "training.optimizer", "training.compile")
 """Settings that decide what the arrays of a checkpoint mean."""
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -23,6 +24,13 @@ def bench(
     profile: Annotated[bool, typer.Option("--profile", help="Take one training step apart, op by op.")] = False,
     preset: Annotated[str, typer.Option(help="Whose step.", metavar="NAME")] = "nanogpt-cpu",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = 7,
+    torch_compile: Annotated[
+        bool,
+        typer.Option("--torch-compile", help="Let torch.compile's training step take part; compiling takes minutes."),
+    ] = False,
+    against: Annotated[
+        Path | None, typer.Option(help="A bench.json: end with 9 where we are slower than then.", metavar="FILE")
+    ] = None,
     out: OutFlag = None,
     *,
     force: ReplaceFlag = False,
@@ -30,9 +38,11 @@ def bench(
 ) -> None:
     """Measure training steps and decoding, side by side with PyTorch where it is installed.
 
-    PyTorch is measured from a checkout (benchmarks/torch_gpt.py); elsewhere only our own figures are printed.
+    Ratios of contenders that take turns are compared, never times: a ratio of the file of --against has become worse
+    where its median lies below the lower quartile of then.
     """
     from ....checkpoints.ownership import check_pair
+    from ....experiments.bench.against import check_against, read_ratios
     from ....experiments.bench.measure import run_bench
     from ....experiments.bench.report import bench_report
     from ....storage.atomic import write_json, write_text
@@ -44,7 +54,8 @@ def bench(
         return
     if out and not force:
         check_pair(out, "bench", {"environment", "training"})
-    figures = run_bench(rounds=rounds, observe=say)
+    kept = read_ratios(against) if against else {}
+    figures = run_bench(rounds=rounds, compiled=torch_compile, observe=say)
     report = bench_report(figures)
     if out:
         write_text(out / "bench.md", report)
@@ -53,6 +64,8 @@ def bench(
         print_json(figures)
     else:
         print_result(report.rstrip("\n"))
+    if against:
+        check_against(against, kept, figures["ratios"])
 
 
 def _take_apart(name: str, *, as_json: bool) -> None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 commands = Commands()
 Format = Literal["mermaid", "dot", "svg"]
+Level = Literal["values", "calls"]
 
 _ENDINGS: dict[str, Format] = {
     ".svg": "svg",
@@ -34,6 +35,9 @@ def _words(
     expression: Annotated[str, typer.Argument(help="What to draw; leave it out to draw a step of --run.")] = "",
     values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="A number for each name.")] = None,
     run: Annotated[str, typer.Option(help="Folder of a scalar run, or latest.")] = "latest",
+    level: Annotated[
+        Level, typer.Option(help="Each number, or the levels that --compile makes array calls of, as a table.")
+    ] = "values",
     format: Annotated[Format | None, typer.Option(help="By default the ending of --out, or mermaid.")] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
     out: Annotated[
@@ -46,6 +50,8 @@ def _words(
 ) -> Work:
     """Draw the graph of an expression, or of the loss of a run's next step, with values and gradients."""
     check_count("--max-nodes", max_nodes, 1)
+    if level == "calls" and format:
+        raise UsageError("--level calls is a table of text: leave --format out")
     ending = out.suffix if out else ""
     if format is None and ending not in _ENDINGS:
         raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
@@ -54,6 +60,7 @@ def _words(
         expression=typed(expression),
         values=_numbers(map(typed, values or ())),
         run=run,
+        level=level,
         format=format or _ENDINGS[ending],
         max_nodes=max_nodes,
         out=out,
@@ -79,6 +86,7 @@ def work(
     expression: str,
     values: Mapping[str, float],
     run: str,
+    level: Level,
     format: Format,
     max_nodes: int,
     out: Path | None,
@@ -91,15 +99,25 @@ def work(
 
     if out is not None and not force:
         check_free_file(out)
-    root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
-    root.backward()
-    draw = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}[format]
-    picture = draw(root, labels=labels, max_nodes=max_nodes).rstrip("\n")
+    if level == "calls":
+        picture = _calls(expression, values, run)
+    else:
+        root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
+        root.backward()
+        draw = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}[format]
+        picture = draw(root, labels=labels, max_nodes=max_nodes).rstrip("\n")
     if out is None:
         print_result(picture)
     else:
         write_text(out, picture + "\n", new=not force)
         say(f"written to {out}")
+
+
+def _calls(expression: str, values: Mapping[str, float], run: str) -> str:
+    from ...display.calls import calls_of_expression, calls_of_run
+    from ...folders import find_folder
+
+    return calls_of_expression(*_expression(expression, values)) if expression else calls_of_run(find_folder(run))
 
 
 def _expression(expression: str, values: Mapping[str, float]) -> tuple[Value, dict[Value, str]]:

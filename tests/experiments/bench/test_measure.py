@@ -2,31 +2,13 @@
 
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
-from nanochat.experiments.bench.contenders import SHAPES, draw_batch, first_weights, split_rows
-from nanochat.experiments.bench.measure import take_turns
+from nanochat.experiments.bench import contenders
+from nanochat.experiments.bench.contenders import SHAPES, compiled_step, draw_batch, first_weights, split_rows
 from nanochat.experiments.bench.profile import profile_ops
 from nanochat.models.build import build_model
-
-
-def test_contenders_take_turns_and_a_ratio_is_over_the_first():
-    order: list[str] = []
-
-    def sleeper(name: str, seconds: float):
-        def step() -> None:
-            order.append(name)
-            time.sleep(seconds)
-
-        return step
-
-    timing = take_turns({"a": sleeper("a", 0.002), "b": sleeper("b", 0.02)}, rounds=2, seconds=0.01, rest=0)
-    assert timing.ratios["a"] == 1.0
-    assert timing.ratios["b"] > 1.0
-    assert "".join(order).count("ab") >= 3  # the warm-up and each round
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])
@@ -57,3 +39,14 @@ def test_a_profile_counts_every_op_of_a_step():
     weights = sum(p.size for name, p in shape.model.parameters().items() if len(p.shape) == 2 and name[:1] != "w")
     assert linear.flops == 6 * 16 * weights  # 16 tokens, a product forward and two backward
     assert 0 < sum(op.seconds for op in ops) <= seconds
+
+
+def test_what_cannot_be_compiled_is_left_out_with_a_reason(monkeypatch):
+    batch = draw_batch(SHAPES[0].model, 1)
+    monkeypatch.setattr(contenders, "has_torch", lambda: False)
+    assert compiled_step(SHAPES[0], {}, batch) == (None, "torch.compile is left out, since torch is missing")
+    monkeypatch.setattr(contenders, "has_torch", lambda: True)
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    step, reason = compiled_step(SHAPES[0], {}, batch)
+    assert step is None
+    assert "there is no C++ compiler (no-such-compiler): install one, or set CXX" in reason

@@ -45,7 +45,8 @@ def _few_directions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
 
 def finding(**changed: Any) -> Finding:
     numbers: dict[str, Any] = {
-        "loss_error": 0.0, "gradient_errors": {"x": 0.0}, "slope_errors": {"x": 0.0}, "scalar_slope_errors": {}
+        "loss_error": 0.0, "gradient_errors": {"x": 0.0}, "slope_errors": {"x": 0.0}, "scalar_slope_errors": {},
+        "compiled_error": 0.0,
     }  # fmt: skip
     return Finding(kind="op", name="exp", remark="", n_numbers=1, loss=1.0, **numbers | changed)
 
@@ -238,6 +239,8 @@ def test_a_failed_certificate_names_what_failed_and_exits_with_1(
         {"slope_errors": {"x": 2e-6}},
         {"scalar_slope_errors": {"x": 2e-6}},
         {"loss_error": math.nan},
+        {"compiled_error": 2e-10},
+        {"compiled_error": math.nan},
         {"gradient_errors": {"x": math.nan, "y": 0.0}},
         {"slope_errors": {"x": 0.0, "y": math.nan}},
     ],

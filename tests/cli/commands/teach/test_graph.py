@@ -1,5 +1,7 @@
 """`graph`: an expression or a step of a run, as a picture."""
 
+import re
+
 import pytest
 
 
@@ -22,6 +24,25 @@ def test_a_step_of_a_run_is_drawn(nanochat, tmp_path):
     assert nanochat("graph", "--max-nodes", 20).out.count("\n") > 20
     assert nanochat("graph", "--out", "graph.svg").code == 0
     assert (tmp_path / "graph.svg").read_text(encoding="utf-8").startswith("<svg")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_calls_of_a_step_are_counted_by_level(nanochat):
+    done = nanochat("graph", "--level", "calls")
+    head, *_, sentence = done.out.strip().splitlines()
+    assert head.split() == ["level", "op", "nodes", "calls", "forward", "calls", "back"]
+    assert "linear" in done.out
+    assert re.fullmatch(
+        r"[\d,]+ nodes of a row of 16 tokens in \d levels became (\d+) calls: \d+ forward, \d+ back", sentence
+    )
+
+
+def test_the_calls_of_an_expression_are_a_line_for_each_level_and_op(nanochat):
+    lines = nanochat("graph", "a*b + c*d", "a=2", "b=3", "c=4", "d=5", "--level", "calls").out.splitlines()
+    assert [line.split()[:3] for line in lines[1:4]] == [["0", "weight", "4"], ["1", "x*y", "2"], ["2", "x+y", "1"]]
+    nanochat("graph", "a*b", "a=1", "b=2", "--level", "calls", "--format", "svg").assert_refused(
+        2, "leave --format out"
+    )
 
 
 @pytest.mark.usefixtures("run")
