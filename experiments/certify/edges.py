@@ -20,7 +20,7 @@ from ...engine.tensor import Tensor
 from ...engine.tensor import functional as F
 from ...engine.tensor.optim import SGD
 from .case import combine, flatten, gradient_of, to_values
-from .certificate import Finding
+from .finding import Finding
 
 Outcome = list[np.ndarray] | str
 """The result and one gradient for each input; or the name of the exception that refused them."""
