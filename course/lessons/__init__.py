@@ -70,6 +70,36 @@ LESSONS = (
         reading_min=40,
         working_min=30,
     ),
+    Lesson(
+        number=4,
+        word="counting",
+        title="A model that counts",
+        idea="a language model is a table of probabilities, nats measure it, and training finds the counts",
+        exercises=("count", "slopes", "milestone"),
+        reading_min=35,
+        working_min=45,
+        needs=("value",),
+    ),
+    Lesson(
+        number=5,
+        word="arrays",
+        title="The same in arrays",
+        idea="a derivative of arrays is a function g -> g J, and broadcasting turns around into sums",
+        exercises=("product", "lookup"),
+        reading_min=35,
+        working_min=60,
+        needs=("value",),
+    ),
+    Lesson(
+        number=6,
+        word="norms",
+        title="Norms and the residual road",
+        idea="a norm takes the scale out, so the gradient is at right angles to x; the residual adds",
+        exercises=("rms", "layer"),
+        reading_min=35,
+        working_min=60,
+        needs=("value", "arrays"),
+    ),
 )
 
 
