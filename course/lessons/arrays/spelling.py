@@ -51,7 +51,7 @@ def first_difference(
 ) -> Broken | None:
     """The first entry that is wrong."""
     for index in np.ndindex(expected.shape):
-        if not abs(got[index] - expected[index]) <= close * max(1.0, abs(expected[index])):
+        if not abs(got[index] - expected[index]) <= close * max(1.0, abs(float(expected[index]))):
             place = f"{name}[{', '.join(map(str, index))}]" if index else name
             return Broken(
                 call=f"{call}: {place}", expected=digits(float(expected[index])) + why, got=digits(float(got[index]))

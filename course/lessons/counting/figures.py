@@ -47,7 +47,10 @@ def _training() -> str:
     canvas = Canvas(500, 260, "training a table of logits on .abba.: the loss falls from ln 3 towards that of counting")
     found, best = losses(), 4 * math.log(2) / 5
     low, high = 0.5, 1.15
-    place = lambda step, nats: (60 + 10.4 * step, 210 - 170 * (nats - low) / (high - low))  # noqa: E731
+
+    def place(step: int, nats: float) -> tuple[float, float]:
+        return 60 + 10.4 * step, 210 - 170 * (nats - low) / (high - low)
+
     for nats, name in ((math.log(3), "ln 3 = 1.0986: knows nothing"), (best, f"4 ln 2 / 5 = {best:.4f}: counting")):
         canvas.path([place(0, nats), place(40, nats)], FAINT, dashed=True)
         canvas.words(name, (place(40, nats)[0], place(0, nats)[1] - 6), colour=FAINT, anchor="end")

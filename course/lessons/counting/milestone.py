@@ -137,9 +137,7 @@ Update = Callable[[float, float, float, float], tuple[float, float]]
 """(logit, gradient, what is kept, lr) -> (logit, kept)"""
 
 
-def descended(
-    seen: Counts, steps: int, lr: float, update: Update = lambda z, g, kept, lr: (z - lr * g, kept)
-) -> Table:
+def descended(seen: Counts, steps: int, lr: float, update: Update = lambda z, g, kept, lr: (z - lr * g, kept)) -> Table:
     """The same without a graph: the slope of z[a][b] is (N(a) p(b | a) - N(a, b)) / N."""
     size, total = len(seen), sum(map(sum, seen))
     z = [[0.0] * size for _ in range(size)]

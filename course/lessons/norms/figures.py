@@ -17,8 +17,13 @@ def figures() -> dict[str, str]:
 
 def _angle() -> str:
     """x = (1, 7), n = x / 5, and dx for g = (1, 0), drawn fourfold."""
-    canvas = Canvas(420, 400, "x = (1, 7); n = (0.2, 1.4) lies along it; the gradient (0.196, -0.028) is at right angles")
-    place = lambda x, y: (60 + 44 * x, 350 - 44 * y)  # noqa: E731
+    canvas = Canvas(
+        420, 400, "x = (1, 7); n = (0.2, 1.4) lies along it; the gradient (0.196, -0.028) is at right angles"
+    )
+
+    def place(x: float, y: float) -> tuple[float, float]:
+        return 60 + 44 * x, 350 - 44 * y
+
     canvas.path([place(-0.5, 0), place(6, 0)], FAINT)
     canvas.path([place(0, -0.5), place(0, 7.2)], FAINT)
     canvas.arrow(place(0, 0), place(1, 7), BLUE)
@@ -59,8 +64,13 @@ def _normed(x: list[float]) -> list[float]:
 
 
 def _stream() -> str:
-    canvas = Canvas(520, 300, "size of the stream over 24 branches: doubles every two without a norm, grows slowly with pre")
-    place = lambda depth, size: (60 + 17 * depth, 250 - 16 * math.log2(size))  # noqa: E731
+    canvas = Canvas(
+        520, 300, "size of the stream over 24 branches: doubles every two without a norm, grows slowly with pre"
+    )
+
+    def place(depth: int, size: float) -> tuple[float, float]:
+        return 60.0 + 17 * depth, 250 - 16 * math.log2(size)
+
     for power in (0, 4, 8, 12):
         canvas.path([place(0, 2**power), place(24, 2**power)], "#e2e8f0")
         canvas.words(f"{2**power:,}", (50, place(0, 2**power)[1] + 4), colour=FAINT, anchor="end")

@@ -13,7 +13,7 @@ import numpy as np
 from ...exercise import Answer, Broken, Exercise, Law, Observation
 from ...judging import digits
 from ..arrays.spelling import Array, Vjp, first_difference, measured, not_a_pair, seen, words, wrong_shapes
-from .mistakes import MISTAKES, Norm, norm
+from .mistakes import MISTAKES, Kind, Norm, norm
 
 _EPS = 1e-5
 
@@ -33,12 +33,11 @@ class Rows:
         return f"norm({words(self.x)}, {words(self.weight)}, eps={self.eps:g})"
 
 
+_KINDS: dict[str, Kind] = {"mean": "mean", "sum": "sum", "pairs": "pairs", "first half": "half"}
 VARIANTS = {
     f"{name}, {said}": Norm(kind, one_more)
-    for (name, kind), (said, one_more) in every(
-        (("mean", "mean"), ("sum", "sum"), ("pairs", "pairs"), ("first half", "half")),
-        (("gain", False), ("gain above 1", True)),
-    )
+    for name, kind in _KINDS.items()
+    for said, one_more in (("gain", False), ("gain above 1", True))
 }
 
 
