@@ -70,6 +70,26 @@ LESSONS = (
         reading_min=40,
         working_min=30,
     ),
+    Lesson(
+        number=2,
+        word="engine",
+        title="Your own engine",
+        idea="each operation stores its local slopes, and order is everything",
+        exercises=("number", "order"),
+        reading_min=30,
+        working_min=75,
+        needs=("value",),
+    ),
+    Lesson(
+        number=3,
+        word="probabilities",
+        title="Probabilities",
+        idea="logits become probabilities, and those one number of surprise",
+        exercises=("softmax", "hessian"),
+        reading_min=30,
+        working_min=45,
+        needs=("value",),
+    ),
 )
 
 
