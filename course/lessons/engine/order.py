@@ -144,10 +144,12 @@ def _stacked(is_backward: bool) -> Answer:
 
 def _met(is_backward: bool) -> Answer:
     def order(y: Any) -> list[Any]:
-        found = [y]
-        for node in found:
-            found += [one for one in dict.fromkeys(node.parents) if one not in found]
-        return _finish(found[::-1], is_backward)
+        found = {y: None}
+        row = [y]
+        for node in row:
+            row += [one for one in dict.fromkeys(node.parents) if one not in found]
+            found |= dict.fromkeys(node.parents)
+        return _finish(row[::-1], is_backward)
 
     return {"order": order}
 
@@ -164,16 +166,16 @@ def _every_road(is_backward: bool) -> Answer:
 
 def _recursive(is_backward: bool) -> Answer:
     def order(y: Any) -> list[Any]:
-        found: list[Any] = []
+        found: dict[Any, None] = {}
 
         def visit(node: Any) -> None:
             if node not in found:
                 for parent in node.parents:
                     visit(parent)
-                found.append(node)
+                found[node] = None
 
         visit(y)
-        return _finish(found, is_backward)
+        return _finish(list(found), is_backward)
 
     return {"order": order}
 
