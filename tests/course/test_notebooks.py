@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nanochat.course.lessons import LESSONS
-from nanochat.course.notebooks import to_notebook, write_notebook
+from nanochat.course.notebooks import pieces, to_notebook, write_notebook
 from nanochat.errors import ConfigError
 
 EACH = pytest.mark.parametrize("lesson", LESSONS, ids=[lesson.word for lesson in LESSONS])
@@ -25,7 +25,7 @@ def cells(lesson, kind):
 @EACH
 def test_a_notebook_runs_from_top_to_bottom(lesson, tmp_path):
     """Each cell as Jupyter runs it, one after another in one process; the last expression is shown, nothing else."""
-    sources = [cell["source"] for cell in cells(lesson, "code") if SHOWS_AN_ERROR not in cell["source"]]
+    sources = [text for kind, text in pieces(lesson.text()) if kind == "code" and SHOWS_AN_ERROR not in text]
     script = tmp_path / "cells.py"
     script.write_text("\n".join(sources) + "\n", encoding="utf-8")
     done = subprocess.run([sys.executable, "-P", script], capture_output=True, text=True, check=False)

@@ -184,7 +184,8 @@ def test_a_folder_is_no_file(tmp_path):
 @POSIX
 def test_what_the_child_started_ends_with_it(judged):
     """A thread that never ends keeps nobody waiting, and no process of the group is left."""
-    text = "from dataclasses import _thread\nimport math\n_thread.start_new_thread(lambda: [0 for _ in iter(int, 1)], ())\n"
+    endless = "_thread.start_new_thread(lambda: [0 for _ in iter(int, 1)], ())\n"
+    text = f"from dataclasses import _thread\n{endless}"
     before = time.monotonic()
     assert judged(text + GOOD).passed
     assert time.monotonic() - before < FAST.wall_s

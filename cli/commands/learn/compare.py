@@ -13,7 +13,7 @@ import typer
 from ....errors import GuardError
 from ....plain import shown_path
 from ...parser import Commands
-from .folder import HERE, DirOption, ComparedArgument, command, latest
+from .folder import HERE, ComparedArgument, DirOption, command, latest
 
 commands = Commands()
 
