@@ -54,6 +54,8 @@ class Wrong:
     answer: Callable[[Any], Answer]
     """variant -> what a file with it would define."""
     sentence: str
+    applies: Callable[[Any], bool] = lambda v: True
+    """Whether it is wrong in a variant: without a temperature nobody forgets it."""
 
 
 @dataclass(frozen=True, kw_only=True)

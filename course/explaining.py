@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
 
 from .exercise import Answer, Exercise, Observation
 
@@ -21,12 +21,29 @@ def explain(exercise: Exercise, answer: Answer, v: Any, cases: Sequence[Any]) ->
     yours = [observed(exercise, answer, case, v) for case in cases]
     right = [observed(exercise, exercise.right[0](v), case, v) for case in cases]
     partly = ""
-    for wrong in exercise.wrong:
-        theirs = [observed(exercise, wrong.answer(v), case, v) for case in cases]
-        if all(map(alike, theirs, yours)):
+    for wrong in (one for one in exercise.wrong if one.applies(v)):
+        theirs = (observed(exercise, wrong.answer(v), case, v) for case in cases)
+        match = _matched(zip(theirs, yours, right, strict=True))
+        if match == "whole":
             return wrong.sentence
-        partly = partly or (wrong.sentence if _same_where_it_differs(theirs, yours, right) else "")
+        if match == "part":
+            partly = partly or wrong.sentence
     return partly
+
+
+def _matched(
+    observations: Iterable[tuple[Observation, Observation, Observation]],
+) -> Literal["whole", "part", "not"]:
+    """How far (theirs, yours, right) of all cases are the same; one that is not ends the search early."""
+    is_whole, is_part, differs = True, True, False
+    for theirs, yours, right in observations:
+        bends = [label for label in right if label not in theirs or not same(theirs[label], right[label])]
+        is_whole = is_whole and alike(theirs, yours)
+        is_part = is_part and all(same(theirs.get(label, ""), yours.get(label, "")) for label in bends)
+        differs = differs or bool(bends)
+        if not is_whole and not is_part:
+            return "not"
+    return "whole" if is_whole else "part" if differs else "not"
 
 
 def observed(exercise: Exercise, answer: Answer, case: Any, v: Any) -> Observation:
@@ -57,17 +74,3 @@ def same(a: float | str, b: float | str) -> bool:
     if math.isnan(a) or math.isnan(b):
         return math.isnan(a) and math.isnan(b)
     return math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
-
-
-def _same_where_it_differs(
-    theirs: Sequence[Observation], yours: Sequence[Observation], right: Sequence[Observation]
-) -> bool:
-    differs = [
-        (their.get(label), your.get(label))
-        for their, your, truth in zip(theirs, yours, right, strict=True)
-        for label in truth
-        if label not in their or not same(their[label], truth[label])
-    ]
-    return bool(differs) and all(
-        their is not None and your is not None and same(their, your) for their, your in differs
-    )

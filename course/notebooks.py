@@ -49,7 +49,7 @@ def to_notebook(lesson: Lesson) -> str:
     figures = lesson.figures()
     kernel = {"name": "python3", "display_name": "Python 3", "language": "python"}
     book = v4.new_notebook(metadata={"kernelspec": kernel})
-    for i, (kind, text) in enumerate(_pieces(lesson.text())):
+    for i, (kind, text) in enumerate(pieces(lesson.text())):
         cell = v4.new_code_cell(text) if kind == "code" else _prose(v4.new_markdown_cell(text), figures)
         cell["id"] = f"{lesson.word}-{i}"
         book.cells.append(cell)
@@ -57,7 +57,7 @@ def to_notebook(lesson: Lesson) -> str:
     return json.dumps(book, indent=1, ensure_ascii=False, sort_keys=True) + "\n"
 
 
-def _pieces(text: str) -> Iterator[tuple[str, str]]:
+def pieces(text: str) -> Iterator[tuple[str, str]]:
     """("text" | "code", its content) in order. A block of definitions stays one cell; a session is one an example."""
     at = 0
     for block in BLOCK.finditer(text):

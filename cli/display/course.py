@@ -43,9 +43,7 @@ def _standing(attempt: Attempt | None) -> Text:
 
 def print_report(report: Report, path: str, *, plain: bool, steps: bool) -> None:
     """The laws one by one, the smallest broken case of each, why, and how to go on."""
-    console = results()
-    if plain:
-        console.no_color = True
+    console = results(plain=plain)
     head = Text.assemble((f"{report.exercise} {report.title}", "bold"), "   ", _verdict(report), "   ", (path, "dim"))
     console.print(head, soft_wrap=True)
     if report.failure:
@@ -58,7 +56,7 @@ def print_report(report: Report, path: str, *, plain: bool, steps: bool) -> None
         console.print()
         _print_line(console, Text("why", style="bold"), _text(report.why))
     if steps and report.steps:
-        _print_steps(report)
+        _print_steps(console, report)
     if report.output.strip():
         console.print(Text("the file printed:", style="dim"))
         console.print(_text(_beginning(report.output)), soft_wrap=True)
@@ -93,7 +91,7 @@ def _law(verdict: Verdict, *, is_dim: bool) -> Text:
     return text
 
 
-def _print_steps(report: Report) -> None:
+def _print_steps(console: Console, report: Report) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("")
     table.add_column("yours", justify="right")
@@ -101,7 +99,7 @@ def _print_steps(report: Report) -> None:
     for step in report.steps:
         differs = step.yours != step.right
         table.add_row(_text(_LEFT + step.label), Text(terminal(step.yours), style="red" if differs else ""), step.right)
-    results().print(table)
+    console.print(table)
 
 
 def _beginning(output: str, most: int = 12) -> str:

@@ -57,9 +57,9 @@ def examine(key: str) -> tuple[str, list[str], int]:
     lines = [f"## {key}, {exercise.title}", "", "| known wrong answer | first broken law | named |", "|---|---|--:|"]
     n_misread = 0
     for wrong in exercise.wrong:
-        found = list(misread(key, wrong.name, range(WRONG)))
+        found = list(misread(key, wrong.name, WRONG))
         n_misread += len(found)
-        laws = ", ".join(f"{law} {n}" for law, n in first_laws(key, wrong.name, range(WRONG)).most_common())
+        laws = ", ".join(f"{law} {n}" for law, n in first_laws(key, wrong.name, WRONG).most_common())
         lines.append(f"| {wrong.name} | {laws} | {WRONG - len(found)} of {WRONG} |")
         for seed, variant, what in found[:3]:
             sys.stderr.write(f"{key} {wrong.name}, seed {seed}, {variant}: {what}\n")

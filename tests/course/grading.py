@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from itertools import count, islice
 from typing import NamedTuple
 
+from nanochat.course.exercise import Exercise, Wrong
 from nanochat.course.judging import Report, judge
 from nanochat.course.lessons import LESSONS, find_exercise
 from nanochat.course.source import obstacle
@@ -36,12 +38,11 @@ def refused(key: str, seeds: Iterable[int]) -> Iterator[Refusal]:
                 yield Refusal(key, i, seed, variant, report)
 
 
-def misread(key: str, name: str, seeds: Iterable[int]) -> Iterator[tuple[int, str, str]]:
+def misread(key: str, name: str, n_seeds: int) -> Iterator[tuple[int, str, str]]:
     """(seed, variant, what happened) where a known wrong answer passes, or gets a sentence that is not its own."""
     exercise = find_exercise(key)
     wrong = next(one for one in exercise.wrong if one.name == name)
-    for seed in seeds:
-        variant = variant_of(exercise, key, seed)
+    for seed, variant in _where_it_applies(exercise, key, wrong, n_seeds):
         report = judge(exercise, wrong.answer(exercise.variants[variant]), variant, seed)
         if report.passed:
             yield seed, variant, "it passes"
@@ -50,16 +51,21 @@ def misread(key: str, name: str, seeds: Iterable[int]) -> Iterator[tuple[int, st
             yield seed, variant, f"it is called {called}"
 
 
-def first_laws(key: str, name: str, seeds: Iterable[int]) -> Counter[str]:
+def first_laws(key: str, name: str, n_seeds: int) -> Counter[str]:
     """The first law that a known wrong answer breaks, by how often."""
     exercise = find_exercise(key)
     wrong = next(one for one in exercise.wrong if one.name == name)
     found: Counter[str] = Counter()
-    for seed in seeds:
-        variant = variant_of(exercise, key, seed)
+    for seed, variant in _where_it_applies(exercise, key, wrong, n_seeds):
         report = judge(exercise, wrong.answer(exercise.variants[variant]), variant, seed)
         found[next((one.law for one in report.verdicts if one.state == "broken"), "none")] += 1
     return found
+
+
+def _where_it_applies(exercise: Exercise, key: str, wrong: Wrong, n_seeds: int) -> Iterator[tuple[int, str]]:
+    """(seed, variant), the first so many in whose variant it is wrong."""
+    drawn = ((seed, variant_of(exercise, key, seed)) for seed in count())
+    return islice(((seed, name) for seed, name in drawn if wrong.applies(exercise.variants[name])), n_seeds)
 
 
 def starters_not_seen_as_empty(key: str) -> list[str]:

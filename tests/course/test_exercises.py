@@ -16,7 +16,7 @@ def test_no_right_answer_is_refused(key):
 
 @pytest.mark.parametrize(("key", "name"), WRONG)
 def test_a_known_wrong_answer_is_refused_by_its_own_name(key, name):
-    assert list(misread(key, name, range(5))) == []
+    assert list(misread(key, name, 5)) == []
 
 
 @pytest.mark.parametrize("key", KEYS)

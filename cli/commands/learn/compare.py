@@ -13,25 +13,26 @@ import typer
 from ....errors import GuardError
 from ....plain import shown_path
 from ...parser import Commands
-from .folder import HERE, DirOption, ExerciseArgument, command, find
+from .folder import HERE, ComparedArgument, DirOption, command, latest
 
 commands = Commands()
 
 
 @commands.work("compare", "nanochat learn compare 1a")
 def compare(
-    exercise: ExerciseArgument = "",
+    exercise: ComparedArgument = "",
     *,
     give_up: Annotated[bool, typer.Option("--give-up", help="Before passing; it is kept in progress.json.")] = False,
     dir: DirOption = HERE,
 ) -> None:
     """Show your answer, and the code of the project that does the same work, with file and line."""
     from ....course import workspace
-    from ....course.lessons import find_exercise
+    from ....course.lessons import find_exercise, find_key
     from ....course.source import read_source
     from ...display.course import print_sources
 
-    space, key = find(dir, exercise)
+    space = workspace.open_workspace(dir)
+    key = find_key(exercise) if exercise else latest(space.progress())
     if space.progress().attempt(key).status != "passed":
         if not give_up:
             raise GuardError(

@@ -16,6 +16,9 @@ ExerciseArgument = Annotated[
     str,
     typer.Argument(metavar="[EXERCISE]", help="3a; 3 or probabilities for its exercise a; where you are if left out."),
 ]
+ComparedArgument = Annotated[
+    str, typer.Argument(metavar="[EXERCISE]", help="3a; the one that you passed last if left out.")
+]
 HERE = Path()
 
 
@@ -36,6 +39,12 @@ def current(progress: Progress) -> str:
     left = [key for key in musts if progress.attempt(key).status != "passed"]
     begun = [key for key in left if key in progress.lessons]
     return (begun or left or musts[-1:])[0]
+
+
+def latest(progress: Progress) -> str:
+    """The exercise that was passed last; where none was, the one that the student is at."""
+    passed = [(one.passed, key) for key, one in progress.lessons.items() if one.passed]
+    return max(passed)[1] if passed else current(progress)
 
 
 def command(words: str, folder: Path) -> str:
