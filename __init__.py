@@ -10,10 +10,9 @@ _HOMES = {
     "Tensor": "nanochat.engine.tensor",
     "Value": "nanochat.engine.scalar",
     "load": "nanochat.inference.language_model",
-    "train": "nanochat.training.run",
+    "train": "nanochat.training.train",
     "GPTConfig": "nanochat.models.gpt.config",
 }
-_NAMES_THERE = {"train": "run_training"}
 
 __all__ = ["GPTConfig", "Tensor", "Value", "__version__", "load", "train"]
 
@@ -22,7 +21,7 @@ def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'nanochat' has no attribute {name!r}: it offers {', '.join(__all__)}")
     home = __import__(_HOMES[name], fromlist=["*"])
-    return getattr(home, _NAMES_THERE.get(name, name))
+    return getattr(home, name)
 
 
 def __dir__() -> list[str]:

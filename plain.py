@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from html import escape
 from pathlib import Path, PurePath
 from urllib.parse import quote, unquote_to_bytes
 
@@ -111,6 +112,11 @@ def code_span(text: str) -> str:
     fence = "`" * (max(map(len, re.findall("`+", line)), default=0) + 1)
     pad = " " if line.strip("` ") != line else ""
     return f"{fence}{pad}{line}{pad}{fence}"
+
+
+def html(text: str) -> str:
+    """Text as it stands, in an element or an attribute of HTML or SVG."""
+    return escape(terminal(text, keep="\n"), quote=True)
 
 
 def figure(text: str) -> str:

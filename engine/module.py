@@ -7,6 +7,7 @@ Its name is the path of attributes to it: `h.0.attn.qkv.weight`. Imports the sta
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from importlib import import_module
 from typing import Any
 
 
@@ -49,6 +50,12 @@ class Module:
             raise ValueError("the weights do not fit the model: " + "; ".join(sorted(problems)))
         for name, parameter in parameters.items():
             _write(parameter, state[name])
+
+    def __repr__(self) -> str:
+        return str(import_module("nanochat.engine.parts").text(self))  # beside the core, so by name
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        return dict(import_module("nanochat.engine.parts").bundle(self))
 
 
 def shape_of(parameter: Any) -> tuple[int, ...]:

@@ -17,19 +17,21 @@ from ..models.base import Mode, Model, ModelConfig, ModelKind
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
+from ..models.parameters import count_parameters
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.files import tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
 from .beam import beam_search
 from .generate import draw_steps, generate, generate_batch, read_logits
+from .notebook import SAMPLE_TOKENS, bundle, samples_of
 from .samplers import Sampling, check_whole
 from .stopping import check_stops, limits_of, stop_at, stop_test
 
 LongPrompt = Literal["error", "truncate-left"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LanguageModel:
     """`load` one, then `generate`.
 
@@ -208,6 +210,18 @@ class LanguageModel:
             what = f"{wrong[0]} among the ids is no token" if wrong else "ids=[] holds no token"
             raise UsageError(f"{what}: give one or more of 0 to {self.config.vocab_size - 1}")
         return read_logits(self.model, [ids])[0]
+
+    def __repr__(self) -> str:
+        n_parameters = count_parameters(self.config.parameters())
+        return (
+            f"LanguageModel({self.model_kind}, {self.mode}, {n_parameters:,} parameters, "
+            f"reads {self.context} tokens of {self.config.vocab_size})"
+        )
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """For a notebook, which asks."""
+        drawn = samples_of(lambda seed: self.generate(seed=seed, max_new_tokens=SAMPLE_TOKENS))
+        return bundle(repr(self), self.model, self.origin, drawn)
 
     @property
     def context(self) -> int:

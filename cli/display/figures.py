@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,21 @@ def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
         "run": shown_path(out),
     }
     return dict(finite_or_null(figures))
+
+
+def headline(record: RunRecord) -> str:
+    """How well the run does, for people: the mean of the last losses, since one step's is that of a document or a few.
+
+    Bits a byte rise and fall with the nats a token of bytes alone: the end of a document is a token without a byte.
+    """
+    if not record.last_n or not math.isfinite(record.mean_loss_last_n):
+        return f"no loss to speak of after {record.steps:,} steps"
+    text = f"mean training loss of the last {record.last_n} steps {record.mean_loss_last_n:.4f} nats a token"
+    if math.isfinite(record.val_loss):
+        text += f", validation {record.val_loss:.4f}"
+    if math.isfinite(record.initial_loss):
+        text += f" (before training {record.initial_loss:.4f})"
+    return f"{text}; final_loss is of the last step's few texts alone"
 
 
 def format_figures(figures: dict[str, Any]) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from builtins import sum as add_floats
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import attrgetter, mul
 
 from .value import Largest, Value
@@ -19,7 +19,11 @@ _data = attrgetter("data")
 
 def sum(xs: Sequence[Value]) -> Value:
     """x_1 + ... + x_n as one node.  (n,) -> ()"""
-    return Value(add_floats(map(_data, xs)), tuple(xs), (1.0,) * len(xs), "sum")
+    try:
+        total = add_floats(map(_data, xs))
+    except AttributeError:  # numbers among them; here and below the try costs nothing where there are none
+        return sum(_values(xs))
+    return Value(total, tuple(xs), (1.0,) * len(xs), "sum")
 
 
 def mean(xs: Sequence[Value]) -> Value:
@@ -27,12 +31,16 @@ def mean(xs: Sequence[Value]) -> Value:
     n = len(xs)
     if not n:
         raise ValueError("mean of no number: give one at least")
-    return Value(add_floats(map(_data, xs)) / n, tuple(xs), (1.0 / n,) * n, "mean")
+    total = sum(xs)
+    return Value(total.data / n, total.parents, (1.0 / n,) * n, "mean")
 
 
 def dot(xs: Sequence[Value], ys: Sequence[Value]) -> Value:
     """x_1 y_1 + ... + x_n y_n as one node.  (n,), (n,) -> ()       d/dx_i = y_i, d/dy_i = x_i"""
-    x_data, y_data = [x.data for x in xs], [y.data for y in ys]
+    try:
+        x_data, y_data = [x.data for x in xs], [y.data for y in ys]
+    except AttributeError:
+        return dot(_values(xs), _values(ys))
     if len(x_data) != len(y_data):
         raise ValueError(f"dot of {len(x_data)} and {len(y_data)} numbers: both sides need the same length")
     return Value(add_floats(map(mul, x_data, y_data)), (*xs, *ys), y_data + x_data, "dot")
@@ -41,7 +49,10 @@ def dot(xs: Sequence[Value], ys: Sequence[Value]) -> Value:
 def linear(x: Sequence[Value], weight: Sequence[Sequence[Value]], bias: Sequence[Value] | None = None) -> list[Value]:
     """y = W x + b       x (in,), W (out, in), b (out,) -> (out,).  A row is one node, its bias included."""
     x = tuple(x)
-    x_data = [v.data for v in x]
+    try:
+        x_data = [v.data for v in x]
+    except AttributeError:
+        return linear(_values(x), weight, bias)
     n = len(x)
     if bias is not None and len(bias) != len(weight):
         raise ValueError(f"linear: the weight has {len(weight)} rows and the bias {len(bias)} numbers: give one a row")
@@ -100,7 +111,10 @@ def softmax(xs: Sequence[Value]) -> list[Value]:
     m is a constant: softmax does not change when one number is taken from every x, so no gradient is lost, and
     no exp can overflow.
     """
-    largest = Largest(xs)
+    try:
+        largest = Largest(xs)
+    except AttributeError:
+        return softmax(_values(xs))
     exps = [(x - largest).exp() for x in xs]
     total = sum(exps) ** -1
     return [e * total for e in exps]
@@ -113,7 +127,10 @@ def cross_entropy(logits: Sequence[Value], target: int) -> Value:
     A target of -1 is ignored: loss and slopes are 0. One nan, one inf, or -inf alone make all of them nan.
     Raises IndexError on a target that is no class and not -1.
     """
-    z = tuple(map(_data, logits))
+    try:
+        z = tuple(map(_data, logits))
+    except AttributeError:
+        return cross_entropy(_values(logits), target)
     if not 0 <= target < len(z):
         return _no_class(logits, target)
     largest = max(z)
@@ -154,28 +171,41 @@ def rope(x: Sequence[Value], position: int, *, base: float = 10000.0) -> list[Va
 
 def relu(xs: Sequence[Value]) -> list[Value]:
     """max(x, 0)"""
-    return [x.relu() for x in xs]
+    return _each(Value.relu, xs)
 
 
 def relu2(xs: Sequence[Value]) -> list[Value]:
     """max(x, 0)^2       So et al. 2021 (Primer), arXiv:2109.08668"""
-    return [x.relu() ** 2 for x in xs]
+    return [x**2 for x in relu(xs)]
 
 
 def gelu(xs: Sequence[Value]) -> list[Value]:
     """Value.gelu, number by number"""
-    return [x.gelu() for x in xs]
+    return _each(Value.gelu, xs)
 
 
 def silu(xs: Sequence[Value]) -> list[Value]:
     """x sigmoid(x)       Elfwing et al. 2017, arXiv:1702.03118"""
-    return [x * x.sigmoid() for x in xs]
+    return [s * x for x, s in zip(xs, _each(Value.sigmoid, xs), strict=True)]
 
 
 def swiglu(xs: Sequence[Value]) -> list[Value]:
     """silu(gate) * up: gate is the first half, up the other       (2H,) -> (H,)       Shazeer 2020, arXiv:2002.05202"""
     half = len(xs) // 2
     return [g * u for g, u in zip(silu(xs[:half]), xs[half:], strict=True)]
+
+
+def _values(xs: Sequence[Value | float]) -> list[Value]:
+    """The same with Values in the place of numbers: a list may mix them, as arithmetic does.  (n,) -> (n,)"""
+    return [x if isinstance(x, Value) else Value(x) for x in xs]
+
+
+def _each(f: Callable[[Value], Value], xs: Sequence[Value]) -> list[Value]:
+    """f of each"""
+    try:
+        return [f(x) for x in xs]
+    except AttributeError:
+        return [f(x) for x in _values(xs)]
 
 
 def _no_class(logits: Sequence[Value], target: int) -> Value:

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import count
+from numbers import Real
 from operator import attrgetter
 from typing import Any
 
@@ -42,7 +44,7 @@ class Value:
         op: str = "",
         constant: Any = None,
     ) -> None:
-        self.data = data
+        self.data = data if parents else _number(data)
         self.grad = 0.0
         self.parents = parents
         self.local_grads = local_grads
@@ -59,6 +61,7 @@ class Value:
         if not self.parents:
             self.grad += 1.0
             return
+        _number(self.data)  # a * array has got as far as this
         inner = [node for node in self.ancestors() if node.parents]
         for node in inner:
             node.grad = 0.0
@@ -125,6 +128,20 @@ class Value:
     __radd__ = __add__
     __rmul__ = __mul__
 
+    # **** order is that of the data, so max([a, b]) works; == asks whether it is the same node of the graph
+
+    def __lt__(self, other: Value | float) -> bool:
+        return self.data < float(other)
+
+    def __le__(self, other: Value | float) -> bool:
+        return self.data <= float(other)
+
+    def __gt__(self, other: Value | float) -> bool:
+        return self.data > float(other)
+
+    def __ge__(self, other: Value | float) -> bool:
+        return self.data >= float(other)
+
     # **** functions of one number
 
     def exp(self) -> Value:
@@ -164,8 +181,7 @@ class Value:
         x = self.data
         return Value(abs(x), (self,), (_sign(x),), "abs")
 
-    def abs(self) -> Value:
-        return abs(self)
+    abs = __abs__
 
     def max(self, other: Value | float) -> Value:
         """The larger of the two, nan if either is; where they are equal the slope goes to self."""
@@ -188,8 +204,18 @@ class Value:
     def __float__(self) -> float:
         return float(self.data)
 
+    def __round__(self, n_digits: int | None = None) -> float:
+        return round(self.data, n_digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(_number(self.data), spec) if spec else repr(self)
+
     def __repr__(self) -> str:
-        return f"Value(data={self.data:g}, grad={self.grad:g})"
+        return f"Value(data={_number(self.data):g}, grad={self.grad:g})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """For a notebook, which asks: the graph as a picture. Beside the core, so by name."""
+        return dict(import_module("nanochat.engine.scalar.pictures.notebook").bundle(self))
 
 
 class Largest(float):
@@ -210,6 +236,16 @@ def _leaf(data: float, grad: float, op: str) -> Value:
     leaf = Value(data, op=op)
     leaf.grad = grad
     return leaf
+
+
+def _number(data: Any) -> float:
+    """Raises TypeError for what is no single number."""
+    if isinstance(data, Real):
+        return data  # type: ignore[return-value]  # an int or a NumPy scalar stays what it is
+    what, remedy = f"{type(data).__name__} {data!r}", "give it a float; for arrays there is nanochat.Tensor"
+    if isinstance(data, Value):
+        what, remedy = "Value", "use it as it is, or take v.data, which begins a new graph"
+    raise TypeError(f"a Value holds one number, this is the {what:.60}: {remedy}")
 
 
 def _sign(x: float) -> float:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from heapq import heappop, heappush
+from importlib import import_module
 from itertools import count
 from typing import Any
 
@@ -76,10 +77,9 @@ class Tensor:
     """
 
     __slots__ = ("_parents", "_vjp", "born", "data", "grad", "requires_grad")
-    __array_ufunc__ = None  # array + Tensor is ours to compute, not an array of Tensors
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
-        data = np.asarray(data)
+        data = _array(data) if not isinstance(data, Tensor) else data.data
         self.data: np.ndarray = data if data.dtype.kind == "f" else data.astype(np.float64)
         self.grad: np.ndarray | None = None
         self.requires_grad = requires_grad
@@ -165,8 +165,37 @@ class Tensor:
     def size(self) -> int:
         return self.data.size
 
+    @property
+    def T(self) -> Tensor:
+        """All axes in reverse order, as of an array."""
+        return self.transpose()
+
+    def __round__(self, n_digits: int | None = None) -> float:
+        return round(float(self), n_digits)
+
+    def __format__(self, spec: str) -> str:
+        return format(float(self), spec) if spec else repr(self)
+
     def __repr__(self) -> str:
         return f"Tensor({self.data!r}{', requires_grad=True' if self.requires_grad else ''})"
+
+    def _repr_mimebundle_(self, **_: Any) -> dict[str, str]:
+        """For a notebook, which asks: shape and heat map. Beside the core, so by name."""
+        return dict(import_module("nanochat.engine.tensor.notebook").bundle(self))
+
+    def __getattr__(self, name: str) -> Any:
+        """What is not there: says where it is."""
+        where = f": write F.{name}(t), F from nanochat.engine.tensor.functional" if hasattr(ops, name) else ""
+        raise AttributeError(f"a Tensor has no {name}{where}")
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Tensor:
+        """array + Tensor is ours to compute. Raises TypeError for np.exp(t), whose way back would be unknown."""
+        if ufunc.__name__ in _ARRAY_ON_THE_LEFT and method == "__call__" and not options:
+            return getattr(self, _ARRAY_ON_THE_LEFT[ufunc.__name__])(inputs[0])
+        raise TypeError(
+            f"np.{ufunc.__name__} knows no gradient: write F.{ufunc.__name__}(t), F from "
+            f"nanochat.engine.tensor.functional, where there is one, or np.{ufunc.__name__}(t.data) for a constant"
+        )
 
     # **** arithmetic: with another Tensor, an array or a Python number on either side
 
@@ -235,8 +264,8 @@ class Tensor:
     def mean(self, axis: int | tuple[int, ...] | None = None, *, keepdims: bool = False) -> Tensor:
         return apply(ops.mean, self, axis=axis, keepdims=keepdims)
 
-    def reshape(self, *shape: int) -> Tensor:
-        return apply(ops.reshape, self, shape=shape)
+    def reshape(self, *shape: int | tuple[int, ...]) -> Tensor:
+        return apply(ops.reshape, self, shape=shape[0] if shape and isinstance(shape[0], tuple) else shape)
 
     def transpose(self, *axes: int) -> Tensor:
         return apply(ops.transpose, self, axes=axes or None)
@@ -272,5 +301,21 @@ def _is_number(x: Any) -> bool:
     return isinstance(x, (int, float, np.number))  # np.number too, as a float: it would promote float32 arrays
 
 
+_ARRAY_ON_THE_LEFT = {
+    "add": "__radd__",
+    "subtract": "__rsub__",
+    "multiply": "__rmul__",
+    "divide": "__rtruediv__",
+    "matmul": "__rmatmul__",
+}
+
+
 def _array(x: Any) -> Any:
-    return x if isinstance(x, (Tensor, np.ndarray)) else np.asarray(x)
+    """Raises TypeError for what holds no numbers."""
+    if isinstance(x, (Tensor, np.ndarray)):
+        return x
+    array = np.asarray(x)
+    if array.dtype.kind not in "fiub":
+        what = type(x).__name__ if array.ndim == 0 else f"{type(x).__name__} of {array.dtype}"
+        raise TypeError(f"a Tensor holds numbers, this is a {what}: give numbers or arrays; of a Value take v.data")
+    return array

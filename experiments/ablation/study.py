@@ -12,11 +12,13 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from ... import machine
 from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
 from ...errors import CheckpointError, ConfigError, GuardError, WriteError, was_not_read
+from ...plain import markdown
 from ...storage.atomic import read_json, remove_files, write_json, write_text, writing
 from ...storage.strict_json import finite_or_null
 from ...training.folder.record import from_row, to_row
@@ -45,6 +47,19 @@ class Study:
     missing: tuple[Cell, ...]
     """Not run yet, or unreadable."""
     environment: dict[str, Any]
+
+    def _repr_markdown_(self) -> str:
+        """For a notebook, which asks: the variants, and the mean validation loss of the runs that each has."""
+        losses: dict[str, list[float]] = {}
+        for result in self.results:
+            losses.setdefault(result.cell.variant, []).extend([result.record.val_loss] if result.is_ok else [])
+        rows = [
+            f"| {markdown(name)} | {len(found)} | {fmean(found) if found else math.nan:.4f} |"
+            for name, found in losses.items()
+        ]
+        n_cells = len(self.results) + len(self.missing)
+        head = f"{len(self.results)} of {n_cells} cells; whether a difference is one, `nanochat report` says."
+        return "\n".join([head, "", "| variant | runs | mean validation loss |", "|---|--:|--:|", *rows])
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,61 +13,27 @@ from ...errors import NanochatError
 from ...machine import describe
 from ...storage.atomic import write_json, write_text
 from ...storage.strict_json import finite_or_null
+from .finding import ENGINES_TOLERANCE, SLOPE_TOLERANCE, Finding, worst
+from .installed import changed_files
+from .reading import read_failures, read_finding
 
-ENGINES_TOLERANCE = 1e-10
-"""Loss and gradients, scalar against tensor."""
-SLOPE_TOLERANCE = 1e-6
-"""Gradients against central finite differences."""
 N_DIRECTIONS = 32
 """Random directions in which each parameter is moved."""
+_MOST_NAMED = 3
+"""Changed files, in a message."""
 MEASURE = "max|a - b| / max(1, max|b|)"
 
 
 class CertificateError(NanochatError):
-    """The engines disagree, or a gradient is not the slope: a bug of ours."""
+    """The engines disagree, or a gradient is not the slope: a bug of ours, in files that are ours."""
 
     exit_code = 1
 
 
-@dataclass(frozen=True, kw_only=True)
-class Finding:
-    """One row of the certificate; errors by name of parameter."""
+class ChangedCodeError(CertificateError):
+    """The same, after somebody changed files of the program: a law does not hold any more."""
 
-    kind: str
-    """op, layer, model or edge."""
-    name: str
-    remark: str
-    """Sizes, and what was reduced."""
-    n_numbers: int
-    """Numbers that were moved: parameters, and inputs of ops and layers."""
-    loss: float
-    """On the scalar path."""
-    loss_error: float
-    """Tensor against scalar, as are gradient_errors."""
-    gradient_errors: Mapping[str, float]
-    slope_errors: Mapping[str, float]
-    """The tensor path's gradients against finite differences of its loss."""
-    scalar_slope_errors: Mapping[str, float]
-    """The same on the scalar path; empty for whole models, whose scalar gradients equal those above. Both are empty for
-    edges, where nothing has a slope."""
-    compiled_error: float
-    """The worst of loss and gradients of the scalar path, replayed against the engine."""
-
-    @property
-    def engines_error(self) -> float:
-        """The worst of loss and gradients, scalar against tensor."""
-        return worst([self.loss_error, *self.gradient_errors.values()])
-
-    @property
-    def slope_error(self) -> float:
-        """The worst against finite differences, on either path."""
-        return worst([*self.slope_errors.values(), *self.scalar_slope_errors.values()])
-
-    @property
-    def passed(self) -> bool:
-        """Within both tolerances; nan is not."""
-        engines = worst([self.engines_error, self.compiled_error])
-        return engines <= ENGINES_TOLERANCE and self.slope_error <= SLOPE_TOLERANCE
+    exit_code = 9
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,18 +65,21 @@ class Certificate:
         )
 
     def check(self) -> None:
-        """Raises CertificateError naming what failed."""
-        if not self.passed:
-            raise CertificateError(
-                f"{len(self.failures)} of {len(self.findings)} comparisons failed with seed {self.seed} "
-                f"({'; '.join(self.failures)}): this is a bug in nanochat, please report it with certificate.json"
-            )
-
-
-def worst(errors: Iterable[float]) -> float:
-    """The largest; nan if one is nan."""
-    found = list(errors)
-    return math.nan if any(map(math.isnan, found)) else max(found, default=0.0)
+        """Raises CertificateError, which says what failed and how to read it; ChangedCodeError where files changed."""
+        if self.passed:
+            return
+        n, n_failed = len(self.findings), len(self.failures)
+        what = (
+            f"{n_failed} of {n} comparisons failed with seed {self.seed} ({'; '.join(self.failures)}); "
+            f"first {read_failures(self.findings)}"
+        )
+        changed = changed_files()
+        if changed:
+            more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+            raise ChangedCodeError(f"{what}: since it was installed, {', '.join(changed[:_MOST_NAMED])}{more} changed")
+        if changed is None:
+            raise CertificateError(f"{what}: if you changed no file of nanochat, this is a bug: please report it")
+        raise CertificateError(f"{what}: no file of nanochat was changed, so this is a bug: please report it")
 
 
 def check_place(folder: Path) -> None:
@@ -161,6 +129,7 @@ def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str
         "all, targets that are no class) are compared between the engines: results, gradients, refusals; nan as nan.",
         "The compiled column is against scalar, traced at other numbers than those of the row.",
         "",
+        *([] if certificate.passed else [f"How to read it: {read_failures(certificate.findings)}.", ""]),
         f"Seed {certificate.seed}; nanochat {environment['nanochat']}, Python {environment['python']}, {packages},",
         f"BLAS {environment['blas']}, {environment['platform']}.",
         "",
@@ -181,7 +150,7 @@ def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str
 
 
 def _row(finding: Finding) -> str:
-    verdict = "pass" if finding.passed else "FAIL"
+    verdict = "pass" if finding.passed else f"FAIL: {read_finding(finding)}"
     return (
         f"| {finding.name} | {finding.remark} | {finding.n_numbers} "
         f"| {finding.engines_error:.1e} | {finding.compiled_error:.1e} | {finding.slope_error:.1e} | {verdict} |"

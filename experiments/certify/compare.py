@@ -17,8 +17,9 @@ from ...engine.gradcheck import directional_error
 from ...engine.module import shape_of
 from ...models.presets import PRESETS, get_preset
 from .case import Case, Side, gradient_of
-from .certificate import N_DIRECTIONS, SLOPE_TOLERANCE, Certificate, Finding, worst
+from .certificate import N_DIRECTIONS, Certificate
 from .edges import Edge, edge_cases
+from .finding import SLOPE_TOLERANCE, Finding, worst
 from .models import layer_cases, model_case
 from .ops import NOT_COMPARED, op_cases
 from .replay import replay
@@ -28,20 +29,28 @@ _STEPS = (1e-5, 1e-7)
 
 
 def certify(
-    presets: Sequence[str] = tuple(PRESETS), *, seed: int = 1337, observe: Callable[[Finding], None] = lambda _: None
+    presets: Sequence[str] = tuple(PRESETS),
+    *,
+    only: str = "",
+    seed: int = 1337,
+    observe: Callable[[Finding], None] = lambda _: None,
 ) -> Certificate:
-    """Compare every op, layer and edge, and the models of these presets. Raises ConfigError for an unknown preset."""
+    """Compare every op, layer and edge, and the models of these presets, or of all these what has `only` in its name.
+
+    Raises ConfigError for an unknown preset.
+    """
     findings = []
-    for case in cases(presets):
+    for case in cases(presets, only):
         findings.append(case.examine() if isinstance(case, Edge) else examine(case, seed))
         observe(findings[-1])
     return Certificate(seed=seed, findings=tuple(findings), not_compared=NOT_COMPARED)
 
 
-def cases(presets: Sequence[str]) -> list[Case | Edge]:
-    """All that will be compared."""
+def cases(presets: Sequence[str], only: str = "") -> list[Case | Edge]:
+    """All that will be compared: whatever has `only` in its name, in letters of either case."""
     models = [model_case(name, get_preset(name).model) for name in presets]
-    return [*op_cases(), *layer_cases(), *models, *edge_cases()]
+    every: list[Case | Edge] = [*op_cases(), *layer_cases(), *models, *edge_cases()]
+    return [case for case in every if only.casefold() in case.name.casefold()]
 
 
 def examine(case: Case, seed: int) -> Finding:

@@ -21,7 +21,7 @@ from ...engine.tensor import Tensor
 from ...engine.tensor import functional as F
 from ...engine.tensor.optim import SGD
 from .case import combine, flatten, gradient_of, to_values
-from .certificate import Finding
+from .finding import Finding
 from .replay import Outcome, Replayed
 
 NUMBERS = (1.0, -2.5, math.nan, math.inf, -math.inf, 700.0)

@@ -111,8 +111,8 @@ def _run_figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
         "... at its lowest": "best_val_loss",
         "perplexity": "perplexity",
         "bits per byte": "bits_per_byte",
-        "training loss, last step": "final_loss",
         f"training loss, mean of the last {row.get('last_n', 0)} steps": "mean_loss_last_n",
+        "training loss, last step alone": "final_loss",
     }
     figures = [(label, digits(row[name])) for label, name in losses.items() if row.get(name) is not None]
     counts = {"steps": "steps", "steps per second": "steps_per_sec", "tokens per second": "tokens_per_sec"}

@@ -229,3 +229,12 @@ def test_the_end_of_a_turn_ends_a_text_and_another_mark_does_not(end, documents)
 def test_logits_of_what_is_no_token_are_refused(mode, ids, message):
     with pytest.raises(UsageError, match=message):
         language_model(mode=mode).logits(ids)
+
+
+def test_a_model_introduces_itself_in_a_line_and_shows_its_parts_and_texts():
+    model = language_model()
+    assert repr(model).startswith("LanguageModel(gpt, scalar, ")
+    shown = model._repr_mimebundle_()
+    assert shown["text/plain"] == repr(model)
+    assert "h.0.attn.qkv" in shown["text/html"]
+    assert shown["text/html"].count("<li>") == 5

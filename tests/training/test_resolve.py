@@ -1,16 +1,20 @@
 """Layers of settings: the strongest wins, unknown names are refused with the nearest one, types are not bent."""
 
+import inspect
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import nanochat
 from nanochat.data.config import DataConfig
 from nanochat.errors import ConfigError
 from nanochat.models.presets import PRESETS
 from nanochat.training.config import TrainingConfig
 from nanochat.training.resolve import config_from_dict, merge, parse_assignment, resolve
+from nanochat.training.run import run_training
 
 TREES = st.recursive(
     st.integers(), lambda inner: st.dictionaries(st.sampled_from("abc"), inner, max_size=3), max_leaves=8
@@ -189,3 +193,47 @@ def test_a_preset_may_say_what_it_reads_and_a_flag_says_otherwise():
 def test_settings_that_the_tokenizer_does_not_have_are_refused(data):
     with pytest.raises(ConfigError, match="has no meaning for"):
         resolve({"data": data})
+
+
+# **** from Python: nanochat.train
+
+SETTINGS = {"batch_size": 2, "eval_every": 0, "eval_tokens": 32}
+
+
+def test_named_settings_train_what_a_config_of_them_trains(tmp_path):
+    record = nanochat.train(
+        preset="bigram", steps=3, seed=7, data="builtin:names", model={"init_scale": 0.1}, training=SETTINGS
+    )
+    config = resolve(
+        {
+            "preset": "bigram",
+            "seed": 7,
+            "data": {"source": "builtin:names"},
+            "model": {"init_scale": 0.1},
+            "training": {"steps": 3, **SETTINGS},
+        }
+    )
+    same = run_training(config)
+    assert (record.steps, record.final_loss, record.val_loss) == (3, same.final_loss, same.val_loss)
+    assert nanochat.train(config, out=str(tmp_path / "run")).val_loss == same.val_loss
+    assert nanochat.train(resume=str(tmp_path / "run")).final_loss == same.final_loss
+    assert (Path(tmp_path) / "run" / "config.json").is_file()
+    assert "| val_loss |" in record._repr_markdown_().replace("\\_", "_")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"preset": "microgtp"}, "did you mean 'microgpt'"),
+        ({"model": {"n_layers": 2}}, "did you mean 'n_layer'"),
+        ({"model": 3}, "model=3 is no table"),
+        ({"steps": 1, "resume": "a"}, "training beside a run to resume"),
+    ],
+)
+def test_a_wrong_setting_is_one_sentence(settings, says):
+    with pytest.raises(ConfigError, match=says):
+        nanochat.train(**settings)
+
+
+def test_every_parameter_has_a_type():
+    assert inspect.Parameter.empty not in {p.annotation for p in inspect.signature(nanochat.train).parameters.values()}

@@ -11,6 +11,7 @@ from ... import machine
 from ...checkpoints.names import CONFIG, ENVIRONMENT, METRICS, RECORD
 from ...errors import CheckpointError, ConfigError, unreadable
 from ...models.parameters import count_parameters
+from ...plain import markdown
 from ...storage.atomic import read_json
 from ...storage.strict_json import finite_or_null
 from ...validation import read_dataclass
@@ -78,6 +79,12 @@ class RunRecord:
         if not self.status.isalpha():  # reports put it among their own words
             raise ConfigError(f"status={self.status!r} is no word that a run ends with: restore its record from a copy")
 
+    def _repr_markdown_(self) -> str:
+        """For a notebook, which asks: the figures that there are."""
+        known = {name: value for name, value in to_row(self).items() if value not in (None, "")}
+        rows = [f"| {markdown(name)} | {markdown(_shown(value))} |" for name, value in known.items()]
+        return "\n".join(["| | |", "|---|--:|", *rows])
+
     @classmethod
     def of(cls, config: RunConfig, *, status: str, reason: str, **figures: Any) -> Self:
         """What the config says, and the figures that there are; the others are nan, and counts 0."""
@@ -130,6 +137,10 @@ def record_of(session: Session, progress: Progress, *, status: str, reason: str,
 def to_row(record: RunRecord) -> dict[str, Any]:
     """The record as plain values; a number that is not finite becomes None, since JSON has no word for it."""
     return dict(finite_or_null(asdict(record)))
+
+
+def _shown(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def from_row(row: dict[str, Any]) -> RunRecord:

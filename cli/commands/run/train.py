@@ -16,7 +16,7 @@ from ....plain import path_of, shown_path
 from ....training.config import RunConfig
 from ....training.resolve import WORDS_PRESET, merge, resolve
 from ...console import StopSignals, print_json, print_result, say
-from ...display.figures import figures_of, format_figures
+from ...display.figures import figures_of, format_figures, headline
 from ...options import (
     RUNS,
     DryRunFlag,
@@ -237,6 +237,7 @@ def _run(
                 locked=True,
             )
         write_run_report(folder, samples=_samples(folder, config.seed) if record.status == "ok" else ())
+    say(headline(record))
     _show(record, folder, as_json=json)
     _say_what_next(record, folder)
     if record.status == "diverged":

@@ -17,7 +17,7 @@ from ...options import JsonFlag, ReplaceFlag
 from ...parser import Commands
 
 if TYPE_CHECKING:
-    from ....experiments.certify.certificate import Finding
+    from ....experiments.certify.finding import Finding
 
 commands = Commands()
 
@@ -27,6 +27,10 @@ def certify(
     preset: Annotated[
         list[str] | None, typer.Option(help="Certify this preset's model; repeatable; all by default.", metavar="NAME")
     ] = None,
+    only: Annotated[
+        str,
+        typer.Option(help="Compare what has this in its name, e.g. attention, and write nothing.", metavar="NAME"),
+    ] = "",
     seed: Annotated[int, typer.Option(min=0, help="Root of the random weights, tokens and directions.")] = 1337,
     out: Annotated[
         Path,
@@ -53,15 +57,20 @@ def certify(
     if unknown:
         raise UsageError(f"--preset {unknown[0]!r} is unknown: {nearest(unknown[0], PRESETS)}")
     presets = tuple(preset or PRESETS)
-    if not force:
+    compared = cases(presets, only)
+    if not compared:
+        names = [case.name for case in cases(presets)]
+        raise UsageError(f"--only {only!r} is in no name of what is compared: {nearest(only, names)}")
+    if not force and not only:
         check_place(out)
-    with CertifyDisplay(len(cases(presets))) as display:
-        certificate = check_engines(presets, seed=seed, observe=display)
-    write_certificate(certificate, out)
+    with CertifyDisplay(len(compared)) as display:
+        certificate = check_engines(presets, only=only, seed=seed, observe=display)
+    if not only:  # a part is no certificate, and must not take the place of one
+        write_certificate(certificate, out)
     if json:
         print_json(to_document(certificate))
     else:
-        print_result(f"{certificate.summary()}: {shown_path(out / 'certificate.md')}")
+        print_result(certificate.summary() + ("" if only else f": {shown_path(out / 'certificate.md')}"))
     certificate.check()
 
 
@@ -85,7 +94,9 @@ class CertifyDisplay:
     def __call__(self, finding: Finding) -> None:
         self.progress.update(self.task, advance=1, description=finding.kind)
         if not finding.passed:
+            from ....experiments.certify.reading import read_finding  # NumPy: not before it is at work
+
             self.console.say(
                 f"{finding.kind} {finding.name} failed: scalar against tensor {finding.engines_error:.1e}, "
-                f"against finite differences {finding.slope_error:.1e}"
+                f"against finite differences {finding.slope_error:.1e}: {read_finding(finding)}"
             )

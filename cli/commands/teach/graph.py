@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,11 +16,13 @@ from ...options import ReplaceFlag, check_count
 from ...parser import Commands, Work
 
 if TYPE_CHECKING:
+    from ....engine.scalar.pictures.picture import Picture
     from ....engine.scalar.value import Value
+    from ....models.base import Model
 
 commands = Commands()
 Format = Literal["mermaid", "dot", "svg"]
-Level = Literal["values", "calls"]
+Level = Literal["values", "parts", "calls"]
 
 _ENDINGS: dict[str, Format] = {
     ".svg": "svg",
@@ -36,7 +38,8 @@ def _words(
     values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="A number for each name.")] = None,
     run: Annotated[str, typer.Option(help="Folder of a scalar run, or latest.")] = "latest",
     level: Annotated[
-        Level, typer.Option(help="Each number, or the levels that --compile makes array calls of, as a table.")
+        Level,
+        typer.Option(help="Each number; each named part of a model; or what --compile makes calls of, as a table."),
     ] = "values",
     format: Annotated[Format | None, typer.Option(help="By default the ending of --out, or mermaid.")] = None,
     max_nodes: Annotated[int, typer.Option(help="Draw at most so many, the nearest to the result.")] = 60,
@@ -52,6 +55,8 @@ def _words(
     check_count("--max-nodes", max_nodes, 1)
     if level == "calls" and format:
         raise UsageError("--level calls is a table of text: leave --format out")
+    if level == "parts" and expression:
+        raise UsageError("--level parts is of a run's model: leave the expression out, or take --level values")
     ending = out.suffix if out else ""
     if format is None and ending not in _ENDINGS:
         raise UsageError(f"--out {out} names no format that is drawn: end it in .svg, .dot or .mmd, or give --format")
@@ -93,7 +98,8 @@ def work(
     force: bool,
 ) -> None:
     """Draw to a file or to stdout: the expression, or without one a step of the run."""
-    from ....engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
+    from ....engine.scalar.pictures.svg import render
+    from ....engine.scalar.pictures.text import dot, mermaid
     from ....storage.atomic import write_text
     from ...folders import check_free_file, find_folder
 
@@ -102,10 +108,12 @@ def work(
     if level == "calls":
         picture = _calls(expression, values, run)
     else:
-        root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
-        root.backward()
-        draw = {"mermaid": to_mermaid, "dot": to_dot, "svg": to_svg}[format]
-        picture = draw(root, labels=labels, max_nodes=max_nodes).rstrip("\n")
+        if level == "parts":
+            shown = _parts(find_folder(run))
+        else:
+            root, labels = _expression(expression, values) if expression else _next_step(find_folder(run))
+            shown = _values(root, labels, max_nodes)
+        picture = {"mermaid": mermaid, "dot": dot, "svg": render}[format](shown).rstrip("\n")
     if out is None:
         print_result(picture)
     else:
@@ -130,24 +138,48 @@ def _expression(expression: str, values: Mapping[str, float]) -> tuple[Value, di
     return root, {value: name for name, value in names.items()}
 
 
+def _values(root: Value, labels: Mapping[Value, str], max_nodes: int) -> Picture:
+    from ....engine.scalar.pictures.picture import picture
+
+    root.backward()
+    return picture(root, labels=labels, max_nodes=max_nodes)
+
+
+def _parts(path: Path) -> Picture:
+    """The named parts of the run's model, with the gradients of the batch that would come next."""
+    from ....engine.module import Module
+    from ....models.gpt.picture import picture_of
+
+    model, loss, _ = _loss_of_next_step(path)
+    assert isinstance(model, Module), "every model of ours is made of parts"
+    loss.backward()
+    return picture_of(model)
+
+
 def _next_step(path: Path) -> tuple[Value, dict[Value, str]]:
     """The loss of the run's model on the batch that would come next, its weights named."""
+    model, loss, mode = _loss_of_next_step(path)
+    if mode != "scalar":
+        raise ConfigError(
+            f"{path} is a run in mode {mode}, whose graph holds arrays: give a scalar run, or draw its --level parts"
+        )
+    labels = {}
+    for name, parameter in model.named_parameters():
+        for i, row in enumerate(parameter):
+            for j, leaf in enumerate(row if isinstance(row, list) else [row]):
+                labels[leaf] = f"{name}[{i},{j}]" if isinstance(row, list) else f"{name}[{i}]"
+    return loss, labels
+
+
+def _loss_of_next_step(path: Path) -> tuple[Model, Any, str]:
     from ....inference.language_model import load
     from ....training.folder.record import read_run
     from ....training.prepare import prepare
 
     run = read_run(path)
-    if run.config.mode != "scalar":
-        raise ConfigError(f"{path} is a run in mode {run.config.mode}, whose graph holds arrays: give a scalar run")
     session = prepare(run.config)
     language_model = load(path)
     if session.config.model != language_model.config:
         raise ConfigError(f"{run.config.data.source} is no longer the text that {path} was trained on: restore it")
     batch = session.batches.batch(run.record.steps if run.record else 0)
-    loss = language_model.model.loss(*batch)
-    labels = {}
-    for name, parameter in language_model.model.named_parameters():
-        for i, row in enumerate(parameter):
-            for j, leaf in enumerate(row if isinstance(row, list) else [row]):
-                labels[leaf] = f"{name}[{i},{j}]" if isinstance(row, list) else f"{name}[{i}]"
-    return loss, labels
+    return language_model.model, language_model.model.loss(*batch), run.config.mode

@@ -22,8 +22,8 @@ _SWEEPS = 24
 _SETTLING = 120
 _CORRIDOR = 14.0
 """Height kept free for an arrow that crosses a column."""
-_COLUMN_GAP = 96.0
-"""Least width between two columns."""
+COLUMN_GAP = 96.0
+"""Least width between two columns, with room for a label on the arrow."""
 _GAP = 22.0
 """Height between two boxes."""
 
@@ -38,7 +38,7 @@ class Layout:
     height: float
 
 
-def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
+def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]], *, column_gap: float = COLUMN_GAP) -> Layout:
     """Place boxes of `sizes` (width, height); each edge (source, target) has source < target, the last box is the sink.
 
     No two boxes overlap, and curves run between the columns only, so no arrow crosses a box.
@@ -54,10 +54,10 @@ def layout(sizes: Sequence[Point], edges: Sequence[tuple[int, int]]) -> Layout:
     middles = [y - top for y in middles]
 
     widths = [max((sizes[i][0] for i in column if i < n), default=0.0) for column in order]
-    gaps = [_COLUMN_GAP] * len(order)  # each before the column of the same number, wider where its arrows are steep
+    gaps = [column_gap] * len(order)  # each before the column of the same number, wider where its arrows are steep
     for source, target in links:
         steep = abs(middles[source] - middles[target])
-        gaps[ranks[source]] = max(gaps[ranks[source]], min(_COLUMN_GAP + 0.15 * (steep - 150.0), 3 * _COLUMN_GAP))
+        gaps[ranks[source]] = max(gaps[ranks[source]], min(column_gap + 0.15 * (steep - 150.0), 3 * column_gap))
     lefts = [0.0]  # columns are numbered from the result, which stands on the right
     for column in range(len(order) - 1, 0, -1):
         lefts.append(lefts[-1] + widths[column] + gaps[column])

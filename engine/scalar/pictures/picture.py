@@ -24,6 +24,8 @@ class Node:
     """leaf | op | result"""
     hidden: int
     """How many of its parents the picture leaves out."""
+    words: str = "data"
+    """What `data` is."""
 
 
 @dataclass(frozen=True)
@@ -42,14 +44,17 @@ class Picture:
     nodes: list[Node]
     edges: list[Edge]
     left_out: int
+    asked: bool
+    """Some gradient is not 0."""
 
     @property
     def caption(self) -> str:
-        """Says what was left out; empty where nothing was."""
-        if not self.left_out:
-            return ""
-        shown = f"{len(self.nodes)} {'node' if len(self.nodes) == 1 else 'nodes'} nearest the result"
-        return f"the {shown}; {self.left_out:,} more left out"
+        """Says what was left out, and why every gradient is 0; empty where there is nothing to say."""
+        remarks = [] if self.asked else ["backward() not called yet: every grad is 0"]
+        if self.left_out:
+            shown = f"{len(self.nodes)} {'node' if len(self.nodes) == 1 else 'nodes'} nearest the result"
+            remarks = [f"the {shown}; {self.left_out:,} more left out", *remarks]
+        return "; ".join(remarks)
 
 
 def picture(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes: int = 60) -> Picture:
@@ -69,7 +74,8 @@ def picture(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes
         for parent, slope in zip(node.parents, node.local_grads, strict=True)
         if parent in index
     ]
-    return Picture(nodes, edges, left_out=len(root.ancestors()) - len(kept))
+    asked = any(node.grad for node in kept)  # a nan counts: it is not 0
+    return Picture(nodes, edges, left_out=len(root.ancestors()) - len(kept), asked=asked)
 
 
 def number(x: float) -> str:

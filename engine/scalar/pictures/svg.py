@@ -9,7 +9,7 @@ from collections import Counter
 from html import escape
 from unicodedata import combining, east_asian_width
 
-from .layout import Box, Curve, Layout, Point, layout
+from .layout import COLUMN_GAP, Box, Curve, Layout, Point, layout
 from .picture import Node, Picture
 
 _FONT = "ui-monospace, Menlo, Consolas, 'DejaVu Sans Mono', 'Liberation Mono', monospace"
@@ -25,25 +25,28 @@ _HEAD = 7.0
 _INK, _MUTED, _WIRE = "#0f172a", "#475569", "#64748b"
 _COLOURS = {"leaf": ("#dbeafe", "#1d4ed8"), "op": ("#f8fafc", "#64748b"), "result": ("#dcfce7", "#15803d")}
 _LEGEND = ("blue: given, green: the result", "grad: d(result)/d(box), on an arrow: the local derivative")
+_LEGEND_OF_PARTS = ("size: of each parameter, and numbers in all", "grad: sqrt(sum of squared d(loss)/d(number))")
 _NARROWEST = 390.0
 """Room for the longer line of the legend."""
 
 
 def render(picture: Picture) -> str:
     """The SVG document; the same picture gives the same bytes."""
+    result = picture.nodes[-1]
     arriving = Counter(edge.target for edge in picture.edges)
     sizes = [_size(node, arriving[i]) for i, node in enumerate(picture.nodes)]
-    placed = layout(sizes, [(edge.source, edge.target) for edge in picture.edges])
+    gap = COLUMN_GAP if any(edge.slope for edge in picture.edges) else COLUMN_GAP / 3
+    placed = layout(sizes, [(edge.source, edge.target) for edge in picture.edges], column_gap=gap)
     width = max(placed.width, _NARROWEST) + 2 * _MARGIN
     left = (width - placed.width) / 2
-    notes = [*([picture.caption] if picture.caption else []), *_LEGEND]
+    legend = _LEGEND if result.words == "data" else _LEGEND_OF_PARTS
+    notes = [*([picture.caption] if picture.caption else []), *legend]
     below = _MARGIN + placed.height + 22
     height = below + 15 * len(notes) + _MARGIN - 10
-    result = picture.nodes[-1]
     size = f'viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" height="{height:.0f}"'
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" {size} font-family="{_FONT}">',
-        f"<title>{_text(f'Graph of {result.title}: data {result.data}, {len(picture.nodes)} nodes')}</title>",
+        f"<title>{_text(f'Graph of {result.title}: {result.words} {result.data}, {len(picture.nodes)} nodes')}</title>",
         f"<desc>{_text(_description(picture))}</desc>",
         f'<rect width="{width:.0f}" height="{height:.0f}" rx="8" fill="#ffffff"/>',
         f'<g transform="translate({left:.1f} {_MARGIN:.1f})">',
@@ -82,7 +85,7 @@ def _box(node: Node, box: Box) -> str:
         parts.append(_words(node.op, (right, y + 20), _TITLE, _MUTED, anchor="end"))
     else:
         parts.append(_words(node.title, (middle, y + 20), _TITLE, _INK, bold=True, anchor="middle"))
-    for row, (key, number) in enumerate((("data", node.data), ("grad", node.grad))):
+    for row, (key, number) in enumerate(((node.words, node.data), ("grad", node.grad))):
         parts.append(_words(key, (left, y + 38 + 16 * row), _TEXT, _MUTED))
         parts.append(_words(number, (right, y + 38 + 16 * row), _TEXT, _INK, anchor="end"))
     if node.hidden:
@@ -118,6 +121,8 @@ def _slopes(picture: Picture, placed: Layout) -> list[str]:
     taken: dict[float, list[Box]] = {gap: [] for gap in gaps}
     lines = []
     for edge, route in zip(picture.edges, placed.routes, strict=True):
+        if not edge.slope:
+            continue
         curve = route[-1]  # earlier ones may be shared with other arrows
         gap = curve[1][0]
         width, height = _columns(edge.slope) * _ADVANCE * _SMALL + 6, 14.0
@@ -180,7 +185,7 @@ def _hidden(node: Node) -> str:
 
 
 def _description(picture: Picture) -> str:
-    boxes = "; ".join(f"{node.title} data {node.data} grad {node.grad}" for node in picture.nodes)
+    boxes = "; ".join(f"{node.title} {node.words} {node.data} grad {node.grad}" for node in picture.nodes)
     return f"{boxes}. {picture.caption}".strip()
 
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from ..value import Value
-from .picture import Node, picture
+from .picture import Node, Picture, picture
 from .svg import render
 
 _FILL = {"leaf": "#dbeafe", "op": "#f1f5f9", "result": "#dcfce7"}
@@ -20,13 +20,19 @@ _INK = "#0f172a"
 
 def to_mermaid(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes: int = 60) -> str:
     """A Mermaid flowchart: put it in a ```mermaid block of a Markdown file."""
-    shown = picture(root, labels=labels, max_nodes=max_nodes)
+    return mermaid(picture(root, labels=labels, max_nodes=max_nodes))
+
+
+def mermaid(shown: Picture) -> str:
+    """The same of a picture."""
     lines = ["flowchart LR"]
     for i, node in enumerate(shown.nodes):
         left, right = {"leaf": ("([", "])"), "op": ("[", "]"), "result": ("[[", "]]")}[node.kind]
         text = "<br/>".join(_mermaid_text(line) for line in _lines(node))
         lines.append(f'    n{i}{left}"{text}"{right}:::{node.kind}')
-    lines += [f'    n{edge.source} -->|"{_mermaid_text(edge.slope)}"| n{edge.target}' for edge in shown.edges]
+    for edge in shown.edges:
+        slope = f'|"{_mermaid_text(edge.slope)}"|' if edge.slope else ""
+        lines.append(f"    n{edge.source} -->{slope} n{edge.target}")
     if shown.caption:
         lines.append(f'    more["{_mermaid_text(shown.caption)}"]:::more')
     lines += [f"    classDef {kind} fill:{fill},stroke:{_LINE[kind]},color:{_INK}" for kind, fill in _FILL.items()]
@@ -37,7 +43,11 @@ def to_mermaid(root: Value, *, labels: Mapping[Value, str] | None = None, max_no
 
 def to_dot(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes: int = 60) -> str:
     """A Graphviz digraph: `dot -Tpdf graph.dot -o graph.pdf` draws it."""
-    shown = picture(root, labels=labels, max_nodes=max_nodes)
+    return dot(picture(root, labels=labels, max_nodes=max_nodes))
+
+
+def dot(shown: Picture) -> str:
+    """The same of a picture."""
     lines = [
         "digraph value {",
         '    graph [rankdir=LR, bgcolor="#ffffff", fontname="monospace", fontsize=11]',
@@ -64,7 +74,7 @@ def to_svg(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes:
 
 
 def _lines(node: Node) -> list[str]:
-    lines = [f"{node.title} = {node.op}" if node.op else node.title, f"data {node.data}", f"grad {node.grad}"]
+    lines = [f"{node.title} = {node.op}" if node.op else node.title, f"{node.words} {node.data}", f"grad {node.grad}"]
     return [*lines, f"{node.hidden} not shown"] if node.hidden else lines
 
 

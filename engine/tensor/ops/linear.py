@@ -12,12 +12,16 @@ _FEW_ROWS = 256
 
 
 def matmul(a: Array, b: Array) -> tuple[Array, Vjp]:
-    """y = a b       (..., M, K) (..., K, N) -> (..., M, N), leading axes broadcast"""
-    if a.ndim < 2 or b.ndim < 2:
-        raise ValueError(f"matmul: {a.shape} and {b.shape} must both have two axes or more: reshape a vector first")
+    """y = a b       (..., M, K) (..., K, N) -> (..., M, N), leading axes broadcast; a (K,), a row; b (K,), a column"""
+    if not (a.ndim and b.ndim):
+        raise ValueError(f"matmul: {a.shape} and {b.shape} must both have an axis: multiply by a number with *")
+    a2, b2 = (a if a.ndim > 1 else a[None]), (b if b.ndim > 1 else b[:, None])
 
     def vjp(g: Array) -> tuple[Array, Array]:
-        return unbroadcast(g @ b.swapaxes(-1, -2), a.shape), unbroadcast(a.swapaxes(-1, -2) @ g, b.shape)
+        g = g if b.ndim > 1 else g[..., None]
+        g = g if a.ndim > 1 else g[..., None, :]  # (..., M, N)
+        ga, gb = g @ b2.swapaxes(-1, -2), a2.swapaxes(-1, -2) @ g
+        return unbroadcast(ga, a2.shape).reshape(a.shape), unbroadcast(gb, b2.shape).reshape(b.shape)
 
     return a @ b, vjp
 

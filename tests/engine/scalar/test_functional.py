@@ -395,3 +395,35 @@ def test_nothing_but_minus_infinity_is_nan_and_some_of_it_is_impossible() -> Non
 
 def test_softmax_of_nothing_is_nothing() -> None:
     assert F.softmax([]) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.sum(x),
+        lambda x: F.mean(x),
+        lambda x: F.dot(x, x),
+        lambda x: F.linear(x, [leaves([1.0, 2.0, 3.0])])[0],
+        lambda x: F.rms_norm(x)[0],
+        lambda x: F.layer_norm(x)[0],
+        lambda x: F.softmax(x)[2],
+        lambda x: F.cross_entropy(x, 1),
+        lambda x: F.attention(x, [x, x], [x, x])[0],
+        lambda x: F.relu(x)[1],
+        lambda x: F.relu2(x)[2],
+        lambda x: F.gelu(x)[0],
+        lambda x: F.silu(x)[0],
+        lambda x: F.swiglu([*x, 1.0])[0],
+    ],
+)
+def test_numbers_stand_where_values_do(call):
+    """Some, or all of them: arithmetic mixes the two, so lists do."""
+    numbers = [1.0, -2.0, 3.0]
+    expected = call([Value(x) for x in numbers])
+    for some in (numbers, [Value(1.0), -2.0, 3.0], [1.0, -2.0, Value(3.0)]):
+        assert float(call(some)) == float(expected)
+
+
+def test_a_list_of_something_else_is_named():
+    with pytest.raises(TypeError, match="this is the str 'a'"):
+        F.softmax(["a", "b"])

@@ -7,11 +7,13 @@ import math
 import weakref
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from nanochat.engine import Value
+from nanochat.engine.tensor import Tensor
 
 Unary = Callable[[Value], Value]
 Binary = Callable[[Value, Value], Value]
@@ -332,3 +334,30 @@ def test_the_slope_of_0_to_the_power_x_is_0_from_0_on() -> None:
 
 def test_the_slope_of_the_size_of_nan_is_nan() -> None:
     assert math.isnan(abs(Value(math.nan)).local_grads[0])
+
+
+@pytest.mark.parametrize("wrong", ["2", None, [1.0], Value(2.0), np.array([1.0, 2.0]), 1j], ids=repr)
+def test_what_is_no_number_is_refused_by_the_constructor(wrong):
+    with pytest.raises(TypeError, match="a Value holds one number, this is the"):
+        Value(wrong)
+
+
+def test_an_array_that_slipped_in_is_named_where_it_is_used():
+    for product in (Value(2.0) * np.array([1.0, 2.0]), Value(2.0) * Tensor([1.0])):
+        for use in (repr, Value.backward, "{:.2f}".format):
+            with pytest.raises(TypeError, match="a Value holds one number"):
+                use(product)
+
+
+def test_a_value_is_formatted_rounded_and_ordered_by_its_data_and_equal_to_itself_alone():
+    a, b = Value(2.345), Value(3.0)
+    assert (f"{a:.2f}", f"{a:>8.1f}", f"{a}") == ("2.35", "     2.3", repr(a))
+    assert (round(a, 1), round(b)) == (2.3, 3)
+    assert max([a, b]) is b
+    assert sorted([b, a]) == [a, b]
+    assert a < b <= b
+    assert b > 2
+    assert a >= 2.345
+    assert a > 2
+    assert Value(1.0) != Value(1.0)
+    assert math.isnan(max(Value(math.nan), a).data), "as for floats: nan is neither above nor below"

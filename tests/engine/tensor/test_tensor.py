@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 import threading
 import weakref
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.engine import Value
 from nanochat.engine.gradcheck import check_gradients
 from nanochat.engine.tensor import Tensor, no_grad
 from nanochat.engine.tensor import functional as F
@@ -229,3 +231,50 @@ def test_a_number_of_a_tensor():
 def test_help_shows_the_formula_of_the_op():
     assert "y = n * weight + bias" in F.layer_norm.__doc__
     assert F.layer_norm.__name__ == "layer_norm"
+
+
+@pytest.mark.parametrize(
+    ("a", "b"), [((3,), (3,)), ((2, 3), (3,)), ((3,), (3, 2)), ((4, 2, 3), (3,)), ((3,), (4, 3, 2))]
+)
+def test_a_vector_is_a_row_on_the_left_and_a_column_on_the_right(a, b):
+    rng = np.random.default_rng(1)
+    arrays = rng.standard_normal(a), rng.standard_normal(b)
+    np.testing.assert_array_equal((Tensor(arrays[0]) @ Tensor(arrays[1])).data, arrays[0] @ arrays[1])
+    tensors = [Tensor(array, requires_grad=True) for array in arrays]
+    probe = rng.standard_normal((arrays[0] @ arrays[1]).shape)
+    check_gradients(lambda a, b: (F.matmul(a, b) * probe).sum(), *tensors)
+
+
+def test_an_array_on_the_left_is_the_same_as_a_tensor_there():
+    x, t = np.array([[1.0, 2.0], [3.0, 4.0]]), Tensor([[5.0, 6.0], [7.0, 8.0]])
+    for op in (operator.add, operator.sub, operator.mul, operator.truediv, operator.matmul):
+        np.testing.assert_array_equal(op(x, t).data, op(x, t.data))
+    single = np.float64(2.0) * Tensor(np.ones(2, np.float32))
+    assert single.dtype == np.float32
+
+
+def test_a_function_of_numpy_is_refused_with_the_one_that_knows_its_gradient():
+    t = Tensor([1.0, 2.0])
+    with pytest.raises(TypeError, match=r"np.exp knows no gradient: write F.exp\(t\)"):
+        np.exp(t)
+    with pytest.raises(TypeError, match="add knows no gradient"):
+        np.add.reduce(t)
+    with pytest.raises(AttributeError, match=r"a Tensor has no relu: write F.relu\(t\)"):
+        t.relu()
+    assert not hasattr(t, "zero_grad")
+
+
+def test_what_holds_no_numbers_is_refused():
+    for wrong in (Value(2.0), "2", None, [Value(1.0)]):
+        with pytest.raises(TypeError, match="a Tensor holds numbers"):
+            Tensor(wrong)
+    with pytest.raises(TypeError, match="of a Value take"):
+        Tensor([1.0]) * Value(2.0)
+
+
+def test_a_tensor_of_one_number_is_formatted_and_rounded_and_shapes_may_be_a_tuple():
+    t = Tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    assert f"{t.sum():.3f}" == "21.000"
+    assert round(t.mean(), 1) == 3.5
+    np.testing.assert_array_equal(t.T.data, t.data.T)
+    np.testing.assert_array_equal(t.reshape((3, 2)).data, t.reshape(3, 2).data)

@@ -19,13 +19,14 @@ from nanochat.errors import ConfigError
 from nanochat.experiments.certify.certificate import (
     Certificate,
     CertificateError,
-    Finding,
+    ChangedCodeError,
     to_document,
     to_markdown,
     write_certificate,
 )
 from nanochat.experiments.certify.compare import cases, examine, relative_error
 from nanochat.experiments.certify.edges import edge_cases, edge_errors
+from nanochat.experiments.certify.finding import Finding
 from nanochat.experiments.certify.models import layer_cases, model_case, reduced
 from nanochat.experiments.certify.ops import NOT_COMPARED, op_cases
 from nanochat.models.parameters import count_parameters
@@ -223,9 +224,15 @@ def test_a_failed_certificate_names_what_failed_and_exits_with_1(
     findings = tuple(examine(CASES[f"op {name}"], seed=1) for name in ("tanh", "exp"))
     certificate = Certificate(seed=1, findings=findings, not_compared=NOT_COMPARED)
     assert certificate.failures == ["op exp"]
-    with pytest.raises(CertificateError, match="op exp") as caught:
-        certificate.check()
-    assert caught.value.exit_code == 1
+    for changed, error, whose, code in (
+        ([], CertificateError, "no file of nanochat was changed, so this is a bug", 1),
+        (None, CertificateError, "if you changed no file", 1),
+        (["engine/scalar/value.py"], ChangedCodeError, "since it was installed, engine/scalar/value.py changed", 9),
+    ):
+        monkeypatch.setattr("nanochat.experiments.certify.certificate.changed_files", lambda changed=changed: changed)
+        with pytest.raises(error, match=f"first op exp: .*{whose}") as caught:
+            certificate.check()
+        assert caught.value.exit_code == code
     write_certificate(certificate, tmp_path)
     assert json.loads((tmp_path / "certificate.json").read_text(encoding="utf-8"))["failures"] == ["op exp"]
     assert "FAILED: op exp" in (tmp_path / "certificate.md").read_text(encoding="utf-8")
@@ -287,6 +294,7 @@ def test_the_command_writes_the_certificate_and_prints_one_line(
     monkeypatch.setattr("nanochat.experiments.certify.compare.op_cases", lambda: some)
     monkeypatch.setattr("nanochat.experiments.certify.compare.layer_cases", list)
     monkeypatch.setattr("nanochat.experiments.certify.compare.edge_cases", lambda: [EDGES["softmax"]])
+    monkeypatch.setattr("nanochat.experiments.certify.certificate.changed_files", list)
     with pytest.raises(SystemExit) as left:
         main(words)
     out = capsys.readouterr().out
@@ -310,3 +318,17 @@ def test_an_unknown_preset_on_the_command_line_is_wrong_usage(capsys: pytest.Cap
         main(["certify", "--preset", "bigrm"])
     assert left.value.code == 2
     assert "did you mean 'bigram'" in capsys.readouterr().err
+
+
+def test_one_name_is_certified_alone_and_replaces_no_certificate(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(["certify", "--only", "RELU2", "--out", str(tmp_path)])
+    assert left.value.code == 0
+    assert capsys.readouterr().out.startswith("3 of 3 pass")
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(SystemExit) as left:
+        main(["certify", "--only", "atention"])
+    assert left.value.code == 2
+    assert "did you mean 'attention'?" in capsys.readouterr().err

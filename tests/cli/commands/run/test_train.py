@@ -288,3 +288,10 @@ def test_settings_and_the_model_to_begin_with_are_read_once(nanochat, run, monke
     words = ("--from", run, "--config", "run.toml", "--data", "abab.txt", "--out", "second", "--set", "eval_tokens=32")
     assert nanochat("train", *words).code == 0
     assert read == ["read_toml_table", "read_model"]
+
+
+def test_the_headline_is_the_mean_of_the_last_losses(nanochat, abab):
+    done = nanochat(*TINY, "--data", abab, "--steps", 3)
+    figures = dict(pair.split("=", 1) for pair in done.out.split())
+    assert f"mean training loss of the last 3 steps {float(figures['mean_loss_last_n']):.4f}" in done.err
+    assert "no loss to speak of" in nanochat(*TINY, "--data", abab, "--steps", 0).err

@@ -58,3 +58,14 @@ def test_a_graph_of_an_expression_has_values_and_gradients(nanochat):
     nanochat("graph", "a*b", "a=2").assert_refused(2, "b")
     nanochat("graph", "a*b", "a=two").assert_refused(2, "'a=two' gives no number")
     nanochat("graph", "__import__('os')").assert_refused(2, "")
+
+
+@pytest.mark.usefixtures("run")
+def test_the_parts_of_a_model_are_drawn_with_their_gradients(nanochat, tmp_path):
+    done = nanochat("graph", "--level", "parts")
+    assert done.code == 0
+    assert "lm#95;head" in done.out
+    assert "not called yet" not in done.out
+    assert nanochat("graph", "--level", "parts", "--out", "parts.svg").code == 0
+    assert (tmp_path / "parts.svg").read_text(encoding="utf-8").startswith("<svg")
+    nanochat("graph", "a*b", "a=1", "b=2", "--level", "parts").assert_refused(2, "leave the expression out")

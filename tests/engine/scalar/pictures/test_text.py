@@ -259,7 +259,9 @@ def test_the_nodes_nearest_the_result_are_kept() -> None:
     assert [node.title for node in shown.nodes] == ["b", "tanh", "+"]
     assert [node.hidden for node in shown.nodes] == [0, 1, 0]
     assert shown.left_out == 3
-    assert shown.caption == "the 3 nodes nearest the result; 3 more left out"
+    assert shown.caption == (
+        "the 3 nodes nearest the result; 3 more left out; backward() not called yet: every grad is 0"
+    )
 
 
 @pytest.mark.parametrize(
