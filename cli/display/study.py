@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...experiments.ablation.axes import read
-from ...experiments.ablation.grid import AblationConfig
+from ...experiments.ablation.grid import BUDGETS, AblationConfig
 from ...experiments.analysis.findings import Analysis
 from ...experiments.analysis.summary import VariantSummary
 from ...experiments.statistics.significance import least_seeds
@@ -72,8 +72,9 @@ def _uneven_budget(config: AblationConfig) -> Iterator[str]:
     name, off = max(config.deviations.items(), key=lambda item: abs(item[1]), default=("", 0.0))
     if abs(off) > _UNEVEN:
         yield (
-            f"in whole steps {name} gets {_share(off)} than the budget of {_asked(config)}, and no variant is farther "
-            "from it: give more --steps to come nearer"
+            f"in whole {'units' if config.budget == 'parameters' else 'steps'} {name} gets {_share(off)} than the "
+            f"budget of {_asked(config)}, and no variant is farther from it: give a "
+            f"{'wider model' if config.budget == 'parameters' else 'larger --steps'} to come nearer"
         )
 
 
@@ -92,7 +93,7 @@ def _share(off: float) -> str:
 
 
 def _asked(config: AblationConfig) -> str:
-    return f"{config.budget_asked:,} {'training tokens' if config.budget == 'tokens' else 'operations'}"
+    return f"{config.budget_asked:,} {BUDGETS[config.budget]}"
 
 
 def _too_few_seeds(config: AblationConfig) -> Iterator[str]:

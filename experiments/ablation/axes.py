@@ -43,18 +43,23 @@ def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
                 f"axis {path} has one value, {only}, and nothing to compare it with: give another, or "
                 f"--set {path}={only} to set it for all variants"
             )
-    n_tokens = base.training.eval_tokens
-    if "model.block_size" in axes and n_tokens:
-        raise ConfigError(
-            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
-            "add --set eval_tokens=0, which takes all of them"
-        )
+    check_length(axes, base)
     for path in axes:
         other, wanted = setting_at(path).needs or (path, axes[path])
         possible = axes.get(other, (read(base, other),))
         if not set(possible) & set(wanted):
             needed = " or ".join(map(str, wanted))
             raise ConfigError(f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={needed}")
+
+
+def check_length(paths: Iterable[str], base: RunConfig) -> None:
+    """Raises ConfigError where rows of another length would be validated on other tokens."""
+    n_tokens = base.training.eval_tokens
+    if "model.block_size" in paths and n_tokens:
+        raise ConfigError(
+            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
+            "add --set eval_tokens=0, which takes all of them"
+        )
 
 
 def idle_axis(settings: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> str | None:
@@ -127,10 +132,11 @@ def _parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     name, equals, raw = text.partition("=")
     if not equals or not raw.strip():
         raise ConfigError(f"axis {text!r} has no values: write {name or 'norm'}=A,B")
-    return full_path(name.strip()), tuple(_value(word.strip()) for word in raw.split(","))
+    return full_path(name.strip()), tuple(parse_value(word.strip()) for word in raw.split(","))
 
 
-def _value(word: str) -> Any:
+def parse_value(word: str) -> Any:
+    """A value as JSON has it; what is no JSON is a word."""
     try:
         return json.loads(word)
     except (ValueError, RecursionError):

@@ -19,9 +19,12 @@ from ...training.config import RunConfig
 from ...training.resolve import config_from_dict
 from ...validation import nearest
 from .axes import check_axes, convert, hint_of, hints_of, idle_axis
+from .explicit import check_variant, settings_of
 
 Design = Literal["grid", "one-at-a-time"]
-Budget = Literal["steps", "tokens", "flops"]
+Budget = Literal["steps", "tokens", "flops", "parameters"]
+BUDGETS = {"tokens": "training tokens", "flops": "operations", "parameters": "parameters"}
+"""What they are counts of."""
 MOST_CELLS = 10_000
 """A study larger than this is a slip of the keyboard more often than not."""
 
@@ -66,6 +69,8 @@ class AblationConfig:
     """Every setting that no axis names."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
     """Dotted field of RunConfig -> its values."""
+    explicit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Variants that are spelled out: name -> dotted field -> value, laid over the baseline of the axes."""
     seeds: int = 8
     """Runs of each variant: base.seed, base.seed + 1, ... The same seed draws the same data in every variant."""
     design: Design = "grid"
@@ -78,8 +83,10 @@ class AblationConfig:
     """What all variants get the same of; `steps` below is worked out from it."""
     steps: Mapping[str, int] = field(default_factory=dict)
     """Steps of the variants that do not train for base.training.steps."""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Hidden units of the variants whose MLP is as wide as it takes for the baseline's number of parameters."""
     budget_asked: int = 0
-    """Training tokens or operations (FLOPs) that each variant should get; 0 where the budget is one of steps."""
+    """Training tokens, operations (FLOPs) or parameters that each variant should get; 0 with a budget of steps."""
     budget_given: Mapping[str, int] = field(default_factory=dict)
     """What each variant gets of them on average over its seeds, since its steps are whole."""
     budget_farthest: Mapping[str, float] = field(default_factory=dict)
@@ -95,7 +102,13 @@ class AblationConfig:
             raise ConfigError(f"budget={self.budget!r} does not exist: {nearest(str(self.budget), get_args(Budget))}")
         if not 0 < self.margin < math.inf:
             raise ConfigError(f"margin={self.margin} is not a positive number of nats: give e.g. 0.01")
-        check_axes(self.axes, self.base)
+        if self.axes or not self.explicit:
+            check_axes(self.axes, self.base)
+        if self.explicit and self.max_cells:
+            raise ConfigError(
+                f"max_cells={self.max_cells} draws from a grid, and variant {next(iter(self.explicit))} is no part of "
+                "one: give one of the two"
+            )
         if self.max_cells < 0 or 0 < self.max_cells < 2 * self.seeds:
             raise ConfigError(
                 f"max_cells={self.max_cells} does not hold two variants with {self.seeds} seeds each: "
@@ -169,12 +182,27 @@ class AblationConfig:
             if reason:
                 skipped[name] = reason
                 continue
-            if name in self.steps:
-                config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
             found[index] = name, config
             if len(found) >= wanted:
                 break
-        return dict(found[index] for index in sorted(found)), skipped
+        variants = dict(found[index] for index in sorted(found))
+        for name, own in self.explicit.items():
+            variants[name] = self._explicit(name, own, variants)
+        return {name: self._with_budget(name, config) for name, config in variants.items()}, skipped
+
+    def _explicit(self, name: str, own: Mapping[str, Any], others: Mapping[str, RunConfig]) -> RunConfig:
+        """Raises ConfigError, unlike a combination of axes: somebody asked for this one."""
+        try:
+            config = _with(self.base, {**self._combination(0)[1], **settings_of(name, own.items())})
+        except ConfigError as error:
+            raise ConfigError(f"variant {name}: {error}") from error
+        check_variant(name, own, config, others)
+        return config
+
+    def _with_budget(self, name: str, config: RunConfig) -> RunConfig:
+        if name in self.steps:
+            config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
+        return _with(config, {"model.mlp_width": self.widths[name]}) if name in self.widths else config
 
     def _order(self) -> Iterable[int]:
         """Positions in the design, the baseline first: all of them, or as many as may be tried, at random."""
@@ -198,7 +226,13 @@ class AblationConfig:
         for path, values in reversed(list(self.axes.items())):
             index, i = divmod(index, len(values))
             settings[path] = values[i]
-        return variant_name(settings), settings
+        return variant_name(settings) or "baseline", settings
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Dotted fields that are not the same for all variants: the axes, and what is spelled out."""
+        paths = [*self.axes, *(path for own in self.explicit.values() for path in own)]
+        return tuple(dict.fromkeys(paths + (["model.mlp_width"] if self.widths else [])))
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
@@ -223,12 +257,13 @@ def ablation_to_dict(config: AblationConfig) -> dict[str, Any]:
     """Plain values, as they stand in a study's config.json."""
     axes = {path: list(values) for path, values in config.axes.items()}
     rest = {name: getattr(config, name) for name in _OPTIONAL}
+    rest |= {name: getattr(config, name) for name in _LATER if getattr(config, name)}
     return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest}
 
 
 def ablation_from_dict(content: Any) -> AblationConfig:
     """The inverse; what an earlier version did not write has its default. Raises ConfigError."""
-    required, optional = {"base", "axes", "seeds"}, set(_OPTIONAL)
+    required, optional = {"base", "axes", "seeds"}, {*_OPTIONAL, *_LATER}
     if not isinstance(content, dict) or not required <= content.keys() <= required | optional:
         raise ConfigError(f"a study has base, axes and seeds, and may have {', '.join(sorted(optional))}")
     base, axes = content["base"], content["axes"]
@@ -243,6 +278,8 @@ def ablation_from_dict(content: Any) -> AblationConfig:
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
+_LATER = ("explicit", "widths")
+"""Written only where they say something, so that a study without them is one for earlier versions, too."""
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

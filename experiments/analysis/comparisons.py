@@ -180,7 +180,7 @@ def effects(study: Study) -> list[Comparison]:
     losses = {
         (tuple(read(result.cell.config, path) for path in config.axes), result.cell.config.seed): result.record.val_loss
         for result in study.results
-        if result.is_ok
+        if result.is_ok and result.cell.variant not in config.explicit
     }
     found = []
     for i, (path, values) in enumerate(config.axes.items()):

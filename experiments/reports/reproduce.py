@@ -36,7 +36,9 @@ def ablation_command_line(config: AblationConfig) -> str:
     own = {*config.axes, *(["training.replicas"] if config.base.training.replicas == 1 else [])}
     shared = [words for path, words in _differences(config.base, of_a_study=True) if path not in own]
     words = ["--preset", config.base.preset, *(word for some in shared for word in some)]
-    if list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
+    for name, changes in config.explicit.items():
+        words += ["--variant", f"{name}: {' '.join(f'{path}={_word(value)}' for path, value in changes.items())}"]
+    if config.axes and list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
         for path, values in config.axes.items():
             words += ["--axis", f"{path}={','.join(_word(value) for value in values)}"]
     words += ["--seeds", str(config.seeds)]

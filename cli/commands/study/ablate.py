@@ -13,6 +13,7 @@ import typer
 
 from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
 from ....experiments.ablation.axes import parse_axes
+from ....experiments.ablation.explicit import parse_variants
 from ....machine import cores
 from ....training.resolve import merge, resolve
 from ...console import StopSignals, say
@@ -62,6 +63,14 @@ def _words(
             help="A field and its values, the baseline's first; repeatable.", metavar="F=A,B", rich_help_panel=_STUDY
         ),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One variant spelled out, beside the baseline; repeatable.",
+            metavar='"NAME: F=A F=B"',
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
     design: Annotated[
         Literal["grid", "one-at-a-time"] | None,
         typer.Option(help="All combinations, or single changes.", rich_help_panel=_STUDY),
@@ -80,7 +89,7 @@ def _words(
         float | None, typer.Option(help="A difference worth seeing, in nats.", rich_help_panel=_STUDY)
     ] = None,
     budget: Annotated[
-        Literal["steps", "tokens", "flops"] | None,
+        Literal["steps", "tokens", "flops", "parameters"] | None,
         typer.Option(help="What all variants get the same of.", rich_help_panel=_STUDY),
     ] = None,
     jobs: Annotated[str, typer.Option(help="Processes: a number, or auto for one a core.", metavar="N")] = "auto",
@@ -106,7 +115,7 @@ def _words(
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
-    named, axes = _find_study(study, axis)
+    named = _find_study(study, axis, variant)
     given = given_settings(options)
     settings = merge(_below(named, given), given)
     if not settings.keys() & {"preset", "model_kind"}:
@@ -114,7 +123,6 @@ def _words(
     config = make_study(
         resolve(settings),
         named,
-        axes=axes or None,
         design=design,
         seeds=seeds,
         max_cells=max_cells,
@@ -134,15 +142,18 @@ def _words(
     )
 
 
-def _find_study(study: str | None, axis: list[str] | None) -> tuple[NamedStudy, dict[str, tuple[Any, ...]]]:
-    """The study that is named, and the axes that are given, together with its own; one of the axes without a name."""
+def _find_study(study: str | None, axis: list[str] | None, variant: list[str] | None) -> NamedStudy:
+    """The study that is named, with the axes and variants that are given; one of these alone without a name."""
     from ....experiments.ablation.named import NamedStudy, find_study
 
-    axes = parse_axes(axis or ())
-    if study is None:
-        return NamedStudy(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else NamedStudy(), axes
-    named = find_study(study)
-    return named, {**named.axes, **axes} if axes else {}
+    axes, explicit = parse_axes(axis or ()), parse_variants(variant or ())
+    if study is None and (axes or explicit):
+        name = "-".join([*(path.rpartition(".")[2] for path in axes), *explicit])
+        return NamedStudy(name=name, axes=axes, explicit=explicit)
+    named = find_study(study) if study else NamedStudy()
+    for name in explicit.keys() & named.explicit.keys():
+        raise ConfigError(f"variant {name} is given twice: {study} has one of that name, choose another")
+    return replace(named, axes={**named.axes, **axes}, explicit={**named.explicit, **explicit})
 
 
 def _below(named: NamedStudy, given: Mapping[str, Any]) -> Mapping[str, Any]:

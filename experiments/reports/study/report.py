@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ....plain import code_span, markdown
 from ....storage.atomic import write_text
+from ...ablation.grid import BUDGETS
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary, ending
@@ -58,7 +59,7 @@ def write_study_report(analysis: Analysis, folder: Path) -> Path:
 def study_report(analysis: Analysis) -> str:
     """The question and the answer first, then what they rest on."""
     study = analysis.study
-    axes = " × ".join(path.rpartition(".")[2] for path in study.config.axes)
+    axes = " × ".join([*(path.rpartition(".")[2] for path in study.config.axes), *study.config.explicit])
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",
@@ -76,7 +77,7 @@ def study_report(analysis: Analysis) -> str:
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
-        configuration(study.config.base, varied=study.config.axes),
+        configuration(study.config.base, varied=study.config.varied),
         environment(study.environment, [result.environment or study.environment for result in study.results]),
         "## Caveats",
         bullets(caveats(analysis)),
@@ -86,12 +87,15 @@ def study_report(analysis: Analysis) -> str:
 
 def _question(study: Study) -> str:
     config, base = study.config, study.config.base
-    axes = ", ".join(f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items())
+    varied = [f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items()]
+    for name, own in config.explicit.items():
+        varied.append(f"{code_span(name)} ({', '.join(f'{path}={setting(value)}' for path, value in own.items())})")
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
     unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
-        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: {axes}; {seeds} each."
+        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: "
+        f"{', '.join(varied)}; {seeds} each."
     )
 
 
@@ -99,13 +103,14 @@ def _after(study: Study) -> str:
     """How long they train, where the study says that for all of them."""
     config, training = study.config, study.config.base.training
     steps = "1 step" if training.steps == 1 else f"{training.steps:,} steps"
-    if {"training.steps", "training.epochs", "training.patience"} & set(config.axes):
+    if {"training.steps", "training.epochs", "training.patience"} & set(config.varied):
         return ""
     if training.patience:
         return f" after at most {steps} (patience {training.patience})"
+    if config.budget == "parameters":
+        return f" with equal numbers of parameters, after {steps}"
     if config.budget != "steps":
-        what = "training tokens" if config.budget == "tokens" else "operations"
-        return f" for the {what} of {steps} of the baseline"
+        return f" for the {BUDGETS[config.budget]} of {steps} of the baseline"
     return f" after {training.epochs:g} epochs" if training.epochs else f" after {steps}"
 
 
@@ -167,7 +172,9 @@ def _cost_note(analysis: Analysis) -> str:
     baseline = measured.get(config.baseline)
     if config.budget == "steps" or baseline is None:
         return note
-    spent, what = (tokens, "training tokens") if config.budget == "tokens" else (operations, "operations")
+    if config.budget == "parameters":
+        return f"{note} The MLP of each variant is as wide as comes nearest to {config.budget_asked:,} parameters."
+    spent, what = tokens if config.budget == "tokens" else operations, BUDGETS[config.budget]
     amounts = [mean_of(one, spent) for one in measured.values()]
     ends = min(amounts), max(amounts)
     low, high = (f"{100 * (amount / mean_of(baseline, spent) - 1):+.1f} %" for amount in ends)
@@ -191,7 +198,7 @@ def caveats(analysis: Analysis) -> list[str]:
     )
     if len(config.variants) > 2:
         found.append("The best of several is chosen after the fact, which flatters it a little.")
-    if "training.lr" not in config.axes:
+    if "training.lr" not in config.varied:
         found.append("All variants use the same learning rate; none was tuned for itself.")
     measured = [summary for summary in analysis.ranking if summary.ok]
     if any(summary.n_bad for summary in analysis.ranking):
