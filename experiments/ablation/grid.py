@@ -43,6 +43,8 @@ class Cell:
 
     variant: str
     config: RunConfig
+    n_blocks: int = 64
+    """Parts of the validation text whose losses it keeps."""
 
     @cached_property
     def key(self) -> str:
@@ -79,6 +81,9 @@ class AblationConfig:
     """Of more cells only the baseline and variants drawn at random are run, each with all seeds; 0 takes all."""
     margin: float = 0.01
     """A difference in nats a token that is worth seeing: a study that could have missed it is called too noisy."""
+    eval_blocks: int = 0
+    """Parts of the validation text whose losses each cell keeps, to tell how far a loss depends on the text; 0: 64, or
+    fewer where there are no 64 tokens."""
     budget: Budget = "steps"
     """What all variants get the same of; `steps` below is worked out from it."""
     steps: Mapping[str, int] = field(default_factory=dict)
@@ -96,6 +101,8 @@ class AblationConfig:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ConfigError(f"seeds={self.seeds} is too small: give 1 or more")
+        if self.eval_blocks < 0 or self.eval_blocks == 1:
+            raise ConfigError(f"eval_blocks={self.eval_blocks} tell nothing of the text: give 2 or more, or 0 for 64")
         if self.design not in get_args(Design):
             raise ConfigError(f"design={self.design!r} does not exist: {nearest(str(self.design), get_args(Design))}")
         if self.budget not in get_args(Budget):
@@ -144,7 +151,7 @@ class AblationConfig:
     def cells(self) -> list[Cell]:
         """Variant by variant, the seeds of each in order."""
         return [
-            Cell(variant, replace(config, seed=config.seed + i))
+            Cell(variant, replace(config, seed=config.seed + i), self.eval_blocks or Cell.n_blocks)
             for variant, config in self.variants.items()
             for i in range(self.seeds)
         ]
@@ -257,7 +264,7 @@ def ablation_to_dict(config: AblationConfig) -> dict[str, Any]:
     """Plain values, as they stand in a study's config.json."""
     axes = {path: list(values) for path, values in config.axes.items()}
     rest = {name: getattr(config, name) for name in _OPTIONAL}
-    rest |= {name: getattr(config, name) for name in _LATER if getattr(config, name)}
+    rest |= {name: getattr(config, name) for name, default in _LATER.items() if getattr(config, name) != default}
     return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest}
 
 
@@ -278,8 +285,8 @@ def ablation_from_dict(content: Any) -> AblationConfig:
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
-_LATER = ("explicit", "widths")
-"""Written only where they say something, so that a study without them is one for earlier versions, too."""
+_LATER: dict[str, Any] = {"explicit": {}, "widths": {}, "eval_blocks": 0}
+"""Written only where they differ from these, so that a study without them is one for earlier versions, too."""
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

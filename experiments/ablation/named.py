@@ -39,7 +39,7 @@ _ONE_AT_A_TIME = ("clipping",)
 _OF_LAYERS = ("norms", "positions", "activations", "depth-width")
 
 _SMALL = 100_000
-_SETTINGS = ("seeds", "design", "max_cells", "margin", "budget")
+_SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from ...training.resolve import config_from_dict
 from ...validation import read_dataclass
 from .cells import CellResult, Measured, Validation
 from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
+from .text import TextLoss
 
 FORMAT, VERSION = "nanochat-cell", 2
 FIGURES = ("curves.png", "forest.png", "costs.png")
@@ -165,6 +166,8 @@ def write_result(result: CellResult, folder: Path) -> CellResult:
         "measured": finite_or_null(asdict(result.measured)),
         "environment": dict(result.environment),
     }
+    if result.text is not None:
+        content["text"] = asdict(result.text)
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
     return _result(content, result.cell)  # where a loss that was infinite is no number
@@ -207,12 +210,20 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
                 Measured, {k: _held_by_a_float(v) for k, v in content["measured"].items()}, "measured"
             ),
             environment=dict(content.get("environment", {})),
+            text=_text(content["text"]) if "text" in content else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError("does not say what a cell says") from error
     if not same:  # config_from_dict knows what an earlier version did not write, and takes longer
         raise ValueError("holds the result of another configuration")
     return result
+
+
+def _text(content: Any) -> TextLoss:
+    text = read_dataclass(TextLoss, content, "text")
+    if not 0 < len(text.blocks) <= text.n_tokens:
+        raise ValueError("a text has tokens in each block")
+    return text
 
 
 def _step(value: Any) -> int:

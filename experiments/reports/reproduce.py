@@ -42,7 +42,7 @@ def ablation_command_line(config: AblationConfig) -> str:
         for path, values in config.axes.items():
             words += ["--axis", f"{path}={','.join(_word(value) for value in values)}"]
     words += ["--seeds", str(config.seeds)]
-    for name in ("design", "max_cells", "margin", "budget"):
+    for name in ("design", "max_cells", "margin", "eval_blocks", "budget"):
         if getattr(config, name) != getattr(AblationConfig, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join(["nanochat", "ablate", *words])

@@ -88,6 +88,12 @@ def _words(
     margin: Annotated[
         float | None, typer.Option(help="A difference worth seeing, in nats.", rich_help_panel=_STUDY)
     ] = None,
+    eval_blocks: Annotated[
+        int | None,
+        typer.Option(
+            help="Parts of the validation text whose losses are kept; 64.", metavar="N", rich_help_panel=_STUDY
+        ),
+    ] = None,
     budget: Annotated[
         Literal["steps", "tokens", "flops", "parameters"] | None,
         typer.Option(help="What all variants get the same of.", rich_help_panel=_STUDY),
@@ -111,7 +117,7 @@ def _words(
     """
     from ....experiments.ablation.named import make_study
 
-    for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
+    for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0), ("--eval-blocks", eval_blocks, 0)):
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
@@ -127,6 +133,7 @@ def _words(
         seeds=seeds,
         max_cells=max_cells,
         margin=margin,
+        eval_blocks=eval_blocks,
         budget=budget,
     )
     return partial(
@@ -184,6 +191,7 @@ def work(
     from ....experiments.ablation.budget import share_budget
     from ....experiments.ablation.cluster import count_threads
     from ....experiments.ablation.sweep import run_ablation
+    from ....experiments.ablation.text import check_blocks
     from ....experiments.analysis.findings import analyse
     from ....experiments.reports.sentences import answer
     from ....experiments.reports.study.report import write_study_report
@@ -193,7 +201,8 @@ def work(
     from ...folders import claimed
 
     base = study.base
-    prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
+    # A bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there.
+    check_blocks(prepare(base), study.eval_blocks)
     config = share_budget(study)
     for note in notes(config):
         say(f"note: {note}")
