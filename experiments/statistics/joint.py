@@ -57,7 +57,7 @@ def joint_test(differences: np.ndarray, *, alpha: float = 0.05, n_intervals: int
     columns = [j for j in range(k if n_intervals is None else n_intervals) if np.isfinite(differences[:, j]).any()]
     if columns:
         low, high = _intervals(differences, columns, patterns, alpha)
-        _agree(low, high, p_joint <= alpha, differences)
+        agree(low, high, p_joint <= alpha, differences)
     return JointTest(p, p_joint, low, high, floor)
 
 
@@ -87,6 +87,21 @@ def scores_of(differences: np.ndarray) -> np.ndarray:
         ties = (ranked[None, :] == ranked[:, None]).sum(1)
         scores[sizes > 0, j] = np.sign(column[sizes > 0]) * (below + (ties + 1) / 2)
     return scores
+
+
+def agree(low: np.ndarray, high: np.ndarray, is_shown: np.ndarray, differences: np.ndarray) -> None:
+    """Let each interval hold 0 where no difference is shown, and end at 0 where one is, in place.
+
+    Widening costs no coverage; what a later step of the test shows lies on one side of 0, and no farther. A column
+    with divergences is judged by ranks of more pairs than its interval is of: it stays.
+    """
+    for j in np.flatnonzero(~np.isinf(differences).any(0) & ~np.isnan(low)):
+        if not is_shown[j]:
+            low[j], high[j] = min(low[j], 0.0), max(high[j], 0.0)
+        elif np.nanmean(differences[:, j]) < 0:
+            high[j] = min(high[j], 0.0)
+        else:
+            low[j] = max(low[j], 0.0)
 
 
 def flipped_t(scores: np.ndarray, patterns: np.ndarray) -> np.ndarray:
@@ -180,21 +195,6 @@ def _end(is_rejected: Callable[[float], bool], step: float) -> float:
         middle = (near + far) / 2
         near, far = (near, middle) if is_rejected(middle) else (middle, far)
     return far
-
-
-def _agree(low: np.ndarray, high: np.ndarray, is_shown: np.ndarray, differences: np.ndarray) -> None:
-    """Let each interval hold 0 where no difference is shown, and end at 0 where one is, in place.
-
-    Widening costs no coverage; what a later step of the test shows lies on one side of 0, and no farther. A column
-    with divergences is judged by ranks of more pairs than its interval is of: it stays.
-    """
-    for j in np.flatnonzero(~np.isinf(differences).any(0) & ~np.isnan(low)):
-        if not is_shown[j]:
-            low[j], high[j] = min(low[j], 0.0), max(high[j], 0.0)
-        elif np.nanmean(differences[:, j]) < 0:
-            high[j] = min(high[j], 0.0)
-        else:
-            low[j] = max(low[j], 0.0)
 
 
 def all_pairs(losses: np.ndarray) -> tuple[np.ndarray, list[tuple[int, int]]]:
