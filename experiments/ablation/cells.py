@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -85,6 +85,15 @@ class CellResult:
         steps = self.cell.config.training.steps
         near = [point for point in self.validations if (share - 1 / 4) * steps < point.step <= share * steps]
         return near[-1].loss if near else math.nan
+
+
+def compared_loss(results: Iterable[CellResult]) -> Callable[[CellResult], float]:
+    """Which loss of a run is compared: that on the whole validation text where every run that ended well has one, else
+    that of the last validation. Never the one of some and the other of others."""
+    ok = [result for result in results if result.is_ok]
+    if ok and all(result.text is not None and result.text.is_whole for result in ok):
+        return lambda result: result.text.loss if result.text else math.nan
+    return lambda result: result.record.val_loss
 
 
 def run_cell(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..statistics.sequential import Decision, SequentialPlan, decide
-from .cells import CellResult
+from .cells import CellResult, compared_loss
 from .grid import AblationConfig, Cell
 
 
@@ -58,18 +58,24 @@ def look(config: AblationConfig, found: Mapping[str, CellResult | None], n_seeds
 def differences(config: AblationConfig, found: Mapping[str, CellResult | None], n_seeds: int) -> np.ndarray:
     """Each variant's loss minus the baseline's, seed by seed.       -> (n_seeds, variants - 1)
 
-    inf and -inf where the variant's or the baseline's run diverged, 0 where both did, nan where a run is not there.
+    inf and -inf where the variant's or the baseline's run diverged, nan where both did, or a run is not there.
     """
-    losses = {name: np.full(n_seeds, np.nan) for name in config.variants}
+    losses = losses_by_seed(config, found, n_seeds)
+    return minus(losses[:, 1:], losses[:, :1])  # the baseline is the first variant
+
+
+def losses_by_seed(config: AblationConfig, found: Mapping[str, CellResult | None], n_seeds: int) -> np.ndarray:
+    """The compared loss of each run: inf where it diverged, nan where it is not there.   -> (n_seeds, variants)"""
+    losses, columns = np.full((n_seeds, len(config.variants)), np.nan), list(config.variants)
+    loss_of = compared_loss(result for result in found.values() if result is not None)
     for cell in config.cells():
         i, result = cell.config.seed - config.base.seed, found.get(cell.key)
         if i < n_seeds and result is not None and result.is_finished:
-            losses[cell.variant][i] = result.record.val_loss if result.is_ok else math.inf
-    base = losses[config.baseline]
+            losses[i, columns.index(cell.variant)] = loss_of(result) if result.is_ok else math.inf
+    return losses
+
+
+def minus(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Difference of losses; nan of two runs that diverged: they are tied, and say nothing."""
     with np.errstate(invalid="ignore"):
-        columns = [
-            np.where(np.isinf(one) & np.isinf(base), 0.0, one - base)
-            for name, one in losses.items()
-            if name != config.baseline
-        ]
-    return np.array(columns).reshape(-1, n_seeds).T
+        return np.asarray(one - other)
