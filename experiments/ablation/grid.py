@@ -18,13 +18,15 @@ from ...models.gpt.config import GPTConfig
 from ...training.config import RunConfig
 from ...training.resolve import config_from_dict
 from ...validation import nearest
-from .axes import check_axes, convert, hint_of, hints_of, idle_axis
+from .axes import check_axes, check_tune, convert, hint_of, hints_of, idle_axis
 from .explicit import check_variant, settings_of
 
 Design = Literal["grid", "one-at-a-time"]
 Budget = Literal["steps", "tokens", "flops", "parameters"]
 BUDGETS = {"tokens": "training tokens", "flops": "operations", "parameters": "parameters"}
 """What they are counts of."""
+TUNING_SEED = 1_000_000
+"""How far above the first seed of a comparison those of the tuning begin."""
 MOST_CELLS = 10_000
 """A study larger than this is a slip of the keyboard more often than not."""
 
@@ -90,6 +92,25 @@ class AblationConfig:
     """Steps of the variants that do not train for base.training.steps."""
     widths: Mapping[str, int] = field(default_factory=dict)
     """Hidden units of the variants whose MLP is as wide as it takes for the baseline's number of parameters."""
+    tune: Mapping[str, tuple[int | float, ...]] = field(default_factory=dict)
+    """The dotted field whose best value is sought for each variant, and the values that are tried first."""
+    tune_seeds: int = 3
+    """Runs of each value; their seeds take no part in the comparison."""
+    tried: Mapping[str, tuple[int | float, ...]] = field(default_factory=dict)
+    """Values that were tried for each variant in the end; the grid goes on while the best is at its edge."""
+    tuned: Mapping[str, int | float] = field(default_factory=dict)
+    """The best of them, which the variant is compared with."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which the study is looked at, to stop where it is decided: `seeds` is the last. Empty: all
+    seeds are run, and looked at once."""
+    alpha: float = 0.05
+    """Chance of a false alarm at any of the looks together."""
+    looked: tuple[int, ...] = ()
+    """Looks taken, noted before the results are read."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Seeds with which a variant was decided at a look: it gets no more."""
+    grown: tuple[int, ...] = ()
+    """Numbers of seeds that were reported before more were added, without a plan."""
     budget_asked: int = 0
     """Training tokens, operations (FLOPs) or parameters that each variant should get; 0 with a budget of steps."""
     budget_given: Mapping[str, int] = field(default_factory=dict)
@@ -109,6 +130,7 @@ class AblationConfig:
             raise ConfigError(f"budget={self.budget!r} does not exist: {nearest(str(self.budget), get_args(Budget))}")
         if not 0 < self.margin < math.inf:
             raise ConfigError(f"margin={self.margin} is not a positive number of nats: give e.g. 0.01")
+        check_looks(self.looks, self.seeds, self.alpha)
         if self.axes or not self.explicit:
             check_axes(self.axes, self.base)
         if self.explicit and self.max_cells:
@@ -121,6 +143,7 @@ class AblationConfig:
                 f"max_cells={self.max_cells} does not hold two variants with {self.seeds} seeds each: "
                 f"give {2 * self.seeds} or more, or 0 for all"
             )
+        check_tune(self.tune, self.tune_seeds, self.base, self._asked)
         if self.design == "one-at-a-time" and "baseline" in self.skipped:
             raise ConfigError(f"the baseline, the first value of each axis, cannot be: {self.skipped['baseline']}")
         if not self.variants:
@@ -153,7 +176,32 @@ class AblationConfig:
         return [
             Cell(variant, replace(config, seed=config.seed + i), self.eval_blocks or Cell.n_blocks)
             for variant, config in self.variants.items()
-            for i in range(self.seeds)
+            for i in range(self.seeds_of(variant))
+        ]
+
+    def seeds_of(self, variant: str) -> int:
+        """Runs of the variant, so far as looks have decided; the baseline has as many as any."""
+        if variant == self.baseline:
+            return max((self.seeds_of(one) for one in self.variants if one != variant), default=self.seeds)
+        return self.decided.get(variant, self.seeds)
+
+    @property
+    def planned(self) -> AblationConfig:
+        """The study before anything was run: without what tuning, looks and growth have added."""
+        return replace(self, tried={}, tuned={}, looked=(), decided={}, grown=())
+
+    def tuning_cells(self, variant: str, values: Iterable[int | float]) -> list[Cell]:
+        """The runs of a variant with these values of the field that is tuned, on seeds of their own."""
+        (path,) = self.tune
+        config = self.variants[variant]
+        return [
+            Cell(
+                f"{variant}_{_word(path.rpartition('.')[2], value)}",
+                replace(_with(config, {path: value}), seed=config.seed + TUNING_SEED + i),
+                self.eval_blocks or Cell.n_blocks,
+            )
+            for value in values
+            for i in range(self.tune_seeds)
         ]
 
     @property
@@ -195,7 +243,7 @@ class AblationConfig:
         variants = dict(found[index] for index in sorted(found))
         for name, own in self.explicit.items():
             variants[name] = self._explicit(name, own, variants)
-        return {name: self._with_budget(name, config) for name, config in variants.items()}, skipped
+        return {name: self._with_own(name, config) for name, config in variants.items()}, skipped
 
     def _explicit(self, name: str, own: Mapping[str, Any], others: Mapping[str, RunConfig]) -> RunConfig:
         """Raises ConfigError, unlike a combination of axes: somebody asked for this one."""
@@ -206,10 +254,12 @@ class AblationConfig:
         check_variant(name, own, config, others)
         return config
 
-    def _with_budget(self, name: str, config: RunConfig) -> RunConfig:
+    def _with_own(self, name: str, config: RunConfig) -> RunConfig:
         if name in self.steps:
             config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
-        return _with(config, {"model.mlp_width": self.widths[name]}) if name in self.widths else config
+        own = {path: self.tuned[name] for path in self.tune if name in self.tuned}
+        own |= {"model.mlp_width": self.widths[name]} if name in self.widths else {}
+        return _with(config, own) if own else config
 
     def _order(self) -> Iterable[int]:
         """Positions in the design, the baseline first: all of them, or as many as may be tried, at random."""
@@ -238,8 +288,22 @@ class AblationConfig:
     @cached_property
     def varied(self) -> tuple[str, ...]:
         """Dotted fields that are not the same for all variants: the axes, and what is spelled out."""
-        paths = [*self.axes, *(path for own in self.explicit.values() for path in own)]
-        return tuple(dict.fromkeys(paths + (["model.mlp_width"] if self.widths else [])))
+        found = [*(["model.mlp_width"] if self.widths else []), *(self.tune if self.tuned else [])]
+        return tuple(dict.fromkeys([*self._asked, *found]))
+
+    @property
+    def _asked(self) -> list[str]:
+        return [*self.axes, *(path for own in self.explicit.values() for path in own)]
+
+
+def check_looks(looks: tuple[int, ...], seeds: int, alpha: float) -> None:
+    """Raises ConfigError where the looks are no plan for this number of seeds."""
+    if not 0 < alpha < 1:
+        raise ConfigError(f"alpha={alpha} is no chance of a false alarm: give e.g. 0.05")
+    if looks and (list(looks) != sorted(set(looks)) or looks[0] < 2):
+        raise ConfigError(f"looks={','.join(map(str, looks))} do not rise from 2 or more: give e.g. 8,12,16")
+    if looks and looks[-1] != seeds:
+        raise ConfigError(f"the last of looks={','.join(map(str, looks))} is not that of all {seeds} seeds: add it")
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
@@ -285,7 +349,13 @@ def ablation_from_dict(content: Any) -> AblationConfig:
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
-_LATER: dict[str, Any] = {"explicit": {}, "widths": {}, "eval_blocks": 0}
+_LATER: dict[str, Any] = {
+    **{name: {} for name in ("explicit", "widths", "tune", "tried", "tuned", "decided")},
+    **dict.fromkeys(("looks", "looked", "grown"), ()),
+    "eval_blocks": 0,
+    "tune_seeds": 3,
+    "alpha": 0.05,
+}
 """Written only where they differ from these, so that a study without them is one for earlier versions, too."""
 
 

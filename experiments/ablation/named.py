@@ -14,7 +14,7 @@ from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
 from ...validation import nearest
 from ..statistics.significance import least_seeds
-from .axes import convert, full_path, hints_of, read
+from .axes import convert, full_path, hints_of, parse_tune, read
 from .explicit import Settings, settings_of
 from .grid import HEAD_AND_NORM, AblationConfig, flatten
 
@@ -39,7 +39,7 @@ _ONE_AT_A_TIME = ("clipping",)
 _OF_LAYERS = ("norms", "positions", "activations", "depth-width")
 
 _SMALL = 100_000
-_SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget")
+_SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget", "tune_seeds", "looks", "alpha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,14 +70,16 @@ def find_study(name: str) -> NamedStudy:
 
 
 def read_study_file(path: Path) -> NamedStudy:
-    """A study in TOML: axes, variants, base, and seeds, design, max_cells, margin, budget. Raises ConfigError.
+    """A study in TOML: axes, variants, base, tune, and fields of AblationConfig such as seeds. Raises ConfigError.
 
     [axes]                      [base]                   [variants.swiglu]
     norm = ["rms", "layer"]     preset = "mini-gpt"      activation = "swiglu"
     "training.lr" = [0.01, 0.1] training.steps = 200     mlp_width = 85
+
+    tune.weight_decay = [0.01, 0.1, 1.0]
     """
     content = read_toml_table(path, "--study")
-    known = ("axes", "variants", "base", *_SETTINGS)
+    known = ("axes", "variants", "tune", "base", *_SETTINGS)
     for key in content:
         if key not in known:
             raise ConfigError(f"{path} has an unknown key {key!r}: {nearest(key, known)}")
@@ -86,7 +88,10 @@ def read_study_file(path: Path) -> NamedStudy:
     if not isinstance(base, dict):
         raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')
     hints = hints_of(AblationConfig)
+    tuned = parse_tune([f"{name}={','.join(map(str, values))}" for name, values in _lists(path, content).items()])
     settings = {name: convert(f"{path}: {name}", value, hints[name]) for name, value in content.items()}
+    if tuned:
+        settings["tune"] = tuned
     return NamedStudy(name=path.stem, axes=axes, explicit=explicit, base=base, settings=settings)
 
 
@@ -142,6 +147,15 @@ def _explicit(path: Path, tables: Any) -> dict[str, Settings]:
     if not isinstance(tables, dict) or not all(isinstance(own, dict) and own for own in tables.values()):
         raise ConfigError(f'{path}: variants is no table of tables: write [variants.NAME] with e.g. norm = "layer"')
     return {name: settings_of(name, flatten(own).items()) for name, own in tables.items()}
+
+
+def _lists(path: Path, content: dict[str, Any]) -> dict[str, list[Any]]:
+    """What the table tune says, taken out of the content."""
+    table = flatten(content.pop("tune", {}))
+    for name, values in table.items():
+        if not isinstance(values, list):
+            raise ConfigError(f"{path}: tune.{name} = {values!r} is no list: write {name} = [0.003, 0.01, 0.03]")
+    return table
 
 
 def _whole(base: RunConfig, path: str) -> int:

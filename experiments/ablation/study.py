@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, ca
 from .text import TextLoss
 
 FORMAT, VERSION = "nanochat-cell", 2
-FIGURES = ("curves.png", "forest.png", "costs.png")
+FIGURES = ("curves.png", "forest.png", "costs.png", "rates.png")
 """Of the report."""
 
 _FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
@@ -46,6 +46,8 @@ class Study:
     missing: tuple[Cell, ...]
     """Not run yet, or unreadable."""
     environment: dict[str, Any]
+    tuning: tuple[CellResult, ...] = ()
+    """Runs by which a setting was tuned, on seeds that are not among those of the results."""
 
 
 @dataclass(frozen=True)
@@ -72,10 +74,24 @@ def start_study(config: AblationConfig, folder: Path) -> dict[str, Any]:
             if known.get(path) not in (None, digest):
                 raise _changed(path, folder)
         inputs = known | inputs
-    write_json(folder / "config.json", ablation_to_dict(config))
+    save_config(config, folder)
     environment |= {"inputs": inputs}
     write_json(folder / "env.json", environment)
     return environment
+
+
+def save_config(config: AblationConfig, folder: Path) -> None:
+    """Write config.json. Raises WriteError."""
+    write_json(folder / "config.json", ablation_to_dict(config))
+
+
+def go_on(config: AblationConfig, folder: Path) -> AblationConfig:
+    """The study as its folder knows it already: with what was tuned, looks taken, numbers of seeds reported."""
+    try:
+        former = read_config(folder / "config.json")
+    except CheckpointError:
+        return config
+    return former if former.planned == config.planned else config
 
 
 def check_inputs(result: CellResult, environment: Mapping[str, Any], folder: Path) -> None:
@@ -111,7 +127,8 @@ def _is_proven(folder: Path) -> bool:
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
     """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
     config = read_config(folder / "config.json")
-    found = {cell.key: find_result(cell, folder, observe) for cell in config.cells()}
+    tuning = tuning_cells(config)
+    found = {cell.key: find_result(cell, folder, observe) for cell in [*tuning, *config.cells()]}
     return study_of(config, found, _read_environment(folder))
 
 
@@ -119,7 +136,15 @@ def study_of(config: AblationConfig, found: Mapping[str, CellResult | None], env
     """The study whose cells have these results, by key."""
     cells = config.cells()
     results = tuple(result for cell in cells if (result := found.get(cell.key)) is not None)
-    return Study(config, results, tuple(cell for cell in cells if found.get(cell.key) is None), dict(environment))
+    tuning = tuple(result for cell in tuning_cells(config) if (result := found.get(cell.key)) is not None)
+    missing = tuple(cell for cell in cells if found.get(cell.key) is None)
+    return Study(config, results, missing, dict(environment), tuning)
+
+
+def tuning_cells(config: AblationConfig) -> list[Cell]:
+    """The runs of a tuning that came to its end."""
+    plain = replace(config, tuned={})
+    return [cell for name, values in config.tried.items() for cell in plain.tuning_cells(name, values)]
 
 
 def read_config(path: Path) -> AblationConfig:

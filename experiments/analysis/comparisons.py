@@ -108,7 +108,7 @@ def compare(summaries: Sequence[VariantSummary], config: AblationConfig) -> list
     by_name = {summary.name: summary for summary in summaries}
     baseline = by_name[config.baseline]
     others = [by_name[name] for name in config.variants if name != baseline.name]
-    return judge([_measure(one, baseline, config.seeds) for one in others], margin=config.margin)
+    return judge([_measure(one, baseline, config.seeds_of(one.name)) for one in others], margin=config.margin)
 
 
 def judge(comparisons: list[Comparison], *, margin: float) -> list[Comparison]:
@@ -184,7 +184,7 @@ def effects(study: Study) -> list[Comparison]:
     }
     found = []
     for i, (path, values) in enumerate(config.axes.items()):
-        n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds
+        n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds_of(config.baseline)
         found += [_effect(variant_name({path: v}), losses, (i, values[0], v), n_planned) for v in values[1:]]
     return judge(found, margin=config.margin)
 

@@ -175,7 +175,7 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
+def draw_lines(axes: Axes, lines: Sequence[Line], *, whole_steps: bool = True) -> None:
     """Curves with bands, each named at the right; dots lead there from a curve that ends before."""
     last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
     for i, line in enumerate(lines):
@@ -186,7 +186,7 @@ def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
             axes.fill_between(line.steps, line.low, line.high, color=color(i), alpha=0.15, linewidth=0)
         if len(line.steps) and line.steps[-1] < last:
             axes.plot([line.steps[-1], last], [line.losses[-1]] * 2, ":", color=color(i), alpha=0.6, linewidth=1)
-    fit(axes, [loss for line in lines for loss in line.losses])
+    fit(axes, [loss for line in lines for loss in line.losses], whole_steps=whole_steps)
     _label_ends(axes, lines)
 
 
@@ -228,14 +228,15 @@ def _span(cluster: Sequence[float], gap: float) -> tuple[float, float]:
     return center - half, center + half
 
 
-def fit(axes: Axes, losses: Sequence[float]) -> None:
+def fit(axes: Axes, losses: Sequence[float], *, whole_steps: bool = True) -> None:
     """Limits of the axes; logarithmic where a run exploded. Afterwards they stay."""
     from matplotlib.ticker import MaxNLocator
 
     if explodes(losses):
         axes.set_ylim(log_limits(losses, most=100))  # what leaves the figure has exploded, and the others stay legible
         axes.set_yscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    if whole_steps:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(x=0.02)
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
-from ....experiments.ablation.axes import parse_axes
+from ....experiments.ablation.axes import parse_axes, parse_tune
 from ....experiments.ablation.explicit import parse_variants
 from ....machine import cores
 from ....training.resolve import merge, resolve
@@ -76,8 +76,34 @@ def _words(
         typer.Option(help="All combinations, or single changes.", rich_help_panel=_STUDY),
     ] = None,
     seeds: Annotated[
-        int | None,
-        typer.Option(help="Runs of each variant; 8, or 3 for models that take long.", rich_help_panel=_STUDY),
+        str | None,
+        typer.Option(
+            help="Runs of each variant; 8, or 3 for models that take long. A..B with --until.",
+            metavar="N",
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
+    until: Annotated[
+        Literal["decided"] | None,
+        typer.Option(help="Add seeds by a plan until each variant is decided.", rich_help_panel=_STUDY),
+    ] = None,
+    looks: Annotated[
+        str | None,
+        typer.Option(help="Seeds at which it is looked at; every 4.", metavar="N,N", rich_help_panel=_STUDY),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Chance of a false alarm at all looks; 0.05.", rich_help_panel=_STUDY)
+    ] = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A field whose best value is sought for each variant, on other seeds.",
+            metavar="F=A..B",
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
+    tune_seeds: Annotated[
+        int | None, typer.Option(help="Runs of each of its values; 3.", rich_help_panel=_STUDY)
     ] = None,
     max_cells: Annotated[
         int | None,
@@ -117,7 +143,12 @@ def _words(
     """
     from ....experiments.ablation.named import make_study
 
-    for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0), ("--eval-blocks", eval_blocks, 0)):
+    n_seeds, plan = _plan(seeds, until, looks)
+    for flag, value, least in (
+        ("--tune-seeds", tune_seeds, 1),
+        ("--max-cells", max_cells, 0),
+        ("--eval-blocks", eval_blocks, 0),
+    ):
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
@@ -130,7 +161,11 @@ def _words(
         resolve(settings),
         named,
         design=design,
-        seeds=seeds,
+        seeds=n_seeds,
+        looks=plan,
+        alpha=alpha,
+        tune=parse_tune(tune or ()) or None,
+        tune_seeds=tune_seeds,
         max_cells=max_cells,
         margin=margin,
         eval_blocks=eval_blocks,
@@ -147,6 +182,37 @@ def _words(
         dry_run=dry_run,
         json=json,
     )
+
+
+_EVERY = 4
+"""Seeds from one look to the next."""
+
+
+def _plan(seeds: str | None, until: str | None, looks: str | None) -> tuple[int | None, tuple[int, ...] | None]:
+    """The number of seeds and the looks; None where no flag says it. Raises UsageError."""
+    if not until:
+        if looks or (seeds and ".." in seeds):
+            flag = f"--looks {looks}" if looks else f"--seeds {seeds}"
+            raise UsageError(f"{flag} is a plan of looks: add --until decided, or give one number of --seeds")
+        return (None if seeds is None else _count("--seeds", seeds)), None
+    if looks:
+        plan = tuple(_count("--looks", word) for word in looks.split(","))
+    elif seeds and ".." in seeds:
+        least, most = (_count("--seeds", word) for word in seeds.split("..", 1))
+        if least >= most:
+            raise UsageError(f"--seeds {seeds} is no range: give fewer before the dots than after, e.g. 8..24")
+        plan = (*range(least, most, _EVERY), most)
+    else:
+        raise UsageError("--until decided needs a plan: give e.g. --seeds 8..24, or --looks 8,12,16,24")
+    if looks and seeds and f"{plan[0]}..{plan[-1]}" != seeds:
+        raise UsageError(f"--seeds {seeds} is not what --looks {looks} says: give one of the two")
+    return plan[-1], plan
+
+
+def _count(flag: str, word: str) -> int:
+    if not word.strip().isdecimal() or not int(word):
+        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more")
+    return int(word)
 
 
 def _find_study(study: str | None, axis: list[str] | None, variant: list[str] | None) -> NamedStudy:
@@ -211,7 +277,7 @@ def work(
         print_plan(config, slots, cluster=bool(cluster), as_json=json)
         return
     with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
-        _claim(folder, config, force=force)
+        config = _claim(folder, config, force=force)
         options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
@@ -238,19 +304,19 @@ def _check_end(study: Study, out: Path, stop: StopSignals) -> None:
         raise SweepError(f"{len(bad)} of {len(study.results)} cells {words}: {cells}{more}; see {out}")
 
 
-def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
+def _claim(out: Path, config: AblationConfig, *, force: bool) -> AblationConfig:
     """The folder is new, or holds the beginning of the same study, or is cleared of another by --force.
 
-    The same study may have fewer seeds there: what it has is a part of this one.
+    The same study may have fewer seeds there: what it has is a part of this one, which notes that it has grown.
     """
     from ....experiments.ablation.study import clear_study, read_config
     from ...display.sweep import plural
 
     if not (out / "config.json").exists():
-        return
+        return config
     if force:
         clear_study(out)
-        return
+        return config
     try:
         former = read_config(out / "config.json")
     except CheckpointError as error:
@@ -259,17 +325,27 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
                 f"the study in {out} is damaged: {error}, choose another --out, or pass --force to run all cells again"
             ) from error
         former = None  # the settings of a run
-    if former is not None and _grows(former, config):
-        say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
-    elif former != config:
+    if former is None or (former.planned != config.planned and not _grows(former, config)):
         raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
+    if former.planned == config.planned:
+        return config
+    if former.looks or config.looks:
+        read = ", ".join(map(str, former.looked or (former.seeds,)))
+        raise GuardError(
+            f"the study in {out} was looked at with {read} seeds, which no plan made now can take back (its alpha of "
+            f"{former.alpha:g} is spent): choose another --out and another --seed"
+        )
+    say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
+    return replace(config, grown=(*former.grown, former.seeds))
 
 
 def _grows(former: AblationConfig, config: AblationConfig) -> bool:
-    """More seeds, and nothing else; a part drawn at random and a budget of tokens depend on their number."""
-    if config.max_cells or config.budget != "steps" or former.max_cells or former.seeds >= config.seeds:
+    """More seeds, or other looks; a part drawn at random and a budget of tokens depend on their number."""
+    if config.max_cells or config.budget in ("tokens", "flops") or former.max_cells:
         return False
-    return replace(former, seeds=config.seeds) == config
+    if former.seeds > config.seeds and not (former.looks or config.looks):
+        return False
+    return replace(former.planned, seeds=config.seeds, looks=config.looks, alpha=config.alpha) == config.planned
 
 
 def _corpus(source: str) -> str:

@@ -49,7 +49,7 @@ def study_curves(analysis: Analysis) -> Figure:
         title(figure, headline(analysis))
         axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
         draw_lines(axes, [_mean_line(one, with_band=one.name in banded) for one in shown])
-        remarks, n_seeds = [], analysis.study.config.seeds
+        remarks, n_seeds = [], analysis.study.config.seeds_of(analysis.baseline)
         if n_seeds > 1:
             n = f"{n_seeds} seeds" if all(len(one.ok) == n_seeds for one in shown) else "seeds"
             which = " (the best and the baseline)" if len(shown) > _MOST_BANDS else ""

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ....plain import code_span, markdown
 from ....storage.atomic import write_text
-from ...ablation.grid import BUDGETS
+from ...ablation.grid import BUDGETS, AblationConfig
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary, ending
@@ -22,6 +22,7 @@ from ..sentences import Style, answer
 from .figures import costs, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
 from .tables import cost_table, differ, mean_of, operations, result_table, steps, tests_table, tokens
+from .tuning import rates, tuning_caveats, tuning_section
 
 _TABLE_NOTE = """\
 Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds ± half of its \
@@ -49,9 +50,11 @@ MARKDOWN = Style(name=code_span, verdict="**{}**".format)
 
 def write_study_report(analysis: Analysis, folder: Path) -> Path:
     """Write report.md and its figures beside the study's cells. Raises WriteError."""
-    for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=True):
+    for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=False):
         if name != "forest.png" or len(analysis.study.config.variants) > 1:
             save_figure(draw(analysis), folder / name)
+    if analysis.study.tuning:
+        save_figure(rates(analysis.study), folder / "rates.png")
     write_text(folder / "report.md", study_report(analysis))
     return folder / "report.md"
 
@@ -70,6 +73,7 @@ def study_report(analysis: Analysis) -> str:
         _TABLE_NOTE,
         f"![{markdown(curves_text(analysis))}](curves.png)",
         *_differences(analysis),
+        *tuning_section(analysis.study),
         "## Cost",
         cost_table(analysis),
         _cost_note(analysis),
@@ -91,6 +95,8 @@ def _question(study: Study) -> str:
     for name, own in config.explicit.items():
         varied.append(f"{code_span(name)} ({', '.join(f'{path}={setting(value)}' for path, value in own.items())})")
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
+    if config.looks:
+        seeds = f"{config.looks[0]} to {config.seeds} seeds, until decided,"
     unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
@@ -191,14 +197,17 @@ _FEW = 5
 def caveats(analysis: Analysis) -> list[str]:
     """A sentence or two each."""
     config = analysis.study.config
-    found = _of_seeds(config.seeds)
+    found = _of_seeds(config.seeds_of(config.baseline))
+    found += _of_growth(config)
     found.append(
         f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
         "difference may still be there."
     )
     if len(config.variants) > 2:
         found.append("The best of several is chosen after the fact, which flatters it a little.")
-    if "training.lr" not in config.varied:
+    if config.tuned:
+        found += tuning_caveats(analysis.study)
+    elif "training.lr" not in config.varied:
         found.append("All variants use the same learning rate; none was tuned for itself.")
     measured = [summary for summary in analysis.ranking if summary.ok]
     if any(summary.n_bad for summary in analysis.ranking):
@@ -217,6 +226,21 @@ def _of_seeds(n: int) -> list[str]:
         return []
     errors = f"{t_quantile(0.975, n - 1):.1f} standard errors"
     return [f"{n} seeds: a t interval is {errors} wide on each side and assumes that losses scatter about normally."]
+
+
+def _of_growth(config: AblationConfig) -> list[str]:
+    """How the number of seeds was chosen, where it was not fixed."""
+    if config.looked:
+        decided = "decided" if config.looked[-1] < config.seeds else "looked at for the last time"
+        looks = ", ".join(map(str, config.looks))
+        return [
+            f"Seeds were added by a plan (looks at {looks}; alpha {config.alpha:g}), {decided} at {config.looked[-1]}."
+        ]
+    if not config.grown:
+        return []
+    before = " and ".join(map(str, config.grown))
+    grew = f"This study was reported with {before} seeds before it grew without a plan"
+    return [f"{grew}: of studies that grow until something shows, more than 5 % show what is not there."]
 
 
 def _unequal(measured: Sequence[VariantSummary]) -> list[str]:
