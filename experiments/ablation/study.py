@@ -28,7 +28,9 @@ from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, ca
 from .text import TextLoss
 
 FORMAT, VERSION = "nanochat-cell", 2
-FIGURES = ("curves.png", "forest.png", "costs.png", "rates.png")
+FIGURES = tuple(
+    f"{name}.{kind}" for name in ("curves", "course", "forest", "costs", "rates") for kind in ("png", "svg")
+)
 """Of the report."""
 
 _FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)

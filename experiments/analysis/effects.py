@@ -32,7 +32,7 @@ def effects(study: Study) -> list[Comparison]:
         return []
     losses, found = _losses(study), []
     for i, (path, values) in enumerate(config.axes.items()):
-        n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds
+        n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds_of(config.baseline)
         found += [_effect(variant_name({path: v}), losses, (i, values[0], v), n_planned) for v in values[1:]]
     return found
 

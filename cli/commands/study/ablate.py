@@ -199,6 +199,8 @@ def _plan(seeds: str | None, until: str | None, looks: str | None) -> tuple[int 
         plan = tuple(_count("--looks", word) for word in looks.split(","))
     elif seeds and ".." in seeds:
         least, most = (_count("--seeds", word) for word in seeds.split("..", 1))
+        if least >= most:
+            raise UsageError(f"--seeds {seeds} is no range: give fewer before the dots than after, e.g. 8..24")
         plan = (*range(least, most, _EVERY), most)
     else:
         raise UsageError("--until decided needs a plan: give e.g. --seeds 8..24, or --looks 8,12,16,24")

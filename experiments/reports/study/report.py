@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....plain import code_span, markdown
-from ....storage.atomic import write_text
+from ....storage.atomic import remove_files, write_text
 from ...ablation.grid import BUDGETS
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
@@ -20,10 +21,14 @@ from ..reproduce import ablation_command_line
 from ..run import configuration, environment
 from ..sentences import Style, answer
 from .caveats import caveats
+from .course import course_figure, course_text, courses
 from .figures import costs, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
 from .tables import comparison_table, cost_table, course_table, mean_of, operations, result_table, tokens
 from .tuning import rates, tuning_section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _TABLE_NOTE = """\
 Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds{spread}. \
@@ -67,19 +72,34 @@ Change: of the size of the difference, for each doubling of the steps; *shrinks*
 _TOGETHER = {"better": "better together", "worse": "worse together", "no difference seen": "they add up"}
 
 
+_SAME_COSTS = "All variants have as many parameters, and take as many operations, as the baseline."
+
+
 MARKDOWN = Style(name=markdown, verdict="**{}**".format)
 """Of the answer: names are words, verdicts bold."""
 
 
 def write_study_report(analysis: Analysis, folder: Path) -> Path:
     """Write report.md and its figures beside the study's cells. Raises WriteError."""
-    for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=False):
-        if name != "forest.png" or len(analysis.study.config.variants) > 1:
-            save_figure(draw(analysis), folder / name)
-    if analysis.study.tuning:
-        save_figure(rates(analysis.study), folder / "rates.png")
+    drawn = {name: figure for name, figure in _figures(analysis).items() if figure is not None}
+    for name, figure in drawn.items():
+        for kind in ("png", "svg"):
+            save_figure(figure, folder / f"{name}.{kind}")
+    remove_files(folder, [name for name in FIGURES if name.partition(".")[0] not in drawn])  # of an earlier version
     write_text(folder / "report.md", study_report(analysis))
     return folder / "report.md"
+
+
+def _figures(analysis: Analysis) -> dict[str, Figure | None]:
+    """By the names of their files; None where there is nothing to draw."""
+    study = analysis.study
+    return {
+        "curves": study_curves(analysis),
+        "course": course_figure(analysis),
+        "forest": forest(analysis) if len(study.config.variants) > 1 else None,
+        "costs": costs(analysis),
+        "rates": rates(study) if study.tuning else None,
+    }
 
 
 def study_report(analysis: Analysis) -> str:
@@ -100,7 +120,7 @@ def study_report(analysis: Analysis) -> str:
         "## Cost",
         cost_table(analysis),
         _cost_note(analysis),
-        f"![{markdown(costs_text(analysis))}](costs.png)",
+        f"![{markdown(costs_text(analysis))}](costs.png)" if costs(analysis) else _SAME_COSTS,
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
@@ -203,6 +223,8 @@ def _differences(analysis: Analysis) -> list[str]:
         parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
     if course := course_table(analysis):
         parts += ["Whether the differences last:", course, _COURSE_NOTE]
+    if courses(analysis):
+        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
 
 

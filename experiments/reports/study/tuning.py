@@ -18,11 +18,13 @@ from ..numbers import count, digits
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_MOST_TICKS = 9
+"""More values would be written over each other."""
 _NOTE = """\
-Mean validation loss of {n} runs of each value, on seeds {first} and up, which take no part in the comparison; a run that \
-did not end well is the worst. Sensitivity: how much is lost on average over the values that were tried (the mean of the \
-loss there, at most that of the first weights, less the best), in nats. The runs of the tuning are not in the table of \
-costs, but here."""
+Mean validation loss of {n} runs of each value, on seeds {first} and up, which take no part in the comparison; a run \
+that did not end well is the worst. Sensitivity: how much is lost on average over the values that were tried (the mean \
+of the loss there, at most that of the first weights, less the best), in nats. The runs of the tuning are not in the \
+table of costs, but here."""
 
 
 def tuning_section(study: Study) -> list[str]:
@@ -59,6 +61,10 @@ def rates(study: Study) -> Figure:
         axes.set_xscale("log")
         lines = [_line(name, known) for name, known in trials.items()]
         draw_lines(axes, [line for line in lines if len(line.steps)], whole_steps=False)
+        values = sorted({one.value for known in trials.values() for one in known})
+        if len(values) <= _MOST_TICKS:
+            axes.set_xticks(values, [f"{value:g}" for value in values])
+            axes.set_xticks([], minor=True)
         name = path.rpartition(".")[2]
         title(figure, f"Each variant is compared at its own best {name}")
         axes.set(xlabel=name, ylabel=VAL_LOSS_LABEL)

@@ -55,10 +55,7 @@ def test_each_variant_gets_its_own_best(config, bowls):
 def test_the_grid_goes_on_while_the_best_is_at_its_edge(config, bowls):
     run, _ = bowls({0.0: 0.001, 0.1: 0.9})
     found = tune(config, run)
-    assert (
-        found.tried["weight_decay=0.0"] == (0.000366, 0.0011, 0.00333, 0.01, 0.03, 0.1)[0:0]
-        or found.tried["weight_decay=0.0"][0] < 0.001 < found.tried["weight_decay=0.0"][1] * 1.2
-    )
+    assert found.tried["weight_decay=0.0"][0] < 0.001 < found.tried["weight_decay=0.0"][2]
     assert found.tried["weight_decay=0.1"][-1] > 0.9
     assert found.tuned["weight_decay=0.1"] == pytest.approx(0.9, rel=0.3)
 
