@@ -33,7 +33,7 @@ def effects(study: Study) -> list[Comparison]:
     losses, found = _losses(study), []
     for i, (path, values) in enumerate(config.axes.items()):
         n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds_of(config.baseline)
-        found += [_effect(variant_name({path: v}), losses, (i, values[0], v), n_planned) for v in values[1:]]
+        found += [_effect(study, {path: v}, losses, (i, values[0], v), n_planned) for v in values[1:]]
     return found
 
 
@@ -55,7 +55,7 @@ def interactions(study: Study) -> list[Comparison]:
             found.append(
                 Comparison(
                     variant=f"{variant_name({path: a})} × {variant_name({other: b})}",
-                    tested=tuple(mean(by_seed[seed]) for seed in sorted(by_seed)),
+                    tested=tuple(mean(by_seed.get(seed, [])) for seed in _seeds(study)),
                     n_pairs=sum(map(len, by_seed.values())),
                     n_planned=n_planned,
                     reason="" if by_seed else "no four runs to compare",
@@ -82,7 +82,15 @@ def _losses(study: Study) -> Losses:
     }
 
 
-def _effect(name: str, losses: Losses, change: tuple[int, Any, Any], n_planned: int) -> Comparison:
+def _seeds(study: Study) -> range:
+    """Of the study, in the order in which all its comparisons have them."""
+    first = study.config.base.seed
+    return range(first, first + study.config.seeds)
+
+
+def _effect(
+    study: Study, setting: dict[str, Any], losses: Losses, change: tuple[int, Any, Any], n_planned: int
+) -> Comparison:
     """`change`: which axis, from which value, to which. A place is a combination of values, an entry an axis."""
     i, first, value = change
     by_seed: dict[int, list[float]] = defaultdict(list)
@@ -96,9 +104,9 @@ def _effect(name: str, losses: Losses, change: tuple[int, Any, Any], n_planned: 
             by_seed[seed].append(loss - without)
             by_place[place].append(loss - without)
         diverged[seed] += math.isinf(loss) - math.isinf(without)
-    tested = tuple(_of_seed(by_seed[seed], diverged[seed]) for seed in sorted(diverged))
+    tested = tuple(_of_seed(by_seed[seed], diverged[seed]) for seed in _seeds(study))
     return Comparison(
-        variant=name,
+        variant=variant_name(setting),
         tested=tested,
         n_pairs=sum(map(len, by_seed.values())),
         n_planned=n_planned,

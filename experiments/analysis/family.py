@@ -51,32 +51,22 @@ def conclude(study: Study, summaries: Sequence[VariantSummary]) -> Conclusions:
     ]
     if config.looks:
         return Conclusions(tuple(_by_looks(study, variants)), (), (), ())
-    axes, crossings = effects(study), interactions(study)
-    n_main, n_seeds = len(variants) + len(axes) + len(crossings), config.seeds
-    columns = [_column(one, n_seeds) for one in (*variants, *axes, *crossings)]
-    pairs, of_pairs = np.empty((n_seeds, 0)), []
-    if 1 < losses.shape[1] <= _MOST_PAIRED:
-        pairs, of_pairs = all_pairs(losses)
-    others = [i for i, (first, _) in enumerate(of_pairs) if first]
-    family = np.column_stack([*columns, *(pairs[:, i] for i in others)]) if columns else np.empty((n_seeds, 0))
-    weights = np.full(family.shape[1], _LESS)
-    weights[: len(variants) + len(axes)] = 1.0
-    test = joint_test(family, n_intervals=n_main, weights=weights)
-    n_asked = max(1, int(np.sum(~np.isnan(test.p_joint[:n_main]))))
-    rows = [
-        judged(one, test, j, n_asked=n_asked, margin=config.margin)
-        for j, one in enumerate((*variants, *axes, *crossings))
-    ]
-    p_pairs = np.full(len(of_pairs), math.nan)
-    p_pairs[[i for i in range(len(of_pairs)) if i not in set(others)]] = test.p_joint[: len(variants)]
-    p_pairs[others] = test.p_joint[n_main:]
-    first, second = len(variants), len(variants) + len(axes)
+    axes = effects(study)
+    rows = [*variants, *axes, *interactions(study)]
+    columns = [np.array(one.tested) for one in rows]
+    pairs, of_pairs = all_pairs(losses if losses.shape[1] <= _MOST_PAIRED else losses[:, :0])
+    with_baseline = sum(first == 0 for first, _ in of_pairs)  # they come first, and are the variants' comparisons
+    columns += list(pairs[:, with_baseline:].T)
+    weights = np.full(len(columns), _LESS)
+    first, second, last = len(variants), len(variants) + len(axes), len(rows)
+    weights[:second] = 1.0
+    family = np.array(columns).reshape(len(columns), config.seeds).T
+    test = joint_test(family, n_intervals=last, weights=weights)
+    n_asked = max(1, int(np.sum(~np.isnan(test.p_joint[:last]))))
+    rows = [judged(one, test, j, n_asked=n_asked, margin=config.margin) for j, one in enumerate(rows)]
+    p_pairs = np.concatenate([test.p_joint[:with_baseline], test.p_joint[last:]])
     best = _best(list(config.variants), losses, of_pairs, pairs, p_pairs)
     return Conclusions(tuple(rows[:first]), tuple(rows[first:second]), tuple(rows[second:]), best)
-
-
-def _column(one: Comparison, n_seeds: int) -> np.ndarray:
-    return np.array([*one.tested, *[math.nan] * (n_seeds - len(one.tested))])
 
 
 def _compared(one: VariantSummary, baseline: VariantSummary, column: np.ndarray) -> Comparison:

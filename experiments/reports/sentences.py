@@ -132,7 +132,7 @@ def _by(ones: Sequence[Comparison]) -> str:
     """` by 0.17 to 0.76 nats`, and a word where all of it is too little to care about."""
     sizes = sorted(abs(one.interval.mean) for one in ones if one.differences)
     if not sizes:
-        return " (it diverged)"
+        return " (no pair ended well)"
     ends = dict.fromkeys(rough(size) for size in (sizes[0], sizes[-1]))
     less = ", less than the margin" if all(one.within_margin for one in ones) else ""
     partly = " in the runs that ended well" if any(one.by_ranks for one in ones) else ""

@@ -44,7 +44,8 @@ def trend(x: np.ndarray, differences: np.ndarray) -> Trend:
     differences = _checked(x, differences)
     sign = math.copysign(1.0, float(differences.mean()))
     centered = np.log2(x) - np.log2(x).mean()
-    slope = t_interval((sign * differences @ centered / (centered @ centered)).tolist())
+    slopes = sign * differences @ centered / (centered @ centered)
+    slope = t_interval(np.round(slopes, 12).tolist())  # rounding alone is no slope
     rungs = tuple(t_interval(column) for column in differences.T.tolist())
     first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
     word: Word = "not decided"

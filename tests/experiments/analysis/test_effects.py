@@ -125,3 +125,12 @@ def test_a_report_of_a_whole_grid_is_one_family(grid_of):
     found = analyse(grid_of(additive))
     for one in (*found.comparisons, *found.effects):
         assert one.p_joint >= one.p_exact
+
+
+def test_all_comparisons_have_their_seeds_in_the_same_places(grid_of):
+    """The signs of a seed are flipped in all of them at once: one that lacks a seed has a gap there."""
+    found = analyse(grid_of(lambda lr, w, seed: None if seed == 5 and lr == 2 else additive(lr, w, seed)))
+    lr = found.effects[0]
+    assert math.isnan(lr.tested[0])
+    assert len(lr.tested) == len(found.comparisons[0].tested) == len(SEEDS)
+    assert lr.tested[3] == pytest.approx(0.5 + NOISE[SEEDS[3]])

@@ -17,6 +17,7 @@ from matplotlib.transforms import Bbox
 from nanochat.errors import WriteError
 from nanochat.experiments.ablation.cells import Validation
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
+from nanochat.experiments.analysis.comparisons import Reach
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.figures import COLORS, compare_curves, folded, loss_curve, save_figure, spread, stroke
 from nanochat.experiments.reports.sentences import interval_of
@@ -182,7 +183,7 @@ def test_the_course_is_the_paired_difference_at_each_validation(study_of):
     course = courses(found)["lr=2.0"]
     assert list(course) == [2, 4]
     assert course[4].mean == pytest.approx(0.5)
-    assert course[4].half_width == pytest.approx(found.comparisons[0].interval.half_width)
+    assert course[4].half_width == pytest.approx(found.comparisons[0].t_interval.half_width)
     assert "lr=2.0 +0.5000 at step 2 and +0.5000 at step 4" in course_text(found)
     line = next(
         line
@@ -225,7 +226,7 @@ def test_alternative_text_says_which_variants_have_no_curve_or_no_difference(stu
     bare = study.results[:4] + tuple(replace(result, validations=()) for result in study.results[4:])
     found = analyse(replace(study, results=bare))
     assert "At the end: lr=1.0 2.0500, lr=2.0 (1 of 2 diverged) 1.0000. Without a curve: lr=3.0." in curves_text(found)
-    assert forest_text(found).endswith("1 of 2 diverged). Not drawn: lr=3.0, 2 of 2 diverged.")
+    assert "Not drawn: lr=3.0, too few seeds (needs 6 seeds; 0 of 2 pairs; 2 of 2 diverged; " in forest_text(found)
     assert "lr=2.0" not in costs_text(found)
 
 
@@ -238,9 +239,9 @@ def test_intervals_are_drawn_whole_where_they_leave_room_for_the_rest(study_of):
 
 
 def test_an_interval_that_would_squash_the_rest_ends_in_an_arrow_with_its_numbers(study_of):
-    """Two seeds: Student's interval is 12.7 / sqrt 2 times as long as the dots lie apart."""
-    study = study_of(BASE[:2], [2.1, 2.3], [2.0, 2.035])
-    figure, one = forest(analyse(study)), analyse(study).comparisons[0]
+    found = analyse(study_of(BASE[:2], [2.1, 2.3], [2.0, 2.035]))
+    one = replace(found.comparisons[0], interval=Reach(found.comparisons[0].interval.mean, -2.0, 3.0))
+    figure = forest(replace(found, comparisons=(one, found.comparisons[1])))
     low, high = figure.axes[0].get_xlim()
     assert one.interval.low < low
     assert high < one.interval.high
