@@ -98,12 +98,10 @@ def _asked(config: AblationConfig) -> str:
 
 def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
     """A study that cannot find anything, however large the difference, should say so before it takes its hours."""
-    comparisons = len(config.variants) - 1
-    needed = least_seeds(comparisons)
-    if config.seeds < needed:
+    if config.seeds < least_seeds():
         yield (
-            f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {needed} for "
-            f"{plural(comparisons, 'comparison')}: pass --seeds {needed} for verdicts"
+            f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {least_seeds()}, "
+            f"however many variants: pass --seeds {least_seeds()} for verdicts"
         )
 
 

@@ -13,7 +13,6 @@ from ...models.parameters import count_parameters
 from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
 from ...validation import nearest
-from ..statistics.significance import least_seeds
 from .axes import convert, full_path, hints_of, parse_tune, read
 from .explicit import Settings, settings_of
 from .grid import HEAD_AND_NORM, AblationConfig, flatten
@@ -114,18 +113,13 @@ def make_study(base: RunConfig, named: NamedStudy, **given: Any) -> AblationConf
         **{name: value for name, value in given.items() if value is not None},
     }
     if "seeds" not in fields:
-        n_variants = 2
-        if not fields.get("max_cells"):
-            n_variants = len(AblationConfig(base=base, **{**fields, "seeds": 1}).variants)
-        fields["seeds"] = default_seeds(base, n_variants)
+        fields["seeds"] = default_seeds(base)
     return AblationConfig(base=base, **fields)
 
 
-def default_seeds(base: RunConfig, n_variants: int) -> int:
-    """8 where a run is fast, and as many as the exact test needs for all comparisons; 3 where it is not."""
-    if count_parameters(base.model.parameters()) > _SMALL:
-        return 3
-    return max(8, least_seeds(max(1, n_variants - 1)))
+def default_seeds(base: RunConfig) -> int:
+    """8 where a run is fast; 3 where it is not, which the exact test can say nothing of."""
+    return 3 if count_parameters(base.model.parameters()) > _SMALL else 8
 
 
 def _axes(path: Path, tables: Any) -> dict[str, tuple[Any, ...]]:
