@@ -102,7 +102,7 @@ def _effect(name: str, losses: Losses, change: tuple[int, Any, Any], n_planned: 
         tested=tested,
         n_pairs=sum(map(len, by_seed.values())),
         n_planned=n_planned,
-        reason="" if by_seed else "no pair of runs to compare",
+        reason="" if any(not math.isnan(x) for x in tested) else "no pair of runs to compare",
         contexts=tuple(map(mean, by_place.values())),
     )
 

@@ -79,9 +79,8 @@ def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
         lowest = f"{_capital(name(analysis.complete[0].name))} ends lowest{_among(analysis)}"
         yield [f"{lowest}, but {style.verdict('too few seeds')} to say more: the exact test needs {few[0].needed}."]
         return
-    last = [*_dependence(analysis, name), *_changes(analysis, name)][:1]
-    first = _best(analysis, name)
-    for third in (last, []) if last else ([],):
+    first, thirds = _best(analysis, name), [*_dependence(analysis, name)] or [*_changes(analysis, name)][:1]
+    for third in (*([one] for one in thirds), []):
         for n_named in (_NAMED, 0):
             yield [first, _against(analysis, name, style, n_named), *third]
     short = analysis.complete[0]
@@ -150,13 +149,14 @@ def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
 
 
 def _dependence(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
-    """Whether the axes depend on each other, where that was asked."""
+    """Whether the axes depend on each other, where that was asked; in full, and in short."""
     shown = [one for one in analysis.interactions if one.word in ("better", "worse")]
     if shown:
         largest = max(shown, key=lambda one: abs(one.interval.mean))
         more, by = "worse" if largest.word == "worse" else "better", rough(abs(largest.interval.mean))
-        which = name(largest.variant)
-        yield f"The axes depend on each other, most in {which}: {by} nats {more} than the two add up to."
+        depend = "The axes depend on each other"
+        yield f"{depend}, most in {name(largest.variant)}: {by} nats {more} than the two add up to."
+        yield f"{depend}."
     elif analysis.interactions and all(one.word == "no difference seen" for one in analysis.interactions):
         yield "The effects of the axes add up."
 

@@ -55,12 +55,13 @@ def joint_test(
     patterns, scores = sign_patterns(n), scores_of(differences)
     asked, n_pairs = np.nansum(np.abs(scores), 0) > 0, np.sum(~np.isnan(scores), 0)
     weights = np.ones(k) if weights is None else weights
-    p, p_joint = _step_down(scores, asked, patterns, weights)
     floor = np.where(n_pairs > 0, 2.0 ** (1 - n_pairs), np.nan)
+    able = floor <= alpha  # what too few pairs can never show stands aside, lest its floor be that of others
+    p, p_joint = _step_down(scores, asked, able, patterns, weights)
     low, high = nothing.copy(), nothing.copy()
     columns = [j for j in range(k if n_intervals is None else n_intervals) if np.isfinite(differences[:, j]).any()]
     if columns:
-        low, high = _intervals(differences, columns, patterns, weights, alpha)
+        low, high = _intervals(differences, columns, patterns, np.where(able, weights, 0.0), alpha)
         agree(low, high, p_joint <= alpha, differences)
     return JointTest(p, p_joint, low, high, floor)
 
@@ -123,9 +124,9 @@ def _t(sums: np.ndarray, squares: float, n: int) -> np.ndarray:
 
 
 def _step_down(
-    scores: np.ndarray, asked: np.ndarray, patterns: np.ndarray, weights: np.ndarray
+    scores: np.ndarray, asked: np.ndarray, able: np.ndarray, patterns: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """p alone and corrected.   (n, k), (k,), (P, n), (k,) -> (k,), (k,)
+    """p alone and corrected.   (n, k), (k,), (k,), (P, n), (k,) -> (k,), (k,)
 
     From the smallest |t| to the largest the running maximum is that of the columns which are still in the family when
     the one at hand is tested; no p may be below that of a column with a larger |t|.
@@ -137,11 +138,12 @@ def _step_down(
     order = sorted(seen, key=lambda j: seen[j])
     for j in order:
         t = weights[j] * flipped_t(scores[:, j], patterns)
-        np.maximum(maximum, t, out=maximum)
-        p[j] = np.mean(t * _TIE >= seen[j])
-        p_joint[j] = np.mean(maximum * _TIE >= seen[j])
-    if order:
-        p_joint[order[::-1]] = np.maximum.accumulate(p_joint[order[::-1]])
+        p[j] = p_joint[j] = np.mean(t * _TIE >= seen[j])
+        if able[j]:
+            np.maximum(maximum, t, out=maximum)
+            p_joint[j] = np.mean(maximum * _TIE >= seen[j])
+    family = [j for j in reversed(order) if able[j]]
+    p_joint[family] = np.maximum.accumulate(p_joint[family])
     return p, p_joint
 
 
@@ -163,7 +165,7 @@ def _intervals(
         owner, largest = np.where(is_larger, j, owner), np.maximum(largest, t)
     for j in columns:
         others = np.where(owner == j, second, largest)  # their maximum without column j
-        low[j], high[j] = _interval(finite[:, j], patterns, others / weights[j], alpha)
+        low[j], high[j] = _interval(finite[:, j], patterns, others / (weights[j] or 1.0), alpha)
     return low, high
 
 
