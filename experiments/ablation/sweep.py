@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ...data.dataset import build_dataset
+from ...errors import ConfigError
 from ...machine import cores
 from ...storage.lock import folder_locked
 from ...tokenizers.processes import check_guarded
@@ -22,6 +23,7 @@ from .looks import until_decided
 from .study import (
     CellDamaged,
     Study,
+    cell_path,
     check_files,
     check_inputs,
     check_places,
@@ -86,6 +88,7 @@ def run_ablation(
     *,
     jobs: int = 1,
     cluster: str = "",
+    reuse: Path | None = None,
     observe: Callable[[AblationEvent], None] = lambda event: None,
     should_stop: Callable[[], bool] = lambda: False,
     locked: bool = False,
@@ -97,6 +100,7 @@ def run_ablation(
     and the events of their steps are observed, too; otherwise in `jobs` processes, 0 for one a core, or on the Dask
     cluster whose scheduler has the address `cluster`. A cell that diverges, fails or is refused is a result like the
     others (`record.status`); what failed or was refused is tried again at the next start.
+    `reuse` is the folder of another study, whose cells are taken over where this one has the same.
     `locked` says that the caller holds the lock of `out` (storage/lock.py).
     Raises DataError if the text cannot be read, GuardError if another sweep is at work in `out`, something lies there
     that is not known to be a study's, or the processes cannot begin (a script needs `if __name__ == "__main__":`),
@@ -107,7 +111,7 @@ def run_ablation(
         check_files(out)
         check_places(config.cells(), out)
         config = go_on(config, out)
-        sweep = _Sweep(out, start_study(config, out), jobs or cores(), cluster, observe, should_stop)
+        sweep = _Sweep(out, start_study(config, out), jobs or cores(), cluster, observe, should_stop, reuse)
         if config.tune:
             config = tune(config, sweep.run)
             save_config(config, out)
@@ -130,6 +134,7 @@ class _Sweep:
     cluster: str
     observe: Callable[[AblationEvent], None]
     should_stop: Callable[[], bool]
+    reuse: Path | None
     found: dict[str, CellResult | None] = field(default_factory=dict)
     """By key, whatever was run or found."""
 
@@ -141,7 +146,7 @@ class _Sweep:
         self.observe(CellsPlanned(tuple(new)))
         missing = []
         for cell in new:
-            result = self.found[cell.key] = find_result(cell, self.out, self.observe)
+            result = self.found[cell.key] = find_result(cell, self.out, self.observe) or self._taken_over(cell)
             if result is not None and result.is_finished:
                 self.observe(CellDone(result, numbers[cell.key], len(new), True))
             else:
@@ -158,6 +163,25 @@ class _Sweep:
                     self.found[progress.cell.key] = write_result(progress, self.out)
                     self.observe(CellDone(progress, numbers[progress.cell.key], len(new), False))
         return self.found
+
+    def _taken_over(self, cell: Cell) -> CellResult | None:
+        """The cell of the study that is reused, written here."""
+        if self.reuse is None:
+            return None
+        result = find_result(cell, self.reuse, self.observe)
+        if result is None or not result.is_finished:
+            return None
+        check_inputs(result, self.environment, self.out)
+        return write_result(result, self.out)
+
+
+def check_reuse(config: AblationConfig, folder: Path) -> None:
+    """Raises CheckpointError where there is no study, ConfigError where it has no cell of this one."""
+    read_config(folder / "config.json")
+    if not any(cell_path(cell, folder).is_file() for cell in config.cells()):
+        raise ConfigError(
+            f"{folder} shares no cell with this study: what is reused has the same settings but for the values of axes"
+        )
 
 
 def _run(

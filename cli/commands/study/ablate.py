@@ -126,6 +126,10 @@ def _words(
     ] = None,
     jobs: Annotated[str, typer.Option(help="Processes: a number, or auto for one a core.", metavar="N")] = "auto",
     cluster: Annotated[str, typer.Option(help="Run on this Dask scheduler instead.", metavar="ADDRESS")] = "",
+    reuse: Annotated[
+        Path | None,
+        typer.Option(help="Take over the cells that another study has, too.", metavar="DIR", readable=False),
+    ] = None,
     out: OutFlag = None,
     force: ForceFlag = False,
     dry_run: DryRunFlag = False,
@@ -177,6 +181,7 @@ def _words(
         name=named.name,
         jobs=count_or_auto("--jobs", jobs),
         cluster=cluster,
+        reuse=reuse,
         out=out,
         force=force,
         dry_run=dry_run,
@@ -245,6 +250,7 @@ def work(
     name: str,
     jobs: int,
     cluster: str,
+    reuse: Path | None,
     out: Path | None,
     force: bool,
     dry_run: bool,
@@ -256,7 +262,7 @@ def work(
     """
     from ....experiments.ablation.budget import share_budget
     from ....experiments.ablation.cluster import count_threads
-    from ....experiments.ablation.sweep import run_ablation
+    from ....experiments.ablation.sweep import check_reuse, run_ablation
     from ....experiments.ablation.text import check_blocks
     from ....experiments.analysis.findings import analyse
     from ....experiments.reports.sentences import answer
@@ -270,6 +276,8 @@ def work(
     # A bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there.
     check_blocks(prepare(base), study.eval_blocks)
     config = share_budget(study)
+    if reuse is not None:
+        check_reuse(config, reuse)
     for note in notes(config):
         say(f"note: {note}")
     slots = count_threads(cluster) if cluster else jobs or cores()
@@ -278,7 +286,7 @@ def work(
         return
     with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
         config = _claim(folder, config, force=force)
-        options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "locked": True}
+        options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "reuse": reuse, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
         analysis = analyse(done)

@@ -83,9 +83,9 @@ def costs(analysis: Analysis) -> Figure | None:
     Seconds are no axis: those of cells that ran beside others rank the load of the machine.
     """
     complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
-    panels = {name: values for name, values in _spent(shown).items() if len(set(values)) > 1}
-    if not panels:
+    if not costs_differ(analysis):
         return None
+    panels = {name: values for name, values in _spent(shown).items() if len(set(values)) > 1}
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)
     with empty_canvas(height=3.4 + names_height) as figure:
@@ -105,6 +105,11 @@ def costs(analysis: Analysis) -> Figure | None:
         title(figure, of_the_complete(analysis, _cost_headline(complete)))
         note(figure, "; ".join(["mean over seeds", "bar: 95 % t interval of the loss", *_chosen(shown, complete)]))
     return figure
+
+
+def costs_differ(analysis: Analysis) -> bool:
+    """The variants that are drawn do not all take the same."""
+    return any(len(set(values)) > 1 for values in _spent(_few(analysis.complete, analysis.baseline)).values())
 
 
 def costs_text(analysis: Analysis) -> str:

@@ -22,7 +22,7 @@ from ..run import configuration, environment
 from ..sentences import Style, answer
 from .caveats import caveats
 from .course import course_figure, course_text, courses
-from .figures import costs, costs_text, curves_text, study_curves
+from .figures import costs, costs_differ, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
 from .tables import comparison_table, cost_table, course_table, mean_of, operations, result_table, tokens
 from .tuning import rates, tuning_section
@@ -120,7 +120,7 @@ def study_report(analysis: Analysis) -> str:
         "## Cost",
         cost_table(analysis),
         _cost_note(analysis),
-        f"![{markdown(costs_text(analysis))}](costs.png)" if costs(analysis) else _SAME_COSTS,
+        f"![{markdown(costs_text(analysis))}](costs.png)" if costs_differ(analysis) else _SAME_COSTS,
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
@@ -223,6 +223,8 @@ def _differences(analysis: Analysis) -> list[str]:
         parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
     if course := course_table(analysis):
         parts += ["Whether the differences last:", course, _COURSE_NOTE]
+    if courses(analysis):
+        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
