@@ -12,7 +12,7 @@ HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 PYTEST := $(BIN)/pytest
 WORKERS := -n auto --maxprocesses 4
 
-.PHONY: help demo test slow tour docs lint types oracle bench reliability lock clean
+.PHONY: help demo test slow tour docs lint types oracle bench statistics reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -53,6 +53,9 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 	$(BIN)/python benchmarks/scalar.py
 	$(BIN)/python benchmarks/bpe.py
 	$(BIN)/nanochat bench
+
+statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (about an hour)
+	$(BIN)/python tests/experiments/statistics/simulate.py
 
 reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in a quarter of an hour, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .config import RunConfig
 from .evaluate import Evaluation
+from .prepare import Session
 from .trainer import StepMetrics
 from .transfer import Transfer
 
@@ -52,4 +53,11 @@ class Saved:
     path: Path
 
 
-Event = Prepared | StepMetrics | Evaluated | Sampled | Saved
+@dataclass(frozen=True)
+class Ended:
+    """The last step is done and validated; the model may be looked at, and is not to be changed."""
+
+    session: Session
+
+
+Event = Prepared | StepMetrics | Evaluated | Sampled | Saved | Ended

@@ -19,7 +19,7 @@ from ..models.bigram.config import BigramConfig
 from ..storage.lock import folder_locked, held
 from .config import RunConfig
 from .evaluate import evaluate
-from .events import Evaluated, Event, Prepared, Sampled, Saved
+from .events import Ended, Evaluated, Event, Prepared, Sampled, Saved
 from .folder.checkpoint import Progress
 from .folder.log import LOGGER, RunLog, log_span, span
 from .folder.record import RunRecord, record_of
@@ -30,7 +30,7 @@ from .prepare import Session, prepare
 from .streams import stream_seed
 from .trainer import BatchAt, StepMetrics, train_steps
 
-__all__ = ["Evaluated", "Event", "Prepared", "Sampled", "Saved", "run_training"]
+__all__ = ["Ended", "Evaluated", "Event", "Prepared", "Sampled", "Saved", "run_training"]
 
 _MEMORY_EVERY = 16
 _SAMPLE_TOKENS = 60
@@ -173,6 +173,8 @@ class _Loop:
         except GuardError:
             self._save()
             raise
+        if self.status == "ok":
+            self._emit(Ended(session))
         LOGGER.info("event=end status=%s steps=%d training_s=%.3f", self.status, progress.step, self.training_s)
         return self._record()
 

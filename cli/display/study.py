@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...experiments.ablation.axes import read
-from ...experiments.ablation.grid import AblationConfig
+from ...experiments.ablation.grid import BUDGETS, AblationConfig
 from ...experiments.analysis.findings import Analysis
 from ...experiments.analysis.summary import VariantSummary
 from ...experiments.statistics.significance import least_seeds
@@ -72,8 +72,9 @@ def _uneven_budget(config: AblationConfig) -> Iterator[str]:
     name, off = max(config.deviations.items(), key=lambda item: abs(item[1]), default=("", 0.0))
     if abs(off) > _UNEVEN:
         yield (
-            f"in whole steps {name} gets {_share(off)} than the budget of {_asked(config)}, and no variant is farther "
-            "from it: give more --steps to come nearer"
+            f"in whole {'units' if config.budget == 'parameters' else 'steps'} {name} gets {_share(off)} than the "
+            f"budget of {_asked(config)}, and no variant is farther from it: give a "
+            f"{'wider model' if config.budget == 'parameters' else 'larger --steps'} to come nearer"
         )
 
 
@@ -92,17 +93,15 @@ def _share(off: float) -> str:
 
 
 def _asked(config: AblationConfig) -> str:
-    return f"{config.budget_asked:,} {'training tokens' if config.budget == 'tokens' else 'operations'}"
+    return f"{config.budget_asked:,} {BUDGETS[config.budget]}"
 
 
 def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
     """A study that cannot find anything, however large the difference, should say so before it takes its hours."""
-    comparisons = len(config.variants) - 1
-    needed = least_seeds(comparisons)
-    if config.seeds < needed:
+    if config.seeds < least_seeds():
         yield (
-            f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {needed} for "
-            f"{plural(comparisons, 'comparison')}: pass --seeds {needed} for verdicts"
+            f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {least_seeds()}, "
+            f"however many variants: pass --seeds {least_seeds()} for verdicts"
         )
 
 

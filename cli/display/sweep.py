@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Group
@@ -14,7 +16,7 @@ from rich.text import Text
 from ...experiments.ablation.cells import CellResult
 from ...experiments.ablation.forecast import CellForecast, forecast
 from ...experiments.ablation.grid import AblationConfig, Cell
-from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellStarted
+from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellsPlanned, CellStarted
 from ...experiments.reports.numbers import digits
 from ...experiments.statistics.intervals import mean
 from ...plain import terminal
@@ -31,13 +33,10 @@ class SweepDisplay:
     """Follows the events of a sweep. The cost of a cell is taken to be its steps: time left is told by those."""
 
     def __init__(self, config: AblationConfig) -> None:
-        self.config = config
         self.console = Remarks()
-        self.results: dict[str, list[CellResult]] = {name: [] for name in config.variants}
         self.running: dict[str, str] = {}  # key of a cell -> variant
-        self.steps_run = self.steps_left = self.steps_here = 0
-        for variant in config.variants.values():
-            self.steps_left += variant.training.steps * config.seeds
+        self.steps_run = self.steps_here = 0
+        self._plan(config.cells())
         self.started = time.monotonic()
         self.live = Live(
             console=self.console, transient=True, get_renderable=self.table, refresh_per_second=_PER_SECOND
@@ -53,7 +52,9 @@ class SweepDisplay:
             self.live.stop()
 
     def __call__(self, event: AblationEvent) -> None:
-        if isinstance(event, StepMetrics):
+        if isinstance(event, CellsPlanned):
+            self._plan(event.cells)
+        elif isinstance(event, StepMetrics):
             self.steps_here = event.step
         elif isinstance(event, CellStarted):
             self.running[event.cell.key] = event.cell.variant
@@ -73,12 +74,18 @@ class SweepDisplay:
             losses = [result.record.val_loss for result in self.results[name] if result.is_ok]
             table.add_row(
                 Text(terminal(name)),
-                f"{len(self.results[name])}/{self.config.seeds}",
+                f"{len(self.results[name])}/{self.planned[name]}",
                 str(at_work.count(name) or ""),
                 digits(mean(losses)) if losses else "",
                 digits(min(losses)) if losses else "",
             )
         return Group(table, Text(self._time()))
+
+    def _plan(self, cells: Sequence[Cell]) -> None:
+        """These are to be run now."""
+        self.planned = Counter(cell.variant for cell in cells)
+        self.results: dict[str, list[CellResult]] = {name: [] for name in self.planned}
+        self.steps_left = sum(cell.config.training.steps for cell in cells)
 
     def _done(self, event: CellDone) -> None:
         result, record = event.result, event.result.record
@@ -140,9 +147,13 @@ def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bo
         print_json(content)
         return
     print_table([_line(cell, prospects[cell.variant]) for cell in cells], right=("memory", "time"))
+    tuning = config.tune_seeds * sum(map(len, config.tune.values())) * len(config.variants)
+    most = "at most " if config.looks else ""
+    more = f", and {plural(tuning, 'run')} or more of the tuning" if tuning else ""
     where = f"on {plural(slots, 'thread')} of the cluster" if cluster else f"with --jobs {slots}"
     print_result(
-        f"{plural(len(config.variants), 'variant')} x {plural(config.seeds, 'seed')} = {plural(len(cells), 'cell')}, "
+        f"{plural(len(config.variants), 'variant')} x {plural(config.seeds, 'seed')} = "
+        f"{most}{plural(len(cells), 'cell')}{more}, "
         f"about {duration(found.seconds)} {where}, the report aside, and "
         f"{_mib(max(prospect.memory_bytes for prospect in prospects.values()))} a process"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
 from functools import cache
@@ -43,18 +44,61 @@ def check_axes(axes: Mapping[str, Sequence[Any]], base: RunConfig) -> None:
                 f"axis {path} has one value, {only}, and nothing to compare it with: give another, or "
                 f"--set {path}={only} to set it for all variants"
             )
-    n_tokens = base.training.eval_tokens
-    if "model.block_size" in axes and n_tokens:
-        raise ConfigError(
-            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
-            "add --set eval_tokens=0, which takes all of them"
-        )
+    check_length(axes, base)
     for path in axes:
         other, wanted = setting_at(path).needs or (path, axes[path])
         possible = axes.get(other, (read(base, other),))
         if not set(possible) & set(wanted):
             needed = " or ".join(map(str, wanted))
             raise ConfigError(f"axis {path} has no effect with {other}={possible[0]}: it needs {other}={needed}")
+
+
+def check_length(paths: Iterable[str], base: RunConfig) -> None:
+    """Raises ConfigError where rows of another length would be validated on other tokens."""
+    n_tokens = base.training.eval_tokens
+    if "model.block_size" in paths and n_tokens:
+        raise ConfigError(
+            f"axis model.block_size would be validated on other tokens of the text with eval_tokens={n_tokens}: "
+            "add --set eval_tokens=0, which takes all of them"
+        )
+
+
+def parse_tune(texts: Sequence[str]) -> dict[str, tuple[int | float, ...]]:
+    """["lr=0.001,0.003,0.01"] or ["lr=0.001..0.1"], by factors of sqrt(10). Raises ConfigError."""
+    if len(texts) > 1:
+        raise ConfigError(f"{len(texts)} fields cannot be tuned at once ({', '.join(texts)}): tune one")
+    found: dict[str, tuple[int | float, ...]] = {}
+    for text in texts:
+        name, equals, raw = text.partition("=")
+        low, dots, high = raw.partition("..")
+        values = tuple(parse_value(word.strip()) for word in ((low, high) if dots else raw.split(",")))
+        if not equals or not all(_is_number(value) and value > 0 for value in values):
+            raise ConfigError(f"tune={text!r} are no numbers above 0: write e.g. lr=0.001..0.1 or lr=0.003,0.01,0.03")
+        found[full_path(name.strip())] = _between(*values) if dots else values
+    return found
+
+
+def check_tune(tune: Mapping[str, Sequence[int | float]], n_seeds: int, base: RunConfig, varied: Iterable[str]) -> None:
+    """Raises ConfigError where a field cannot be tuned, or there is nothing to choose from."""
+    if n_seeds < 1:
+        raise ConfigError(f"tune_seeds={n_seeds} are too few: give 1 or more")
+    for path, values in tune.items():
+        hint = hint_of(path, base)
+        if hint not in (int, float):
+            raise ConfigError(f"{path} is no number, so it has no grid to tune on: make it an axis")
+        if path in varied:
+            raise ConfigError(f"{path} is varied by the study, so it cannot be tuned for each variant: choose one")
+        if len(values) < 2 or list(values) != sorted(set(values)):
+            raise ConfigError(f"tune {path}={','.join(map(str, values))} is no grid: give two values or more that rise")
+        for value in values:
+            convert(path, value, hint)
+
+
+def next_value(values: Sequence[int | float], *, up: bool) -> int | float:
+    """The value with which a grid goes on, by the factor of its edge; itself where a whole number stands still."""
+    edge, near = (values[-1], values[-2]) if up else (values[0], values[1])
+    value = edge * (edge / near)
+    return max(1, round(value)) if isinstance(edge, int) else _three_digits(value)
 
 
 def idle_axis(settings: Mapping[str, Any], axes: Mapping[str, Sequence[Any]]) -> str | None:
@@ -127,14 +171,28 @@ def _parse_axis(text: str) -> tuple[str, tuple[Any, ...]]:
     name, equals, raw = text.partition("=")
     if not equals or not raw.strip():
         raise ConfigError(f"axis {text!r} has no values: write {name or 'norm'}=A,B")
-    return full_path(name.strip()), tuple(_value(word.strip()) for word in raw.split(","))
+    return full_path(name.strip()), tuple(parse_value(word.strip()) for word in raw.split(","))
 
 
-def _value(word: str) -> Any:
+def parse_value(word: str) -> Any:
+    """A value as JSON has it; what is no JSON is a word."""
     try:
         return json.loads(word)
     except (ValueError, RecursionError):
         return word
+
+
+def _between(low: float, high: float) -> tuple[float, ...]:
+    n = max(0, round(2 * math.log10(high / low)))
+    return tuple(_three_digits(low * 10 ** (i / 2)) for i in range(n + 1))
+
+
+def _three_digits(value: float) -> float:
+    return float(f"{value:.3g}")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 @cache

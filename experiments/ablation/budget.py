@@ -1,4 +1,4 @@
-"""The same budget for all variants: how many steps each gets for the baseline's tokens, or its arithmetic."""
+"""The same budget for all variants: the steps for the baseline's tokens or arithmetic, the width for its parameters."""
 
 from __future__ import annotations
 
@@ -10,7 +10,10 @@ import numpy as np
 
 from ...data.batches import Batches
 from ...errors import ConfigError
+from ...models.bigram.config import BigramConfig
 from ...models.flops import flops_per_token
+from ...models.gpt.config import GPTConfig
+from ...models.parameters import count_parameters
 from ...training.prepare import Session, prepare
 from ...training.streams import stream_number
 from .grid import AblationConfig
@@ -22,14 +25,17 @@ _COUNTED = 50_000
 
 
 def share_budget(study: AblationConfig) -> AblationConfig:
-    """The study with the steps of each variant: the whole number that comes nearest to the baseline's budget.
+    """The study with the steps, or the width, of each variant: the whole number nearest to the baseline's budget.
 
-    tokens: targets of all steps, on average over the seeds; flops: that times flops_per_token.
+    tokens: targets of all steps, on average over the seeds; flops: that times flops_per_token; parameters: by
+    mlp_width.
     Raises ConfigError, DataError, as a run would.
     """
-    plain = replace(study, steps={}, budget_asked=0, budget_given={}, budget_farthest={})
+    plain = replace(study, steps={}, widths={}, budget_asked=0, budget_given={}, budget_farthest={})
     if study.budget == "steps":
         return plain
+    if study.budget == "parameters":
+        return _equal_parameters(plain)
     for path in ("training.steps", "training.epochs"):
         if path in study.axes:
             raise ConfigError(f"{path} is an axis, so no budget of {study.budget} can be kept: choose one of the two")
@@ -65,6 +71,27 @@ def share_budget(study: AblationConfig) -> AblationConfig:
         budget_given=given,
         budget_farthest=farthest,
     )
+
+
+def _equal_parameters(plain: AblationConfig) -> AblationConfig:
+    """The MLP of each variant as wide as it takes; their number grows linearly with its width."""
+    base = plain.variants[plain.baseline]
+    if isinstance(base.model, BigramConfig):
+        raise ConfigError("budget=parameters sets the width of the MLP, and a bigram has none: choose another preset")
+    if "model.mlp_width" in plain.varied:
+        raise ConfigError("model.mlp_width is varied, and budget=parameters would set it: choose one of the two")
+    vocab_size = prepare(base).config.model.vocab_size  # of the data, and the same for all
+    asked, widths, given = 0, {}, {}
+    for name, config in plain.variants.items():
+        assert isinstance(config.model, GPTConfig)
+        model = replace(config.model, vocab_size=vocab_size)
+        asked = asked or count_parameters(model.parameters())
+        first, second = (count_parameters(replace(model, mlp_width=n).parameters()) for n in (1, 2))
+        width = max(1, round(1 + (asked - first) / (second - first)))
+        if width != model.hidden:
+            widths[name] = width
+        given[name] = count_parameters(replace(model, mlp_width=width).parameters())
+    return replace(plain, widths=widths, budget_asked=asked, budget_given=given)
 
 
 @dataclass(frozen=True)

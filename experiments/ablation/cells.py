@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -14,9 +14,10 @@ from ...machine import forget_peak, peak_bytes
 from ...models.flops import flops_per_token
 from ...training.config import RunConfig
 from ...training.folder.record import RunRecord, describe_environment
-from ...training.run import Evaluated, Event, Prepared, run_training
+from ...training.run import Ended, Evaluated, Event, Prepared, run_training
 from ...training.trainer import StepMetrics
 from .grid import Cell
+from .text import TextLoss, text_loss
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,8 @@ class CellResult:
     measured: Measured = Measured()
     environment: Mapping[str, Any] = field(default_factory=dict)
     """Machine, versions and digests of what it read, where it was computed; empty in files of an earlier version."""
+    text: TextLoss | None = None
+    """Of the last weights, block by block; None where it did not end well, and in files of an earlier version."""
 
     @property
     def is_ok(self) -> bool:
@@ -84,6 +87,15 @@ class CellResult:
         return near[-1].loss if near else math.nan
 
 
+def compared_loss(results: Iterable[CellResult]) -> Callable[[CellResult], float]:
+    """Which loss of a run is compared: that on the whole validation text where every run that ended well has one, else
+    that of the last validation. Never the one of some and the other of others."""
+    ok = [result for result in results if result.is_ok]
+    if ok and all(result.text is not None and result.text.is_whole for result in ok):
+        return lambda result: result.text.loss if result.text else math.nan
+    return lambda result: result.record.val_loss
+
+
 def run_cell(
     cell: Cell,
     *,
@@ -94,6 +106,7 @@ def run_cell(
     steps: list[StepMetrics] = []
     validations: list[Validation] = []
     config = cell.config
+    ended: list[Ended] = []
 
     def listen(event: Event) -> None:
         nonlocal config
@@ -103,6 +116,8 @@ def run_cell(
             steps.append(event)
         elif isinstance(event, Evaluated):
             validations.append(Validation(event.step, event.evaluation.loss))
+        elif isinstance(event, Ended):
+            ended.append(event)
         observe(event)
 
     environment = describe_environment(config)
@@ -117,7 +132,9 @@ def run_cell(
     except NanochatError as error:
         record = no_record(cell, "failed", str(error))
     measured = _measure(config, steps, wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
-    return CellResult(cell, record, tuple(step.loss for step in steps), tuple(validations), measured, environment)
+    text = text_loss(ended[0].session, cell.n_blocks) if ended else None  # after the clock: it is none of training
+    losses = tuple(step.loss for step in steps)
+    return CellResult(cell, record, losses, tuple(validations), measured, environment, text)
 
 
 def failed_cell(cell: Cell, reason: str) -> CellResult:

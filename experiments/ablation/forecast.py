@@ -66,7 +66,8 @@ def forecast(study: AblationConfig, *, slots: int, processes: bool) -> StudyFore
     base = _Baseline(baseline, trial)
     by_variant = {name: base.forecast(config) for name, config in study.variants.items()}
     known = [one.seconds for one in by_variant.values() if not one.reason]
-    seconds = start_s + max(max(known), study.seeds * sum(known) / min(slots, study.seeds * len(known)))
+    n_runs = study.seeds + study.tune_seeds * sum(map(len, study.tune.values()))
+    seconds = start_s + max(max(known), n_runs * sum(known) / min(slots, n_runs * len(known)))
     return StudyForecast(by_variant=by_variant, start_s=start_s, seconds=seconds)
 
 

@@ -18,10 +18,15 @@ from ...models.gpt.config import GPTConfig
 from ...training.config import RunConfig
 from ...training.resolve import config_from_dict
 from ...validation import nearest
-from .axes import check_axes, convert, hint_of, hints_of, idle_axis
+from .axes import check_axes, check_tune, convert, hint_of, hints_of, idle_axis
+from .explicit import check_variant, settings_of
 
 Design = Literal["grid", "one-at-a-time"]
-Budget = Literal["steps", "tokens", "flops"]
+Budget = Literal["steps", "tokens", "flops", "parameters"]
+BUDGETS = {"tokens": "training tokens", "flops": "operations", "parameters": "parameters"}
+"""What they are counts of."""
+TUNING_SEED = 1_000_000
+"""How far above the first seed of a comparison those of the tuning begin."""
 MOST_CELLS = 10_000
 """A study larger than this is a slip of the keyboard more often than not."""
 
@@ -40,6 +45,8 @@ class Cell:
 
     variant: str
     config: RunConfig
+    n_blocks: int = 64
+    """Parts of the validation text whose losses it keeps."""
 
     @cached_property
     def key(self) -> str:
@@ -66,6 +73,8 @@ class AblationConfig:
     """Every setting that no axis names."""
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
     """Dotted field of RunConfig -> its values."""
+    explicit: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Variants that are spelled out: name -> dotted field -> value, laid over the baseline of the axes."""
     seeds: int = 8
     """Runs of each variant: base.seed, base.seed + 1, ... The same seed draws the same data in every variant."""
     design: Design = "grid"
@@ -74,12 +83,36 @@ class AblationConfig:
     """Of more cells only the baseline and variants drawn at random are run, each with all seeds; 0 takes all."""
     margin: float = 0.01
     """A difference in nats a token that is worth seeing: a study that could have missed it is called too noisy."""
+    eval_blocks: int = 0
+    """Parts of the validation text whose losses each cell keeps, to tell how far a loss depends on the text; 0: 64, or
+    fewer where there are no 64 tokens."""
     budget: Budget = "steps"
     """What all variants get the same of; `steps` below is worked out from it."""
     steps: Mapping[str, int] = field(default_factory=dict)
     """Steps of the variants that do not train for base.training.steps."""
+    widths: Mapping[str, int] = field(default_factory=dict)
+    """Hidden units of the variants whose MLP is as wide as it takes for the baseline's number of parameters."""
+    tune: Mapping[str, tuple[int | float, ...]] = field(default_factory=dict)
+    """The dotted field whose best value is sought for each variant, and the values that are tried first."""
+    tune_seeds: int = 3
+    """Runs of each value; their seeds take no part in the comparison."""
+    tried: Mapping[str, tuple[int | float, ...]] = field(default_factory=dict)
+    """Values that were tried for each variant in the end; the grid goes on while the best is at its edge."""
+    tuned: Mapping[str, int | float] = field(default_factory=dict)
+    """The best of them, which the variant is compared with."""
+    looks: tuple[int, ...] = ()
+    """Numbers of seeds at which the study is looked at, to stop where it is decided: `seeds` is the last. Empty: all
+    seeds are run, and looked at once."""
+    alpha: float = 0.05
+    """Chance of a false alarm at any of the looks together."""
+    looked: tuple[int, ...] = ()
+    """Looks taken, noted before the results are read."""
+    decided: Mapping[str, int] = field(default_factory=dict)
+    """Seeds with which a variant was decided at a look: it gets no more."""
+    grown: tuple[int, ...] = ()
+    """Numbers of seeds that were reported before more were added, without a plan."""
     budget_asked: int = 0
-    """Training tokens or operations (FLOPs) that each variant should get; 0 where the budget is one of steps."""
+    """Training tokens, operations (FLOPs) or parameters that each variant should get; 0 with a budget of steps."""
     budget_given: Mapping[str, int] = field(default_factory=dict)
     """What each variant gets of them on average over its seeds, since its steps are whole."""
     budget_farthest: Mapping[str, float] = field(default_factory=dict)
@@ -89,18 +122,28 @@ class AblationConfig:
     def __post_init__(self) -> None:
         if self.seeds < 1:
             raise ConfigError(f"seeds={self.seeds} is too small: give 1 or more")
+        if self.eval_blocks < 0 or self.eval_blocks == 1:
+            raise ConfigError(f"eval_blocks={self.eval_blocks} tell nothing of the text: give 2 or more, or 0 for 64")
         if self.design not in get_args(Design):
             raise ConfigError(f"design={self.design!r} does not exist: {nearest(str(self.design), get_args(Design))}")
         if self.budget not in get_args(Budget):
             raise ConfigError(f"budget={self.budget!r} does not exist: {nearest(str(self.budget), get_args(Budget))}")
         if not 0 < self.margin < math.inf:
             raise ConfigError(f"margin={self.margin} is not a positive number of nats: give e.g. 0.01")
-        check_axes(self.axes, self.base)
+        check_looks(self.looks, self.seeds, self.alpha)
+        if self.axes or not self.explicit:
+            check_axes(self.axes, self.base)
+        if self.explicit and self.max_cells:
+            raise ConfigError(
+                f"max_cells={self.max_cells} draws from a grid, and variant {next(iter(self.explicit))} is no part of "
+                "one: give one of the two"
+            )
         if self.max_cells < 0 or 0 < self.max_cells < 2 * self.seeds:
             raise ConfigError(
                 f"max_cells={self.max_cells} does not hold two variants with {self.seeds} seeds each: "
                 f"give {2 * self.seeds} or more, or 0 for all"
             )
+        check_tune(self.tune, self.tune_seeds, self.base, self._asked)
         if self.design == "one-at-a-time" and "baseline" in self.skipped:
             raise ConfigError(f"the baseline, the first value of each axis, cannot be: {self.skipped['baseline']}")
         if not self.variants:
@@ -131,9 +174,34 @@ class AblationConfig:
     def cells(self) -> list[Cell]:
         """Variant by variant, the seeds of each in order."""
         return [
-            Cell(variant, replace(config, seed=config.seed + i))
+            Cell(variant, replace(config, seed=config.seed + i), self.eval_blocks or Cell.n_blocks)
             for variant, config in self.variants.items()
-            for i in range(self.seeds)
+            for i in range(self.seeds_of(variant))
+        ]
+
+    def seeds_of(self, variant: str) -> int:
+        """Runs of the variant, so far as looks have decided; the baseline has as many as any."""
+        if variant == self.baseline:
+            return max((self.seeds_of(one) for one in self.variants if one != variant), default=self.seeds)
+        return self.decided.get(variant, self.seeds)
+
+    @property
+    def planned(self) -> AblationConfig:
+        """The study before anything was run: without what tuning, looks and growth have added."""
+        return replace(self, tried={}, tuned={}, looked=(), decided={}, grown=())
+
+    def tuning_cells(self, variant: str, values: Iterable[int | float]) -> list[Cell]:
+        """The runs of a variant with these values of the field that is tuned, on seeds of their own."""
+        (path,) = self.tune
+        config = self.variants[variant]
+        return [
+            Cell(
+                f"{variant}_{_word(path.rpartition('.')[2], value)}",
+                replace(_with(config, {path: value}), seed=config.seed + TUNING_SEED + i),
+                self.eval_blocks or Cell.n_blocks,
+            )
+            for value in values
+            for i in range(self.tune_seeds)
         ]
 
     @property
@@ -169,12 +237,29 @@ class AblationConfig:
             if reason:
                 skipped[name] = reason
                 continue
-            if name in self.steps:
-                config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
             found[index] = name, config
             if len(found) >= wanted:
                 break
-        return dict(found[index] for index in sorted(found)), skipped
+        variants = dict(found[index] for index in sorted(found))
+        for name, own in self.explicit.items():
+            variants[name] = self._explicit(name, own, variants)
+        return {name: self._with_own(name, config) for name, config in variants.items()}, skipped
+
+    def _explicit(self, name: str, own: Mapping[str, Any], others: Mapping[str, RunConfig]) -> RunConfig:
+        """Raises ConfigError, unlike a combination of axes: somebody asked for this one."""
+        try:
+            config = _with(self.base, {**self._combination(0)[1], **settings_of(name, own.items())})
+        except ConfigError as error:
+            raise ConfigError(f"variant {name}: {error}") from error
+        check_variant(name, own, config, others)
+        return config
+
+    def _with_own(self, name: str, config: RunConfig) -> RunConfig:
+        if name in self.steps:
+            config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
+        own = {path: self.tuned[name] for path in self.tune if name in self.tuned}
+        own |= {"model.mlp_width": self.widths[name]} if name in self.widths else {}
+        return _with(config, own) if own else config
 
     def _order(self) -> Iterable[int]:
         """Positions in the design, the baseline first: all of them, or as many as may be tried, at random."""
@@ -198,7 +283,27 @@ class AblationConfig:
         for path, values in reversed(list(self.axes.items())):
             index, i = divmod(index, len(values))
             settings[path] = values[i]
-        return variant_name(settings), settings
+        return variant_name(settings) or "baseline", settings
+
+    @cached_property
+    def varied(self) -> tuple[str, ...]:
+        """Dotted fields that are not the same for all variants: the axes, and what is spelled out."""
+        found = [*(["model.mlp_width"] if self.widths else []), *(self.tune if self.tuned else [])]
+        return tuple(dict.fromkeys([*self._asked, *found]))
+
+    @property
+    def _asked(self) -> list[str]:
+        return [*self.axes, *(path for own in self.explicit.values() for path in own)]
+
+
+def check_looks(looks: tuple[int, ...], seeds: int, alpha: float) -> None:
+    """Raises ConfigError where the looks are no plan for this number of seeds."""
+    if not 0 < alpha < 1:
+        raise ConfigError(f"alpha={alpha} is no chance of a false alarm: give e.g. 0.05")
+    if looks and (list(looks) != sorted(set(looks)) or looks[0] < 2):
+        raise ConfigError(f"looks={','.join(map(str, looks))} do not rise from 2 or more: give e.g. 8,12,16")
+    if looks and looks[-1] != seeds:
+        raise ConfigError(f"the last of looks={','.join(map(str, looks))} is not that of all {seeds} seeds: add it")
 
 
 def variant_name(settings: Mapping[str, Any]) -> str:
@@ -223,12 +328,13 @@ def ablation_to_dict(config: AblationConfig) -> dict[str, Any]:
     """Plain values, as they stand in a study's config.json."""
     axes = {path: list(values) for path, values in config.axes.items()}
     rest = {name: getattr(config, name) for name in _OPTIONAL}
+    rest |= {name: getattr(config, name) for name, default in _LATER.items() if getattr(config, name) != default}
     return {"base": asdict(config.base), "axes": axes, "seeds": config.seeds, **rest}
 
 
 def ablation_from_dict(content: Any) -> AblationConfig:
     """The inverse; what an earlier version did not write has its default. Raises ConfigError."""
-    required, optional = {"base", "axes", "seeds"}, set(_OPTIONAL)
+    required, optional = {"base", "axes", "seeds"}, {*_OPTIONAL, *_LATER}
     if not isinstance(content, dict) or not required <= content.keys() <= required | optional:
         raise ConfigError(f"a study has base, axes and seeds, and may have {', '.join(sorted(optional))}")
     base, axes = content["base"], content["axes"]
@@ -243,6 +349,14 @@ def ablation_from_dict(content: Any) -> AblationConfig:
 
 
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
+_LATER: dict[str, Any] = {
+    **{name: {} for name in ("explicit", "widths", "tune", "tried", "tuned", "decided")},
+    **dict.fromkeys(("looks", "looked", "grown"), ()),
+    "eval_blocks": 0,
+    "tune_seeds": 3,
+    "alpha": 0.05,
+}
+"""Written only where they differ from these, so that a study without them is one for earlier versions, too."""
 
 
 def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:

@@ -13,8 +13,8 @@ from ...models.parameters import count_parameters
 from ...storage.toml import read_toml_table
 from ...training.config import RunConfig
 from ...validation import nearest
-from ..statistics.significance import least_seeds
-from .axes import convert, full_path, hints_of, read
+from .axes import convert, full_path, hints_of, parse_tune, read
+from .explicit import Settings, settings_of
 from .grid import HEAD_AND_NORM, AblationConfig, flatten
 
 _SCALES = {"depth-width": {"model.n_layer": (1, 2), "model.n_embd": (1, 2)}}
@@ -38,7 +38,7 @@ _ONE_AT_A_TIME = ("clipping",)
 _OF_LAYERS = ("norms", "positions", "activations", "depth-width")
 
 _SMALL = 100_000
-_SETTINGS = ("seeds", "design", "max_cells", "margin", "budget")
+_SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget", "tune_seeds", "looks", "alpha")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,7 @@ class NamedStudy:
 
     name: str = "head-and-norm"
     axes: Mapping[str, tuple[Any, ...]] = field(default_factory=lambda: dict(HEAD_AND_NORM))
+    explicit: Mapping[str, Settings] = field(default_factory=dict)
     base: Mapping[str, Any] = field(default_factory=dict)
     """Settings of a run, nested, below the flags."""
     needs: Mapping[str, Any] = field(default_factory=dict)
@@ -68,23 +69,29 @@ def find_study(name: str) -> NamedStudy:
 
 
 def read_study_file(path: Path) -> NamedStudy:
-    """A study in TOML: tables `axes` and `base`, and seeds, design, max_cells, margin, budget. Raises ConfigError.
+    """A study in TOML: axes, variants, base, tune, and fields of AblationConfig such as seeds. Raises ConfigError.
 
-    [axes]                      [base]
-    norm = ["rms", "layer"]     preset = "mini-gpt"
-    "training.lr" = [0.01, 0.1] training.steps = 200
+    [axes]                      [base]                   [variants.swiglu]
+    norm = ["rms", "layer"]     preset = "mini-gpt"      activation = "swiglu"
+    "training.lr" = [0.01, 0.1] training.steps = 200     mlp_width = 85
+
+    tune.weight_decay = [0.01, 0.1, 1.0]
     """
     content = read_toml_table(path, "--study")
-    known = ("axes", "base", *_SETTINGS)
+    known = ("axes", "variants", "tune", "base", *_SETTINGS)
     for key in content:
         if key not in known:
             raise ConfigError(f"{path} has an unknown key {key!r}: {nearest(key, known)}")
-    axes, base = _axes(path, content.pop("axes", None)), content.pop("base", {})
+    explicit, base = _explicit(path, content.pop("variants", {})), content.pop("base", {})
+    axes = {} if explicit and "axes" not in content else _axes(path, content.pop("axes", None))
     if not isinstance(base, dict):
         raise ConfigError(f'{path}: base is no table: write [base] with e.g. preset = "mini-gpt"')
     hints = hints_of(AblationConfig)
+    tuned = parse_tune([f"{name}={','.join(map(str, values))}" for name, values in _lists(path, content).items()])
     settings = {name: convert(f"{path}: {name}", value, hints[name]) for name, value in content.items()}
-    return NamedStudy(name=path.stem, axes=axes, base=base, settings=settings)
+    if tuned:
+        settings["tune"] = tuned
+    return NamedStudy(name=path.stem, axes=axes, explicit=explicit, base=base, settings=settings)
 
 
 def make_study(base: RunConfig, named: NamedStudy, **given: Any) -> AblationConfig:
@@ -95,23 +102,24 @@ def make_study(base: RunConfig, named: NamedStudy, **given: Any) -> AblationConf
     """
     if base.training.replicas == 0:
         base = replace(base, training=replace(base.training, replicas=1))
-    axes = named.axes
-    if named.name in _SCALES:
-        axes = {path: tuple(n * _whole(base, path) for n in values) for path, values in axes.items()}
-    fields = {"axes": axes, **named.settings, **{name: value for name, value in given.items() if value is not None}}
+    axes, scales = dict(named.axes), _SCALES.get(named.name, {})
+    for path, values in scales.items():
+        if axes.get(path) == values:  # an axis that is given holds no multiples
+            axes[path] = tuple(n * _whole(base, path) for n in values)
+    fields = {
+        "axes": axes,
+        "explicit": named.explicit,
+        **named.settings,
+        **{name: value for name, value in given.items() if value is not None},
+    }
     if "seeds" not in fields:
-        n_variants = 2
-        if not fields.get("max_cells"):
-            n_variants = len(AblationConfig(base=base, **{**fields, "seeds": 1}).variants)
-        fields["seeds"] = default_seeds(base, n_variants)
+        fields["seeds"] = default_seeds(base)
     return AblationConfig(base=base, **fields)
 
 
-def default_seeds(base: RunConfig, n_variants: int) -> int:
-    """8 where a run is fast, and as many as the exact test needs for all comparisons; 3 where it is not."""
-    if count_parameters(base.model.parameters()) > _SMALL:
-        return 3
-    return max(8, least_seeds(max(1, n_variants - 1)))
+def default_seeds(base: RunConfig) -> int:
+    """8 where a run is fast; 3 where it is not, which the exact test can say nothing of."""
+    return 3 if count_parameters(base.model.parameters()) > _SMALL else 8
 
 
 def _axes(path: Path, tables: Any) -> dict[str, tuple[Any, ...]]:
@@ -126,6 +134,22 @@ def _axes(path: Path, tables: Any) -> dict[str, tuple[Any, ...]]:
             raise ConfigError(f"{path}: axis {full_path(name)} is given twice: put all its values into one list")
         axes[full_path(name)] = tuple(values)
     return axes
+
+
+def _explicit(path: Path, tables: Any) -> dict[str, Settings]:
+    """Name -> settings of the tables [variants.NAME]."""
+    if not isinstance(tables, dict) or not all(isinstance(own, dict) and own for own in tables.values()):
+        raise ConfigError(f'{path}: variants is no table of tables: write [variants.NAME] with e.g. norm = "layer"')
+    return {name: settings_of(name, flatten(own).items()) for name, own in tables.items()}
+
+
+def _lists(path: Path, content: dict[str, Any]) -> dict[str, list[Any]]:
+    """What the table tune says, taken out of the content."""
+    table = flatten(content.pop("tune", {}))
+    for name, values in table.items():
+        if not isinstance(values, list):
+            raise ConfigError(f"{path}: tune.{name} = {values!r} is no list: write {name} = [0.003, 0.01, 0.03]")
+    return table
 
 
 def _whole(base: RunConfig, path: str) -> int:

@@ -10,7 +10,7 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -27,9 +27,12 @@ from ...training.resolve import config_from_dict
 from ...validation import read_dataclass
 from .cells import CellResult, Measured, Validation
 from .grid import AblationConfig, Cell, ablation_from_dict, ablation_to_dict, canonical
+from .text import TextLoss
 
 FORMAT, VERSION = "nanochat-cell", 2
-FIGURES = ("curves.png", "forest.png", "costs.png")
+FIGURES = tuple(
+    f"{name}.{kind}" for name in ("curves", "course", "forest", "costs", "rates") for kind in ("png", "svg")
+)
 """Of the report."""
 
 _FILES = ("config.json", "env.json", "ablation.csv", "ablation.jsonl", "report.md", *FIGURES)
@@ -47,6 +50,8 @@ class Study:
     missing: tuple[Cell, ...]
     """Not run yet, or unreadable."""
     environment: dict[str, Any]
+    tuning: tuple[CellResult, ...] = ()
+    """Runs by which a setting was tuned, on seeds that are not among those of the results."""
 
     def _repr_markdown_(self) -> str:
         """For a notebook, which asks: the variants, and the mean validation loss of the runs that each has."""
@@ -86,10 +91,24 @@ def start_study(config: AblationConfig, folder: Path) -> dict[str, Any]:
             if known.get(path) not in (None, digest):
                 raise _changed(path, folder)
         inputs = known | inputs
-    write_json(folder / "config.json", ablation_to_dict(config))
+    save_config(config, folder)
     environment |= {"inputs": inputs}
     write_json(folder / "env.json", environment)
     return environment
+
+
+def save_config(config: AblationConfig, folder: Path) -> None:
+    """Write config.json. Raises WriteError."""
+    write_json(folder / "config.json", ablation_to_dict(config))
+
+
+def go_on(config: AblationConfig, folder: Path) -> AblationConfig:
+    """The study as its folder knows it already: with what was tuned, looks taken, numbers of seeds reported."""
+    try:
+        former = read_config(folder / "config.json")
+    except CheckpointError:
+        return config
+    return former if former.planned == config.planned else config
 
 
 def check_inputs(result: CellResult, environment: Mapping[str, Any], folder: Path) -> None:
@@ -125,7 +144,8 @@ def _is_proven(folder: Path) -> bool:
 def read_study(folder: Path, observe: Callable[[CellDamaged], None] = lambda event: None) -> Study:
     """The study in `folder`. Raises CheckpointError if there is none; a damaged cell is told and counts as missing."""
     config = read_config(folder / "config.json")
-    found = {cell.key: find_result(cell, folder, observe) for cell in config.cells()}
+    tuning = tuning_cells(config)
+    found = {cell.key: find_result(cell, folder, observe) for cell in [*tuning, *config.cells()]}
     return study_of(config, found, _read_environment(folder))
 
 
@@ -133,7 +153,15 @@ def study_of(config: AblationConfig, found: Mapping[str, CellResult | None], env
     """The study whose cells have these results, by key."""
     cells = config.cells()
     results = tuple(result for cell in cells if (result := found.get(cell.key)) is not None)
-    return Study(config, results, tuple(cell for cell in cells if found.get(cell.key) is None), dict(environment))
+    tuning = tuple(result for cell in tuning_cells(config) if (result := found.get(cell.key)) is not None)
+    missing = tuple(cell for cell in cells if found.get(cell.key) is None)
+    return Study(config, results, missing, dict(environment), tuning)
+
+
+def tuning_cells(config: AblationConfig) -> list[Cell]:
+    """The runs of a tuning that came to its end."""
+    plain = replace(config, tuned={})
+    return [cell for name, values in config.tried.items() for cell in plain.tuning_cells(name, values)]
 
 
 def read_config(path: Path) -> AblationConfig:
@@ -180,6 +208,8 @@ def write_result(result: CellResult, folder: Path) -> CellResult:
         "measured": finite_or_null(asdict(result.measured)),
         "environment": dict(result.environment),
     }
+    if result.text is not None:
+        content["text"] = asdict(result.text)
     whole = {"format": FORMAT, "version": VERSION, "sha256": _digest(content), **content}
     write_text(cell_path(result.cell, folder), json.dumps(whole, ensure_ascii=False, allow_nan=False) + "\n")
     return _result(content, result.cell)  # where a loss that was infinite is no number
@@ -222,12 +252,20 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
                 Measured, {k: _held_by_a_float(v) for k, v in content["measured"].items()}, "measured"
             ),
             environment=dict(content.get("environment", {})),
+            text=_text(content["text"]) if "text" in content else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise ValueError("does not say what a cell says") from error
     if not same:  # config_from_dict knows what an earlier version did not write, and takes longer
         raise ValueError("holds the result of another configuration")
     return result
+
+
+def _text(content: Any) -> TextLoss:
+    text = read_dataclass(TextLoss, content, "text")
+    if not 0 < len(text.blocks) <= text.n_tokens:
+        raise ValueError("a text has tokens in each block")
+    return text
 
 
 def _step(value: Any) -> int:

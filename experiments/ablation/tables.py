@@ -38,7 +38,8 @@ def columns(config: AblationConfig) -> list[str]:
     Last, where the variants share a budget of tokens or operations: what was asked of it, and what the cell spent.
     """
     fields = ["variant", *RunRecord.__dataclass_fields__, *SHARES, *Measured.__dataclass_fields__]
-    others = [path.rpartition(".")[2] for path in config.axes]
+    fields += ["text_loss", "text_tokens"]
+    others = [path.rpartition(".")[2] for path in config.varied]
     if config.budget in _SPENT:
         others += ["budget", "budget_asked", "budget_spent"]
     return fields + [name for name in others if name not in fields]
@@ -48,10 +49,12 @@ def to_rows(study: Study) -> list[dict[str, Any]]:
     """One mapping a finished cell, all with the same keys in the same order; None where there is no number."""
     rows, config = [], study.config
     for result in study.results:
-        row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in config.axes}
+        row = {path.rpartition(".")[2]: read(result.cell.config, path) for path in config.varied}
         row |= finite_or_null({name: result.loss_at(share) for name, share in SHARES.items()})
         row |= finite_or_null(asdict(result.measured))
         row |= {**to_row(result.record), "variant": result.cell.variant}
+        text = result.text
+        row |= {"text_loss": text.loss if text else None, "text_tokens": text.n_tokens if text else None}
         if config.budget in _SPENT:
             spent = getattr(result.measured, _SPENT[config.budget])
             row |= {"budget": config.budget, "budget_asked": config.budget_asked, "budget_spent": spent}

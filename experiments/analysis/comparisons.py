@@ -1,64 +1,101 @@
-"""Each variant against the baseline, seed by seed: the difference, how sure it is, and a plain word for both."""
+"""One comparison, seed by seed: the difference, how sure it is, and a plain word for both."""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Literal
 
-from ..ablation.axes import read
-from ..ablation.grid import AblationConfig, variant_name
-from ..ablation.study import Study
+import numpy as np
+
+from ..statistics.crossed import CrossedInterval
 from ..statistics.intervals import Interval, mean, standard_deviation, t_interval
-from ..statistics.significance import (
-    MOST_SEEDS,
-    bootstrap_interval,
-    holm,
-    least_seeds,
-    paired_t_p,
-    seeds_needed,
-    sign_flip_p,
-)
-from .summary import VariantSummary, part
+from ..statistics.joint import JointTest, scores_of
+from ..statistics.significance import MOST_SEEDS, bootstrap_interval, least_seeds, paired_t_p, seeds_needed
+from .summary import part
 
 ALPHA = 0.05
-Word = Literal["better", "worse", "no difference seen", "too noisy", "too few seeds", "identical", "not comparable"]
+Word = Literal[
+    "better",
+    "worse",
+    "no difference seen",
+    "too noisy",
+    "undecided",
+    "too few seeds",
+    "identical",
+    "not comparable",
+]
+
+
+@dataclass(frozen=True)
+class Reach:
+    """A mean difference, and the ends of the interval that holds at once with those of all other comparisons.
+
+    Infinite ends: too few seeds for any interval that assumes no distribution.
+    """
+
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def half_width(self) -> float:
+        """Of the interval, which need not lie evenly about the mean; inf or nan where there is none."""
+        return (self.high - self.low) / 2
 
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """A variant minus the baseline, in nats a token of final validation loss: below 0 is better."""
+    """One minus the other, in nats a token of final validation loss: below 0 is better."""
 
     variant: str
-    differences: tuple[float, ...]
-    """One a seed, of the seeds with a pair of runs that both ended well."""
+    tested: tuple[float, ...]
+    """One a seed: the difference, inf where this one's run diverged, -inf where the other's did, nan without a pair."""
     n_pairs: int
-    """Pairs of runs that the differences are made of."""
+    """Pairs of runs that both ended well."""
     n_planned: int
     """Pairs there would be, had every run been possible, made, and ended well."""
-    p_t: float
-    """Of the paired t-test."""
-    p_exact: float
-    """Of the sign-flip test, which decides."""
-    p_holm: float = math.nan
-    """p_exact corrected for all comparisons of the study."""
-    word: Word = "not comparable"
-    within_margin: bool = False
-    """Better or worse, and the whole interval lies within the margin: shown, and too small to care about."""
-    seeds_needed: int = 0
-    """With which the study could have found it; 0 where it could, or where no number can say."""
     reason: str = ""
     """How the runs ended that leave pairs incomplete."""
     contexts: tuple[float, ...] = ()
     """Of an axis (`effects`): the mean difference in each combination of the other axes."""
+    on_text: CrossedInterval | None = None
+    """The mean over seeds and blocks of text, for other text of the kind, too."""
+    p_exact: float = math.nan
+    """Of the sign-flip test of this comparison alone."""
+    p_joint: float = math.nan
+    """Corrected for all comparisons of the study; it decides. nan where looks decide."""
+    least_p: float = math.nan
+    """The least that so many pairs can give."""
+    interval: Reach = Reach(math.nan, math.nan, math.nan)
+    word: Word = "not comparable"
+    within_margin: bool = False
+    """Better or worse, and the whole interval lies within the margin: shown, and too small to care about."""
+    seeds_needed: tuple[int, ...] = ()
+    """With which the study could have said more, from and to; empty where it could, or where no number can say."""
+    decided_at: int = 0
+    """Seeds at the look that decided, or at the last one; 0 without looks."""
 
     @cached_property
-    def interval(self) -> Interval:
-        """Mean and 95 % t interval."""
+    def differences(self) -> tuple[float, ...]:
+        """One a seed, of the seeds with a pair of runs that both ended well."""
+        return tuple(x for x in self.tested if math.isfinite(x))
+
+    @property
+    def by_ranks(self) -> bool:
+        """A run diverged, so that the signed ranks decided."""
+        return any(math.isinf(x) for x in self.tested)
+
+    @property
+    def t_interval(self) -> Interval:
+        """Mean and 95 % t interval of this comparison alone."""
         return t_interval(self.differences)
+
+    @property
+    def p_t(self) -> float:
+        """Of the paired t-test."""
+        return paired_t_p(self.differences)
 
     @property
     def bootstrap(self) -> tuple[float, float]:
@@ -81,12 +118,18 @@ class Comparison:
         if self.within_margin:
             remarks.append("less than the margin")
         remarks += self.left_out
+        if self.by_ranks:
+            remarks.append("by signed ranks")
+        if self.decided_at:
+            remarks.append(f"after {self.decided_at} seeds")
         return f"{self.word} ({'; '.join(remarks)})" if remarks else self.word
 
     @property
     def needed(self) -> str:
-        """`7 seeds`, `1,000 seeds or more`."""
-        return f"{self.seeds_needed:,} seeds" + (" or more" if self.seeds_needed >= MOST_SEEDS else "")
+        """`6 seeds`, `38 to 150 seeds for the margin`, `1,000 seeds or more for the margin`."""
+        ends = [f"{n:,}" for n in dict.fromkeys(self.seeds_needed)]
+        text = f"{' to '.join(ends)} seeds" + (" or more" if self.seeds_needed[-1] >= MOST_SEEDS else "")
+        return text + (" for the margin" if self.word == "too noisy" else "")
 
     @property
     def left_out(self) -> list[str]:
@@ -99,112 +142,52 @@ class Comparison:
         return found
 
 
-def compare(summaries: Sequence[VariantSummary], config: AblationConfig) -> list[Comparison]:
-    """Every variant but the baseline, in the order of the grid.
+def judged(one: Comparison, test: JointTest, j: int, *, n_asked: int, margin: float) -> Comparison:
+    """With what the joint test says of column j, and the word.
 
-    A pair is two runs with the same seed that both ended well. Where one did not, or is not run yet, the pair is left
-    out, and the comparison says so: it is of the seeds with which both end well.
+    better or worse: p of the family is at most 0.05. Otherwise, if the interval of the family lies within +- margin
+    nats, no difference seen; if not, too noisy, with the seeds that it takes to see one of `margin`. Too few seeds
+    where the test could not have said anything else. What is identical asks no question.
     """
-    by_name = {summary.name: summary for summary in summaries}
-    baseline = by_name[config.baseline]
-    others = [by_name[name] for name in config.variants if name != baseline.name]
-    return judge([_measure(one, baseline, config.seeds) for one in others], margin=config.margin)
-
-
-def judge(comparisons: list[Comparison], *, margin: float) -> list[Comparison]:
-    """The words, which depend on how many questions the study asks.
-
-    significant after Holm: better or worse. Otherwise, if the 95 % interval lies within +- margin nats, no difference
-    seen; if not, too noisy, with the seeds that it takes to settle the difference seen, or one of `margin`. Too few
-    seeds where the exact test could not have said anything else. What is identical asks no question, and makes the
-    others' no harder.
-    """
-    corrected = holm([one.p_exact if any(one.differences) else math.nan for one in comparisons])
-    n_asked = max(1, sum(not math.isnan(p) for p in corrected))
-    return [_judge(replace(one, p_holm=p), n_asked, margin) for one, p in zip(comparisons, corrected, strict=True)]
-
-
-def tested(variant: str, differences: tuple[float, ...], **fields: Any) -> Comparison:
-    """A comparison with its tests, for judge() to correct and put into words."""
-    p_t, p_exact = paired_t_p(differences), sign_flip_p(differences)
-    return Comparison(variant=variant, differences=differences, p_t=p_t, p_exact=p_exact, **fields)
-
-
-def _judge(one: Comparison, n_asked: int, margin: float) -> Comparison:
-    n, interval = len(one.differences), one.interval
+    center = mean(one.differences)
+    one = replace(
+        one,
+        p_exact=float(test.p[j]),
+        p_joint=float(test.p_joint[j]),
+        least_p=float(test.least_p[j]),
+        interval=Reach(center, float(test.low[j]), float(test.high[j])),
+    )
+    n = sum(not math.isnan(x) for x in one.tested)
     if n == 0:
         return one
-    if not any(one.differences):
+    if not any(one.tested):
         return replace(one, word="identical")
-    within_margin = -margin < interval.low and interval.high < margin
-    if one.p_holm <= ALPHA:
-        return replace(one, word="better" if interval.mean < 0 else "worse", within_margin=within_margin)
-    if n < least_seeds(n_asked, ALPHA):
-        return replace(one, word="too few seeds", seeds_needed=least_seeds(n_asked, ALPHA))
-    if within_margin:
+    inside = -margin < one.interval.low and one.interval.high < margin
+    if one.p_joint <= ALPHA:
+        return replace(one, word=direction(one), within_margin=inside)
+    if n < least_seeds():
+        return replace(one, word="too few seeds", seeds_needed=(least_seeds(),))
+    if inside:
         return replace(one, word="no difference seen")
-    effect = max(margin, abs(interval.mean)) / standard_deviation(one.differences)
-    needed = seeds_needed(effect, comparisons=n_asked, alpha=ALPHA)
-    return replace(one, word="too noisy", seeds_needed=max(needed, n + 1))
+    return replace(one, word="too noisy", seeds_needed=_for_the_margin(one, n_asked, margin))
 
 
-def _measure(one: VariantSummary, baseline: VariantSummary, n_seeds: int) -> Comparison:
-    ours, theirs = _losses(one), _losses(baseline)
-    differences = tuple(ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys()))
-    reasons = []
-    if one.ending:
-        reasons.append(one.ending)
-    if baseline.ending:
-        reasons.append(f"baseline: {baseline.ending}")
-    if not differences and not reasons:
-        reasons.append("not run" if not ours else "the baseline is not run" if not theirs else "no seed is run in both")
-    n = len(differences)
-    return tested(one.name, differences, n_pairs=n, n_planned=n_seeds, reason="; ".join(reasons))
+def direction(one: Comparison) -> Word:
+    """The word for a difference that is shown."""
+    scores = scores_of(np.array(one.tested)[:, None])
+    return "better" if np.nansum(scores) < 0 else "worse"
 
 
-def _losses(summary: VariantSummary) -> dict[int, float]:
-    return {result.cell.config.seed: result.record.val_loss for result in summary.ok}
+def _for_the_margin(one: Comparison, n_asked: int, margin: float) -> tuple[int, ...]:
+    """Seeds that see a difference of the margin with a chance of 80 %, from and to: by the ends of the 95 % interval of
+    the standard deviation. The difference that was seen is no guide to the true one (Hoenig and Heisey 2001)."""
+    sd, n = standard_deviation(one.differences), len(one.differences)
+    if not sd > 0:
+        return ()
+    ends = (sd * math.sqrt((n - 1) / _chi_squared(z, n - 1)) for z in (1.96, -1.96))
+    return tuple(max(least_seeds(), seeds_needed(margin / end, comparisons=n_asked, alpha=ALPHA)) for end in ends)
 
 
-def effects(study: Study) -> list[Comparison]:
-    """Each value of an axis against the axis's first value; empty for a study of one axis, or of single changes.
-
-    A pair is two runs that ended well and differ in this axis only: the same seed, the same values of all other axes.
-    Every such pair counts. A seed's difference is the mean over its pairs, and the seeds' differences are judged like
-    a variant's. n_planned is of the whole grid: a combination that cannot be, was not drawn, is not run yet or did
-    not end well leaves its pair out.
-    """
-    config = study.config
-    if len(config.axes) < 2 or config.design != "grid":
-        return []
-    losses = {
-        (tuple(read(result.cell.config, path) for path in config.axes), result.cell.config.seed): result.record.val_loss
-        for result in study.results
-        if result.is_ok
-    }
-    found = []
-    for i, (path, values) in enumerate(config.axes.items()):
-        n_planned = math.prod(map(len, config.axes.values())) // len(values) * config.seeds
-        found += [_effect(variant_name({path: v}), losses, (i, values[0], v), n_planned) for v in values[1:]]
-    return judge(found, margin=config.margin)
-
-
-def _effect(
-    name: str, losses: dict[tuple[tuple[Any, ...], int], float], change: tuple[int, Any, Any], n_planned: int
-) -> Comparison:
-    """`change`: which axis, from which value, to which. A place is a combination of values, an entry an axis."""
-    i, first, value = change
-    by_seed: dict[int, list[float]] = defaultdict(list)
-    by_place: dict[tuple[Any, ...], list[float]] = defaultdict(list)
-    for (place, seed), loss in losses.items():
-        if place[i] != value:
-            continue
-        without = losses.get(((*place[:i], first, *place[i + 1 :]), seed))
-        if without is not None:
-            by_seed[seed].append(loss - without)
-            by_place[place].append(loss - without)
-    differences = tuple(mean(by_seed[seed]) for seed in sorted(by_seed))
-    reason = "" if differences else "no pair of runs to compare"
-    n_pairs = sum(map(len, by_seed.values()))
-    contexts = tuple(map(mean, by_place.values()))
-    return tested(name, differences, n_pairs=n_pairs, n_planned=n_planned, reason=reason, contexts=contexts)
+def _chi_squared(z: float, df: int) -> float:
+    """The quantile of chi squared at that of the normal distribution (Wilson and Hilferty 1931), within 1 % or 0.05."""
+    return max(0.05, df * (1 - 2 / (9 * df) + z * math.sqrt(2 / (9 * df))) ** 3)

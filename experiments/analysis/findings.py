@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from ..ablation.study import Study
-from .comparisons import Comparison, compare, effects
+from ..statistics.ladder import Trend
+from .comparisons import Comparison
+from .family import conclude
 from .summary import VariantSummary, summarise
+from .trends import trend_of
 
 
 @dataclass(frozen=True)
@@ -22,6 +25,10 @@ class Analysis:
     """Every variant but the baseline with it, in the order of the grid."""
     effects: tuple[Comparison, ...]
     """Each value of an axis with the axis's first, over all other axes; empty where there is one axis."""
+    interactions: tuple[Comparison, ...] = ()
+    """By how much a value's effect is another beside another axis's value; empty where effects are."""
+    best: tuple[str, ...] = ()
+    """Variants that none is shown to beat: the best is one of them. Empty where nothing is shown."""
 
     @property
     def baseline(self) -> str:
@@ -39,12 +46,20 @@ class Analysis:
         return tuple(summary for summary in self.ranking if summary.is_complete)
 
     @cached_property
+    def trends(self) -> Mapping[str, Trend]:
+        """What each variant's difference to the baseline does over the steps, where enough validations tell."""
+        summaries = {summary.name: summary for summary in self.ranking}
+        found = {one.variant: trend_of(summaries[one.variant], summaries[self.baseline]) for one in self.comparisons}
+        return {name: one for name, one in found.items() if one is not None}
+
+    @cached_property
     def by_variant(self) -> Mapping[str, Comparison]:
         """The comparisons by name."""
         return {one.variant: one for one in self.comparisons}
 
 
 def analyse(study: Study) -> Analysis:
-    """Rank the variants, compare them with the baseline, and average what each axis does."""
+    """Rank the variants, and answer all questions that the study asks by one test."""
     ranking = summarise(study)
-    return Analysis(study, tuple(ranking), tuple(compare(ranking, study.config)), tuple(effects(study)))
+    found = conclude(study, ranking)
+    return Analysis(study, tuple(ranking), found.comparisons, found.effects, found.interactions, found.best)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+
 from ...training.folder.record import RunRecord
-from ..ablation.cells import CellResult
+from ..ablation.cells import CellResult, compared_loss
 from ..ablation.study import Study
+from ..statistics.crossed import CrossedInterval, crossed_interval
 from ..statistics.intervals import Interval, mean, t_interval
+
+_LEARNED = 0.1
+"""Nats a token; a bigram of letters learns about one."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +29,8 @@ class VariantSummary:
     """By seed, whatever their end."""
     n_missing: int
     """Seeds not run yet."""
+    losses: tuple[float, ...]
+    """Of the runs that ended well, by seed: what is compared, see compared_loss."""
 
     @cached_property
     def ok(self) -> tuple[CellResult, ...]:
@@ -50,8 +60,14 @@ class VariantSummary:
 
     @cached_property
     def val_loss(self) -> Interval:
-        """Of the last step: mean and 95 % t interval."""
-        return t_interval([result.record.val_loss for result in self.ok])
+        """Of the last step: mean and 95 % t interval of the seeds, for this text."""
+        return t_interval(self.losses)
+
+    @cached_property
+    def on_text(self) -> CrossedInterval | None:
+        """Mean over seeds and blocks of text, for other text of the kind, too; None where a run kept no blocks."""
+        blocks = blocks_of(self.ok)
+        return None if blocks is None else crossed_interval(blocks)
 
     def mean_of(self, field: str) -> float:
         """Mean of a field of the records over the seeds that ended well."""
@@ -68,8 +84,9 @@ class VariantSummary:
 
     @property
     def has_learned(self) -> bool:
-        """Ended below the loss of its first weights, on average."""
-        return self.val_loss.mean < self.mean_of("initial_loss")
+        """Ended below its first weights and below a guess among all tokens alike, by a tenth of a nat on average."""
+        guess = min(self.mean_of("initial_loss"), math.log(max(1.0, self.mean_of("vocab_size"))))
+        return self.mean_of("val_loss") < guess - _LEARNED
 
 
 def summarise(study: Study) -> list[VariantSummary]:
@@ -77,11 +94,24 @@ def summarise(study: Study) -> list[VariantSummary]:
 
     Among those with bad runs the ones with more good runs come first.
     """
+    loss_of = compared_loss(study.results)
     results: dict[str, list[CellResult]] = {name: [] for name in study.config.variants}
     for result in study.results:
         results[result.cell.variant].append(result)
     missing = Counter(cell.variant for cell in study.missing)
-    return sorted((VariantSummary(name, tuple(found), missing[name]) for name, found in results.items()), key=_rank)
+    summaries = [
+        VariantSummary(name, tuple(found), missing[name], tuple(loss_of(one) for one in found if one.is_ok))
+        for name, found in results.items()
+    ]
+    return sorted(summaries, key=_rank)
+
+
+def blocks_of(results: Sequence[CellResult]) -> np.ndarray | None:
+    """Losses by run and block of text; None where there are none, or not as many in each.   -> (runs, blocks)"""
+    blocks = [result.text.blocks for result in results if result.text is not None]
+    if not blocks or len(blocks) < len(results) or len(set(map(len, blocks))) > 1:
+        return None
+    return np.array(blocks)
 
 
 def ending(result: CellResult) -> str:

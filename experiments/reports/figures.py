@@ -1,4 +1,7 @@
-"""Figures of runs, and what all figures share: a style, labels, and PNG files with the same bytes for the same data."""
+"""Figures of runs, and what all figures share: a style, labels, and files that are the same for the same data.
+
+The one home of the style: whoever draws takes the canvas, the strokes of its lines, title and note from here.
+"""
 
 from __future__ import annotations
 
@@ -26,8 +29,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-"""Distinct for every kind of color vision: Okabe and Ito 2008, "Color Universal Design"; their yellow is too pale."""
+COLORS = ("#0072B2", "#D55E00", "#008A65", "#B3578A", "#946600", "#3A86B0", "#000000")
+"""Distinct for every kind of color vision: Okabe and Ito 2008, "Color Universal Design", without their yellow, and the
+paler ones darkened until a thin line of them survives print: a contrast of 3.9 or more on white."""
+MARKERS = ("o", "s", "^", "D", "v", "P", "X")
+DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), "-.", "--")
+"""What tells lines apart where there is no color."""
 INK, FAINT = "#333333", "#6B6B6B"
 LOSS_LABEL = "loss (nats per token)"
 VAL_LOSS_LABEL = "validation loss (nats per token)"
@@ -47,6 +54,7 @@ _STYLE = {
     "ytick.color": "#666666",
     "lines.solid_capstyle": "round",
     "legend.frameon": False,
+    "svg.hashsalt": "nanochat",  # the same names inside for the same figure
 }
 _WIDTH, _DPI = 6.0, 200
 """Inches: in a column of a paper, 3.3 inches, the letters are still 5 points high. 1,200 pixels."""
@@ -54,7 +62,8 @@ _LABEL_GAP = 0.058  # of the height of the axes, for each line of the labels
 _LABEL_WIDTH = 31  # letters; longer names take two lines
 _LONGEST_LINE = 36  # letters of a label: more would leave no room for the curves
 _MOST_MARKS = 25  # validations of a curve that are marked
-_EXPLODED = 20  # times the smallest loss: beyond that a linear axis shows nothing else
+_EXPLODED = 20  # times the first loss: beyond that a linear axis shows nothing else
+_MOST = 100  # times the first loss: what leaves the figure has exploded, and the others stay legible
 
 
 @dataclass(frozen=True)
@@ -79,11 +88,11 @@ def loss_curve(run: SavedRun) -> Figure:
         else:
             axes.plot(steps, losses, color=COLORS[0], alpha=0.22, linewidth=0.9, label="training, each step")
             name = f"training, mean of {width} steps"
-            axes.plot(steps[width - 1 :], smooth, color=COLORS[0], linewidth=2, label=name)
+            axes.plot(centered(steps, width), smooth, color=COLORS[0], linewidth=2, label=name)
         axes.plot(at, validations, color=COLORS[1], linewidth=2, marker="o", markersize=5, label="validation")
         title(figure, run_headline(run))
         axes.set(xlabel="step", ylabel=LOSS_LABEL)
-        fit(axes, [*losses, *validations])
+        fit(axes, [*losses, *validations], first=[*losses[:1], *validations[:1]])
         if len(losses) or len(validations):
             _legend_above(axes)
     return figure
@@ -96,7 +105,7 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
         for i, run in enumerate(runs):
             steps, losses = training_curve(run)
             smooth, width = smoothed(losses)
-            axes.plot(steps[width - 1 :], smooth, color=color(i), alpha=0.3, linewidth=1)
+            axes.plot(centered(steps, width), smooth, color=color(i), alpha=0.3, linewidth=1)
         ends = [(line.losses[-1], line.label) for line in lines if len(line.losses)]
         loss, label = min(ends, default=(math.nan, ""))
         title(figure, f"{label} ends lowest: validation loss {digits(loss)} nats" if ends else "No validation yet")
@@ -109,12 +118,14 @@ def compare_curves(runs: Sequence[SavedRun]) -> Figure:
 
 
 def save_figure(figure: Figure, path: Path, *, new: bool = False) -> None:
-    """Write a PNG, atomically, without date or version inside; new, and errors: as for `write_bytes`."""
+    """Write a PNG, or an SVG by its name, atomically, without date or version inside; new, errors: as `write_bytes`."""
+    kind = "svg" if path.suffix == ".svg" else "png"
+    unsaid: dict[str, Any] = {"Date": None, "Creator": None} if kind == "svg" else {"Software": None}
     content = io.BytesIO()
     with _styled(), warnings.catch_warnings():
         # A letter that the font has not is an empty box, and that is all there is to say.
         warnings.filterwarnings("ignore", "Glyph .* missing from|Matplotlib currently does not support")
-        figure.savefig(content, format="png", dpi=_DPI, metadata={"Software": None})
+        figure.savefig(content, format=kind, dpi=_DPI, metadata=unsaid)
     write_bytes(path, content.getvalue(), new=new)
 
 
@@ -147,6 +158,12 @@ def smoothed(losses: np.ndarray) -> tuple[np.ndarray, int]:
     return (np.convolve(losses, np.full(width, 1 / width), mode="valid") if len(losses) else losses), width
 
 
+def centered(steps: np.ndarray, width: int) -> np.ndarray:
+    """Where the means of `width` steps stand: in the middle of those.       (N,) -> (N - width + 1,)"""
+    start = (width - 1) // 2
+    return steps[start : start + max(0, len(steps) - width + 1)]
+
+
 @contextmanager
 def canvas(height: float) -> Iterator[tuple[Figure, Axes]]:
     """A figure 6 inches wide in the style of the house, with one pair of axes."""
@@ -175,18 +192,24 @@ def _styled() -> Iterator[None]:
         yield
 
 
-def draw_lines(axes: Axes, lines: Sequence[Line]) -> None:
-    """Curves with bands, each named at the right; dots lead there from a curve that ends before."""
+def draw_lines(axes: Axes, lines: Sequence[Line], *, is_loss: bool = True, whole_steps: bool = True) -> None:
+    """Curves with bands, each named at the right; dots lead there from a curve that ends before.
+
+    is_loss       They are losses from the first on, of which one may explode.
+    whole_steps   The axis below counts steps.
+    """
     last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
     for i, line in enumerate(lines):
-        style = _style_of(i)
-        mark = "o" if len(line.steps) <= _MOST_MARKS else None
-        axes.plot(line.steps, line.losses, style, color=color(i), linewidth=1.8, marker=mark, markersize=3.5)
+        mark: dict[str, Any] = (
+            {"marker": MARKERS[i % len(MARKERS)], "markersize": 4} if len(line.steps) <= _MOST_MARKS else {}
+        )
+        axes.plot(line.steps, line.losses, **stroke(i), linewidth=1.8, **mark)
         if line.low is not None and line.high is not None:
             axes.fill_between(line.steps, line.low, line.high, color=color(i), alpha=0.15, linewidth=0)
         if len(line.steps) and line.steps[-1] < last:
             axes.plot([line.steps[-1], last], [line.losses[-1]] * 2, ":", color=color(i), alpha=0.6, linewidth=1)
-    fit(axes, [loss for line in lines for loss in line.losses])
+    first = [line.losses[0] for line in lines if len(line.losses) and is_loss]
+    fit(axes, [loss for line in lines for loss in line.losses], first=first, whole_steps=whole_steps)
     _label_ends(axes, lines)
 
 
@@ -201,8 +224,7 @@ def _label_ends(axes: Axes, lines: Sequence[Line]) -> None:
     ends.sort()
     gap = _LABEL_GAP * max((label.count("\n") + 1 for _, _, label in ends), default=1)
     for height, (true_height, i, label) in zip(spread([end[0] for end in ends], gap), ends, strict=True):
-        style: dict[str, Any] = {"color": color(i), "linewidth": 1.4, "clip_on": False}
-        style["linestyle"] = _style_of(i)
+        style: dict[str, Any] = {**stroke(i), "linewidth": 1.4, "clip_on": False}
         axes.plot([1.0, 1.04, 1.07], [true_height, height, height], transform=axes.transAxes, **style)
         axes.text(1.08, height, label, transform=axes.transAxes, color=INK, va="center", fontsize=8.5, linespacing=1)
 
@@ -228,17 +250,44 @@ def _span(cluster: Sequence[float], gap: float) -> tuple[float, float]:
     return center - half, center + half
 
 
-def fit(axes: Axes, losses: Sequence[float]) -> None:
-    """Limits of the axes; logarithmic where a run exploded. Afterwards they stay."""
+def fit(axes: Axes, losses: Sequence[float], *, first: Sequence[float], whole_steps: bool = True) -> None:
+    """Limits of the axes; logarithmic where a run exploded from its first loss. Afterwards they stay.
+
+    A run that learned a hundredfold has not exploded: all of it is drawn.
+    """
     from matplotlib.ticker import MaxNLocator
 
-    if explodes(losses):
-        axes.set_ylim(log_limits(losses, most=100))  # what leaves the figure has exploded, and the others stay legible
+    if explodes(losses, first):
+        axes.set_ylim(log_limits(losses, first))
         axes.set_yscale("log")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    elif first and spans(losses):
+        axes.set_yscale("log")
+    if whole_steps:
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     axes.margins(x=0.02)
     axes.set_xlim(axes.get_xlim())
     axes.set_ylim(axes.get_ylim())
+
+
+def cut_the_start(axes: Axes, lines: Sequence[Line]) -> bool:
+    """Begin the figure where curves can be told apart: at a tenth of the steps, if three points of each come after it.
+
+    Whether it does; the first fall is steeper than all that a study is about. To be called before draw_lines.
+    """
+    last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
+    late = [(line.steps >= last / 10) & np.isfinite(line.losses) for line in lines]
+    if not lines or min(int(at.sum()) for at in late) < 3:
+        return False
+    drawn = [line.losses[at] for line, at in zip(lines, late, strict=True)]
+    drawn += [
+        band[at] for line, at in zip(lines, late, strict=True) for band in (line.low, line.high) if band is not None
+    ]
+    low, high = min(map(np.min, drawn)), max(map(np.max, drawn))
+    if high <= low or spans([low, high]):
+        return False
+    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
+    axes.set_xlim(last / 10 - 0.02 * last, last * 1.02)
+    return True
 
 
 def title(figure: Figure, text: str) -> None:
@@ -265,16 +314,25 @@ def folded(name: str) -> str:
     return "\n".join(inert(part) for line in lines for part in wrap(line, _LONGEST_LINE, break_on_hyphens=False))
 
 
-def explodes(losses: Sequence[float]) -> bool:
-    """Some loss is so far above the least that a linear axis would show nothing else."""
-    finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
-    return bool(finite) and max(finite) > _EXPLODED * min(finite)
+def explodes(losses: Sequence[float], first: Sequence[float]) -> bool:
+    """Some loss is so far above the first ones that a linear axis would show nothing else."""
+    return bool(_positive(first)) and max(_positive(losses), default=0) > _EXPLODED * max(_positive(first))
 
 
-def log_limits(losses: Sequence[float], most: float) -> tuple[float, float]:
-    """Around the losses, up to `most` times the smallest of them."""
-    finite = [loss for loss in losses if math.isfinite(loss) and loss > 0]
-    return min(finite) / 1.3, min(max(finite), most * min(finite)) * 1.3
+def spans(losses: Sequence[float]) -> bool:
+    """The losses reach so far down that a linear axis would not show where they end."""
+    found = _positive(losses)
+    return bool(found) and len(found) == len(losses) and max(found) > _EXPLODED * min(found)
+
+
+def log_limits(losses: Sequence[float], first: Sequence[float]) -> tuple[float, float]:
+    """Around the losses, up to 100 times the first of them."""
+    found = _positive(losses)
+    return min(found) / 1.3, min(max(found), _MOST * max(_positive(first))) * 1.3
+
+
+def _positive(losses: Sequence[float]) -> list[float]:
+    return [loss for loss in losses if math.isfinite(loss) and loss > 0]
 
 
 def color(i: int) -> str:
@@ -289,9 +347,9 @@ def _balanced(text: str, most: int) -> str:
     return "\n".join(wrap(text, width, break_on_hyphens=False))
 
 
-def _style_of(i: int) -> str:
-    """Of the i-th line: dashed where the colors begin again."""
-    return "-" if i < len(COLORS) else "--"
+def stroke(i: int) -> dict[str, Any]:
+    """Color and dashes of the i-th line; other dashes where the colors begin again."""
+    return {"color": color(i), "linestyle": DASHES[(i + i // len(COLORS)) % len(DASHES)]}
 
 
 def _legend_above(axes: Axes) -> None:

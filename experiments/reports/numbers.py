@@ -20,6 +20,14 @@ def signed(number: float) -> str:
     return ("+" if number > 0 else "-" if number < 0 else "") + digits(abs(number))
 
 
+def rough(number: float, figures: int = 2) -> str:
+    """As many figures as a sentence needs: `0.76`, `0.036`, `12`; a dash where there is none."""
+    if not math.isfinite(number):
+        return "-"
+    text = f"{number:.{figures}g}"
+    return f"{float(text):,.0f}" if "e+" in text and abs(number) < 1e6 else text
+
+
 def p_text(p: float, equals: str = "") -> str:
     """Two figures after `equals`: `0.023`, `0.0078`, `1`; `< 0.0001` below that; a dash for nan."""
     return "-" if math.isnan(p) else f"{equals}{p:.2g}" if p >= 0.0001 else "< 0.0001"

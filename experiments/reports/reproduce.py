@@ -36,14 +36,24 @@ def ablation_command_line(config: AblationConfig) -> str:
     own = {*config.axes, *(["training.replicas"] if config.base.training.replicas == 1 else [])}
     shared = [words for path, words in _differences(config.base, of_a_study=True) if path not in own]
     words = ["--preset", config.base.preset, *(word for some in shared for word in some)]
-    if list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
+    for name, changes in config.explicit.items():
+        words += ["--variant", f"{name}: {' '.join(f'{path}={_word(value)}' for path, value in changes.items())}"]
+    if config.axes and list(config.axes.items()) != list(HEAD_AND_NORM.items()):  # their order is that of the variants
         for path, values in config.axes.items():
             words += ["--axis", f"{path}={','.join(_word(value) for value in values)}"]
-    words += ["--seeds", str(config.seeds)]
-    for name in ("design", "max_cells", "margin", "budget"):
+    for path, grid in config.tune.items():
+        words += ["--tune", f"{path}={','.join(map(_word, grid))}"]
+    words += _seeds(config)
+    for name in ("tune_seeds", "alpha", "design", "max_cells", "margin", "eval_blocks", "budget"):
         if getattr(config, name) != getattr(AblationConfig, name):
             words += [f"--{name.replace('_', '-')}", str(getattr(config, name))]
     return shlex.join(["nanochat", "ablate", *words])
+
+
+def _seeds(config: AblationConfig) -> list[str]:
+    if config.looks:
+        return ["--until", "decided", "--looks", ",".join(map(str, config.looks))]
+    return ["--seeds", str(config.seeds)]
 
 
 def _word(value: object) -> str:

@@ -119,10 +119,9 @@ def _run_figures(row: Mapping[str, Any]) -> list[tuple[str, str]]:
     return figures + [(label, count(row[name])) for label, name in counts.items() if row.get(name) is not None]
 
 
-def configuration(config: RunConfig, varied: Mapping[str, Any] | None = None) -> str:
+def configuration(config: RunConfig, varied: Sequence[str] = ()) -> str:
     """All settings, folded; `varied` are left out."""
-    left_out = varied or {}
-    settings = [(code_span(name), setting(v)) for name, v in flatten(asdict(config)).items() if name not in left_out]
+    settings = [(code_span(name), setting(v)) for name, v in flatten(asdict(config)).items() if name not in varied]
     note = " (axes and seeds aside)" if varied else ""
     parts = ["## Configuration", "Complete in [config.json](config.json)."]
     parts += [f"<details>\n<summary>All settings{note}</summary>", table(("setting", "value"), settings, right={1})]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -12,10 +12,11 @@ from ...plain import terminal
 from ..analysis.comparisons import Comparison
 from ..analysis.findings import Analysis
 from ..analysis.summary import VariantSummary, part
-from .numbers import digits, p_text, range_of, signed
+from .names import Names
+from .numbers import digits, rough, signed
 
-_NAMED = 5
-"""Variants that the answer names one by one; of more it gives the count."""
+MOST_WORDS, _NAMED = 60, 3
+"""Of an answer; and variants that it names one by one, of more it gives the count."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +34,16 @@ def headline(analysis: Analysis) -> str:
     """The finding in a line or two, for a figure."""
     if not analysis.complete:
         return "No variant ended well with every seed"
-    best, base = analysis.complete[0], analysis.baseline
+    best, said = analysis.complete[0], Names(analysis.study.config)
+    base = said(analysis.baseline)
     if not analysis.comparisons:
-        return f"{best.name} ends at {digits(best.val_loss.mean)} nats"
-    if best.name == base:
-        return of_the_complete(analysis, _baseline_headline(base, analysis.comparisons))
-    one = analysis.by_variant[best.name]
+        return f"{_capital(said(best.name))} ends at {rough(best.val_loss.mean, 4)} nats"
+    if best.name == analysis.baseline:
+        return of_the_complete(analysis, _baseline_headline(base, analysis.comparisons, said))
+    one, name = analysis.by_variant[best.name], _capital(said(best.name))
     if one.word == "better":
-        return f"{best.name} beats {base} by {digits(-one.interval.mean)} nats"
-    return of_the_complete(analysis, f"{best.name} ends lowest, but is not shown to beat {base}: {one.verdict}")
+        return of_the_complete(analysis, f"{name}: better than {base} by {rough(-one.interval.mean)} nats")
+    return of_the_complete(analysis, f"{name}: lowest, but not shown to beat {base}: {one.verdict}")
 
 
 def of_the_complete(analysis: Analysis, finding: str) -> str:
@@ -51,96 +53,145 @@ def of_the_complete(analysis: Analysis, finding: str) -> str:
 
 
 def answer(analysis: Analysis, style: Style = PLAIN) -> str:
-    """Which variant ends lowest, every verdict against the baseline, and what each axis does on average."""
+    """At most three sentences and 60 words: what is best, how the others stand to the baseline, what depends on what.
+
+    The numbers are in the tables. Of ways to say it the first that is short enough.
+    """
     if not analysis.complete:
         return "None: no variant that was run ended well with every seed."
-    found, best, baseline = analysis.comparisons, analysis.complete[0], style.name(analysis.baseline)
+    texts = [" ".join(sentences) for sentences in _ways(analysis, style)]
+    return next((text for text in texts if len(text.split()) <= MOST_WORDS), texts[-1])
+
+
+def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
+    """From the fullest to the shortest."""
+    said = Names(analysis.study.config)
+
+    def name(variant: str) -> str:
+        return style.name(said(variant))
+
+    found, base = analysis.comparisons, name(analysis.baseline)
     if found and all(one.word == "identical" and not one.left_out for one in found):
-        return f"Nothing changes: every variant ends, seed by seed, where the baseline {baseline} does, {_at(best)}."
-    is_base, among = best.name == analysis.baseline, _among(analysis)
-    if is_base:
-        text = f"No variant{among} ends lower than the baseline {baseline}, {_at(best)}"
-    else:
-        text = f"{style.name(best.name)} ends lowest{among}, {_at(best)}"
-    compared = [one for one in found if one.word != "not comparable"]
-    if len(compared) > 1 and all(one.word == "too few seeds" for one in compared):
-        needed, few = max(one.seeds_needed for one in compared), style.verdict("too few seeds")
-        text += f"; {few} to say more: the exact test needs {needed} for {len(compared)} comparisons."
-        return text + _not_compared(found, style)
-    if not is_base:
-        text += f"; against the baseline {baseline}: {difference_text(analysis.by_variant[best.name], style)}"
-    others = [one for one in compared if one.variant != best.name]
-    axes = [one for one in analysis.effects if one.word != "not comparable"]
-    text += "." + _listed("Against the baseline," if is_base else "The others:", others, style)
-    if len(others) > _NAMED:
-        words = Counter(one.word for one in others)
-        text += " Of the others, " + ", ".join(f"{n} {word}" for word, n in words.most_common()) + "."
-    text += _not_compared([one for one in found if one.variant != best.name], style)
-    text += _listed("On average over the other axes:", axes, style)
-    if any(one.word in ("better", "worse") for one in [*found, *axes]):
-        text += " (95 % t intervals; p of the sign-flip test, corrected by Holm's method.)"
-    return text
+        yield [f"Nothing changes: every variant ends, seed by seed, where the baseline ({base}) does."]
+        return
+    few = [one for one in found if one.word == "too few seeds"]
+    if few and len(few) == len([one for one in found if one.word not in ("not comparable", "identical")]):
+        lowest = f"{_capital(name(analysis.complete[0].name))} ends lowest{_among(analysis)}"
+        yield [f"{lowest}, but {style.verdict('too few seeds')} to say more: the exact test needs {few[0].needed}."]
+        return
+    first, thirds = _best(analysis, name), [*_dependence(analysis, name)] or [*_changes(analysis, name)][:1]
+    for third in (*([one] for one in thirds), []):
+        for n_named in (_NAMED, 0):
+            yield [first, _against(analysis, name, style, n_named), *third]
+    short = analysis.complete[0]
+    yield [f"{_capital(style.name(short.name))} ends lowest{_among(analysis)}.", _against(analysis, name, style, 0)]
 
 
-def difference_text(one: Comparison, style: Style = PLAIN) -> str:
-    """`better by 0.0123 (0.0101 to 0.0145, p = 0.023)`: the word, the mean, its 95 % interval, the corrected p.
+def _best(analysis: Analysis, name: Callable[[str], str]) -> str:
+    """Which ends lowest, and what cannot be told from it."""
+    best, among = analysis.complete[0].name, _among(analysis)
+    kept = [one for one in analysis.best if one != best]
+    lowest = f"{_capital(name(best))} ends lowest{among}"
+    if not analysis.comparisons:
+        return f"{lowest}."
+    if best not in analysis.best:
+        return f"{lowest}."
+    if not kept:
+        return f"{lowest}, and every other variant is shown to be worse."
+    if len(kept) <= _NAMED:
+        return f"{lowest}, not to be told apart from {_and([name(one) for one in kept])}."
+    return f"{lowest}, but {len(kept)} of {len(analysis.comparisons)} others cannot be told apart from it."
 
-    What was left out follows, and for an axis how far its effect reaches in single combinations of the others where
-    it is not of one sign.
-    """
-    if one.word == "not comparable":
-        return style.verdict(one.verdict)
-    interval, text = one.interval, style.verdict(one.word)
-    remarks = []
-    if one.word in ("better", "worse"):
-        sign = -1 if one.word == "better" else 1
-        near, far = sorted((sign * interval.low, sign * interval.high))
-        text += f" by {digits(abs(interval.mean))}"
-        remarks += [f"{digits(near)} to {digits(far)}", f"p {p_text(one.p_holm, '= ')}"]
-        if one.within_margin:
-            remarks.append("less than the margin")
-    elif one.word != "identical":
-        remarks.append(interval_of(one) if math.isfinite(interval.half_width) else signed(interval.mean))
-        if one.seeds_needed:
-            remarks.append(f"needs {one.needed}")
-    remarks += one.left_out
-    if one.contexts and min(one.contexts) < 0 < max(one.contexts):
-        remarks.append(f"in single combinations {range_of(one.contexts)}")
-    return f"{text} ({', '.join(remarks)})" if remarks else text
+
+def _against(analysis: Analysis, name: Callable[[str], str], style: Style, n_named: int) -> str:
+    """The verdicts of the comparisons with the baseline, from the best."""
+    found, words = analysis.comparisons, ("better", "worse", "no difference seen", "identical")
+    if not found:
+        return ""
+    groups = {word: [one for one in found if one.word == word] for word in words}
+    groups["undecided"] = [one for one in found if one.word in ("too noisy", "undecided", "too few seeds")]
+    groups["not compared"] = [one for one in found if one.word == "not comparable"]
+    parts: list[str] = []
+    for word, ones in groups.items():
+        ones = sorted(ones, key=lambda one: one.interval.mean if one.differences else math.inf)
+        if not ones:
+            continue
+        by = _by(ones) if word in ("better", "worse") else ""
+        said = {"no difference seen": "no different", "not compared": "not to be compared"}.get(word, word)
+        if len(ones) <= n_named:
+            who = f"{_and([name(one.variant) for one in ones])} {'is' if len(ones) == 1 else 'are'}"
+        elif len(ones) == len(found):
+            who = f"all {len(found)} others are"
+        else:
+            who = f"{len(ones)}" if parts else f"{len(ones)} of {len(found)} {'is' if len(ones) == 1 else 'are'}"
+        parts.append(f"{who} {style.verdict(said)}{by}")
+    return f"Against the baseline ({name(analysis.baseline)}) {('; ' if n_named else ', ').join(parts)}."
+
+
+def _by(ones: Sequence[Comparison]) -> str:
+    """` by 0.17 to 0.76 nats`, and a word where all of it is too little to care about."""
+    sizes = sorted(abs(one.interval.mean) for one in ones if one.differences)
+    if not sizes:
+        return " (no pair ended well)"
+    ends = dict.fromkeys(rough(size) for size in (sizes[0], sizes[-1]))
+    less = ", less than the margin" if all(one.within_margin for one in ones) else ""
+    partly = " in the runs that ended well" if any(one.by_ranks for one in ones) else ""
+    return f" by {' to '.join(ends)} nats{partly}{less}"
+
+
+def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
+    """The trend of a difference that is shown, where it does not last."""
+    for variant, trend in analysis.trends.items():
+        if trend.word in ("shrinks", "turns") and analysis.by_variant[variant].word in ("better", "worse"):
+            ends = [rough(abs(one.mean)) for one in (trend.rungs[0], trend.rungs[-1])]
+            what = f"from {ends[0]} to {ends[1]} nats" if trend.word == "shrinks" else "and has changed its sign"
+            yield f"The difference of {name(variant)} {trend.word} over the steps, {what}."
+
+
+def _dependence(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
+    """Whether the axes depend on each other, where that was asked; in full, and in short."""
+    shown = [one for one in analysis.interactions if one.word in ("better", "worse")]
+    if shown:
+        largest = max(shown, key=lambda one: abs(one.interval.mean))
+        more, by = "worse" if largest.word == "worse" else "better", rough(abs(largest.interval.mean))
+        depend = "The axes depend on each other"
+        yield f"{depend}, most in {name(largest.variant)}: {by} nats {more} than the two add up to."
+        yield f"{depend}."
+    elif analysis.interactions and all(one.word == "no difference seen" for one in analysis.interactions):
+        yield "The effects of the axes add up."
 
 
 def interval_of(one: Comparison) -> str:
-    """`-0.0145 to -0.0101`, the 95 % t interval of the mean difference; a dash for one seed."""
+    """`-0.0145 to -0.0101`, the simultaneous 95 % interval of the mean difference; a dash where there is none."""
     interval = one.interval
     return f"{signed(interval.low)} to {signed(interval.high)}" if math.isfinite(interval.half_width) else "-"
 
 
 def interval_text(summary: VariantSummary) -> str:
-    """`2.4512 ± 0.0012`; without the second where there is one seed, a dash where there is none."""
-    interval = summary.val_loss
-    return digits(interval.mean) + (f" ± {digits(interval.half_width)}" if math.isfinite(interval.half_width) else "")
+    """`2.4512 ± 0.0512`, for other seeds and other text; for other seeds alone in brackets; a dash of none."""
+    interval, on_text = summary.val_loss, summary.on_text
+    text = digits(interval.mean)
+    if on_text is not None and math.isfinite(on_text.half_width):
+        return f"{text} ± {digits(on_text.half_width)}"
+    return text + (f" (seeds ± {digits(interval.half_width)})" if math.isfinite(interval.half_width) else "")
 
 
-def _baseline_headline(base: str, found: Sequence[Comparison]) -> str:
+def _baseline_headline(base: str, found: Sequence[Comparison], said: Names) -> str:
     """The baseline ends lowest."""
     words = Counter(one.word for one in found)
+    one = _capital(said(found[0].variant))
     if words["worse"] == len(found):
-        by = f" by {digits(found[0].interval.mean)} nats" if len(found) == 1 else ""
-        return f"{_all_of(found, 'All other variants are')} worse than {base}{by}"
+        if len(found) > 1:
+            return f"All other variants are worse than {base}"
+        return f"{one}: worse than {base}" + (
+            f" by {rough(found[0].interval.mean)} nats" if found[0].differences else ""
+        )
     if words["worse"]:
         return f"No variant is shown to beat {base}; {words['worse']} of {len(found)} are shown to be worse"
     if words["identical"] == len(found):
-        return f"{_all_of(found, 'All variants are')} identical to {base}"
+        return f"{'All variants are' if len(found) > 1 else f'{one}:'} identical to {base}"
     why = f": {found[0].verdict}" if len({one.verdict for one in found}) == 1 else ""
-    return f"{base} ends lowest, but no difference is shown{why}"
-
-
-def _all_of(found: Sequence[Comparison], many: str) -> str:
-    return many if len(found) > 1 else f"{found[0].variant} is"
-
-
-def _at(summary: VariantSummary) -> str:
-    return f"at {interval_text(summary)} nats per token"
+    return f"{_capital(base)}: lowest, but no difference is shown{why}"
 
 
 def _among(analysis: Analysis) -> str:
@@ -153,16 +204,13 @@ def _among(analysis: Analysis) -> str:
     return words
 
 
-def _listed(words: str, comparisons: Sequence[Comparison], style: Style) -> str:
-    """All of them, if they are few enough to be read in a sentence."""
-    if not 0 < len(comparisons) <= _NAMED:
-        return ""
-    return f" {words} {'; '.join(f'{style.name(one.variant)} {difference_text(one, style)}' for one in comparisons)}."
+def _and(words: Sequence[str]) -> str:
+    """`a`, `a and b`; with commas inside them `a; b`."""
+    if len(words) < 2:
+        return "".join(words)
+    inner = any("," in word for word in words)
+    return f"{('; ' if inner else ', ').join(words[:-1])} and {words[-1]}"
 
 
-def _not_compared(found: Sequence[Comparison], style: Style) -> str:
-    missed = [one for one in found if one.word == "not comparable"]
-    if len(missed) > _NAMED:
-        return f" {len(missed)} could not be compared."
-    named = "; ".join(f"{style.name(one.variant)} ({one.reason})" for one in missed)
-    return f" Not compared: {named}." if missed else ""
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -51,7 +51,7 @@ def study_of(tiny_run):
         for cell, loss in zip(config.cells(), ends, strict=True):
             status = "diverged" if math.isnan(loss) else "ok"
             record = replace(template.record, val_loss=loss, seed=cell.config.seed, status=status)
-            results.append(replace(template, cell=cell, record=record))
+            results.append(replace(template, cell=cell, record=record, text=None))
         return Study(config, tuple(results), (), {})
 
     return build

@@ -85,6 +85,7 @@ def test_a_run_tells_what_happens_in_order(abab, tmp_path):
         ("StepMetrics", 4),
         ("Saved", 4),
         ("Evaluated", 4),
+        ("Ended", 0),
     ]
     prepared, sampled = events[0], events[7]
     assert isinstance(prepared, Prepared)

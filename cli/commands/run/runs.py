@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ....errors import UsageError
+from ....errors import ConfigError, UsageError
+from ....plain import shown_path
 from ...console import print_json, print_table, say
 from ...options import RUNS, JsonFlag, ReplaceFlag
 from ...parser import Commands, Work
@@ -37,14 +38,17 @@ def list_runs(
 @commands.words("compare", "nanochat runs compare results/runs/a results/runs/b")
 def _compare(
     *,
-    folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs.")],
+    folders: Annotated[list[str], typer.Argument(metavar="RUN...", help="Folders of runs, or of ablations.")],
     figure: Annotated[
         Path | None, typer.Option(help=f"Where the loss curves go.  [default: {_COMPARED}]", readable=False)
     ] = None,
     force: ReplaceFlag = False,
     json: JsonFlag = False,
 ) -> Work:
-    """Put runs side by side, and their loss curves on one figure; that of the default name is drawn anew."""
+    """Put runs side by side, and their loss curves on one figure; that of the default name is drawn anew.
+
+    Of ablations: the settings that differ, and each variant that they share, seed by seed; without a figure.
+    """
     if len(folders) < 2:
         raise UsageError("runs compare takes two runs or more: list them with `nanochat runs list`")
     return partial(compare_runs, folders, figure=figure or _COMPARED, force=force or not figure, json=json)
@@ -55,14 +59,39 @@ def compare_runs(folders: list[str], *, figure: Path, force: bool, json: bool) -
     from ....experiments.reports.figures import compare_curves, save_figure
     from ....experiments.runs import compare_rows
     from ....training.folder.record import read_run
-    from ...folders import check_free_file, find_folder
+    from ...folders import check_free_file, find_folder, find_results
 
+    are_studies = [(find_results(name) / "cells").is_dir() for name in folders]
+    if all(are_studies):
+        compare_studies([find_results(name) for name in folders], as_json=json)
+        return
+    if any(are_studies):
+        raise ConfigError(f"{' and '.join(folders)} are runs and ablations: compare those of one kind")
     if not force:
         check_free_file(figure)
     runs = [read_run(find_folder(name)) for name in folders]
     _print(compare_rows(runs), as_json=json)
     save_figure(compare_curves(runs), figure, new=not force)
     say(f"loss curves drawn in {figure}")
+
+
+def compare_studies(folders: list[Path], *, as_json: bool) -> None:
+    """Two tables, or both as JSON."""
+    from ....experiments.ablation.study import read_study
+    from ....experiments.analysis.studies import settings_that_differ, variants_shared
+
+    labels = [shown_path(path.name) for path in folders]
+    if len(set(labels)) < len(labels):
+        labels = [shown_path(path) for path in folders]
+    if len(set(labels)) < len(labels):
+        raise UsageError(f"runs compare {' '.join(labels)} names one ablation twice: name two")
+    studies = {label: read_study(path) for label, path in zip(labels, folders, strict=True)}
+    settings, variants = settings_that_differ(studies), variants_shared(studies)
+    if as_json:
+        print_json({"settings": settings, "variants": variants})
+        return
+    for rows in (settings, variants):
+        _print(rows, as_json=False)
 
 
 def _print(rows: list[dict[str, Any]], *, as_json: bool) -> None:

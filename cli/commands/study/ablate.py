@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
-from ....experiments.ablation.axes import parse_axes
+from ....experiments.ablation.axes import parse_axes, parse_tune
+from ....experiments.ablation.explicit import parse_variants
 from ....machine import cores
 from ....training.resolve import merge, resolve
 from ...console import StopSignals, say
@@ -62,13 +63,47 @@ def _words(
             help="A field and its values, the baseline's first; repeatable.", metavar="F=A,B", rich_help_panel=_STUDY
         ),
     ] = None,
+    variant: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One variant spelled out, beside the baseline; repeatable.",
+            metavar='"NAME: F=A F=B"',
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
     design: Annotated[
         Literal["grid", "one-at-a-time"] | None,
         typer.Option(help="All combinations, or single changes.", rich_help_panel=_STUDY),
     ] = None,
     seeds: Annotated[
-        int | None,
-        typer.Option(help="Runs of each variant; 8, or 3 for models that take long.", rich_help_panel=_STUDY),
+        str | None,
+        typer.Option(
+            help="Runs of each variant; 8, or 3 for models that take long. A..B with --until.",
+            metavar="N",
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
+    until: Annotated[
+        Literal["decided"] | None,
+        typer.Option(help="Add seeds by a plan until each variant is decided.", rich_help_panel=_STUDY),
+    ] = None,
+    looks: Annotated[
+        str | None,
+        typer.Option(help="Seeds at which it is looked at; every 4.", metavar="N,N", rich_help_panel=_STUDY),
+    ] = None,
+    alpha: Annotated[
+        float | None, typer.Option(help="Chance of a false alarm at all looks; 0.05.", rich_help_panel=_STUDY)
+    ] = None,
+    tune: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A field whose best value is sought for each variant, on other seeds.",
+            metavar="F=A..B",
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
+    tune_seeds: Annotated[
+        int | None, typer.Option(help="Runs of each of its values; 3.", rich_help_panel=_STUDY)
     ] = None,
     max_cells: Annotated[
         int | None,
@@ -79,12 +114,22 @@ def _words(
     margin: Annotated[
         float | None, typer.Option(help="A difference worth seeing, in nats.", rich_help_panel=_STUDY)
     ] = None,
+    eval_blocks: Annotated[
+        int | None,
+        typer.Option(
+            help="Parts of the validation text whose losses are kept; 64.", metavar="N", rich_help_panel=_STUDY
+        ),
+    ] = None,
     budget: Annotated[
-        Literal["steps", "tokens", "flops"] | None,
+        Literal["steps", "tokens", "flops", "parameters"] | None,
         typer.Option(help="What all variants get the same of.", rich_help_panel=_STUDY),
     ] = None,
     jobs: Annotated[str, typer.Option(help="Processes: a number, or auto for one a core.", metavar="N")] = "auto",
     cluster: Annotated[str, typer.Option(help="Run on this Dask scheduler instead.", metavar="ADDRESS")] = "",
+    reuse: Annotated[
+        Path | None,
+        typer.Option(help="Take over the cells that another study has, too.", metavar="DIR", readable=False),
+    ] = None,
     out: OutFlag = None,
     force: ForceFlag = False,
     dry_run: DryRunFlag = False,
@@ -102,11 +147,16 @@ def _words(
     """
     from ....experiments.ablation.named import make_study
 
-    for flag, value, least in (("--seeds", seeds, 1), ("--max-cells", max_cells, 0)):
+    n_seeds, plan = _plan(seeds, until, looks)
+    for flag, value, least in (
+        ("--tune-seeds", tune_seeds, 1),
+        ("--max-cells", max_cells, 0),
+        ("--eval-blocks", eval_blocks, 0),
+    ):
         check_count(flag, least if value is None else value, least)
     if margin is not None and not 0 < margin < math.inf:
         raise UsageError(f"--margin {margin} is not a positive number of nats: give e.g. --margin 0.01")
-    named, axes = _find_study(study, axis)
+    named = _find_study(study, axis, variant)
     given = given_settings(options)
     settings = merge(_below(named, given), given)
     if not settings.keys() & {"preset", "model_kind"}:
@@ -114,11 +164,15 @@ def _words(
     config = make_study(
         resolve(settings),
         named,
-        axes=axes or None,
         design=design,
-        seeds=seeds,
+        seeds=n_seeds,
+        looks=plan,
+        alpha=alpha,
+        tune=parse_tune(tune or ()) or None,
+        tune_seeds=tune_seeds,
         max_cells=max_cells,
         margin=margin,
+        eval_blocks=eval_blocks,
         budget=budget,
     )
     return partial(
@@ -127,6 +181,7 @@ def _words(
         name=named.name,
         jobs=count_or_auto("--jobs", jobs),
         cluster=cluster,
+        reuse=reuse,
         out=out,
         force=force,
         dry_run=dry_run,
@@ -134,15 +189,49 @@ def _words(
     )
 
 
-def _find_study(study: str | None, axis: list[str] | None) -> tuple[NamedStudy, dict[str, tuple[Any, ...]]]:
-    """The study that is named, and the axes that are given, together with its own; one of the axes without a name."""
+_EVERY = 4
+"""Seeds from one look to the next."""
+
+
+def _plan(seeds: str | None, until: str | None, looks: str | None) -> tuple[int | None, tuple[int, ...] | None]:
+    """The number of seeds and the looks; None where no flag says it. Raises UsageError."""
+    if not until:
+        if looks or (seeds and ".." in seeds):
+            flag = f"--looks {looks}" if looks else f"--seeds {seeds}"
+            raise UsageError(f"{flag} is a plan of looks: add --until decided, or give one number of --seeds")
+        return (None if seeds is None else _count("--seeds", seeds)), None
+    if looks:
+        plan = tuple(_count("--looks", word) for word in looks.split(","))
+    elif seeds and ".." in seeds:
+        least, most = (_count("--seeds", word) for word in seeds.split("..", 1))
+        if least >= most:
+            raise UsageError(f"--seeds {seeds} is no range: give fewer before the dots than after, e.g. 8..24")
+        plan = (*range(least, most, _EVERY), most)
+    else:
+        raise UsageError("--until decided needs a plan: give e.g. --seeds 8..24, or --looks 8,12,16,24")
+    if looks and seeds and f"{plan[0]}..{plan[-1]}" != seeds:
+        raise UsageError(f"--seeds {seeds} is not what --looks {looks} says: give one of the two")
+    return plan[-1], plan
+
+
+def _count(flag: str, word: str) -> int:
+    if not word.strip().isdecimal() or not int(word):
+        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more")
+    return int(word)
+
+
+def _find_study(study: str | None, axis: list[str] | None, variant: list[str] | None) -> NamedStudy:
+    """The study that is named, with the axes and variants that are given; one of these alone without a name."""
     from ....experiments.ablation.named import NamedStudy, find_study
 
-    axes = parse_axes(axis or ())
-    if study is None:
-        return NamedStudy(name="-".join(path.rpartition(".")[2] for path in axes)) if axes else NamedStudy(), axes
-    named = find_study(study)
-    return named, {**named.axes, **axes} if axes else {}
+    axes, explicit = parse_axes(axis or ()), parse_variants(variant or ())
+    if study is None and (axes or explicit):
+        name = "-".join([*(path.rpartition(".")[2] for path in axes), *explicit])
+        return NamedStudy(name=name, axes=axes, explicit=explicit)
+    named = find_study(study) if study else NamedStudy()
+    for name in explicit.keys() & named.explicit.keys():
+        raise ConfigError(f"variant {name} is given twice: {study} has one of that name, choose another")
+    return replace(named, axes={**named.axes, **axes}, explicit={**named.explicit, **explicit})
 
 
 def _below(named: NamedStudy, given: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -161,6 +250,7 @@ def work(
     name: str,
     jobs: int,
     cluster: str,
+    reuse: Path | None,
     out: Path | None,
     force: bool,
     dry_run: bool,
@@ -172,7 +262,8 @@ def work(
     """
     from ....experiments.ablation.budget import share_budget
     from ....experiments.ablation.cluster import count_threads
-    from ....experiments.ablation.sweep import run_ablation
+    from ....experiments.ablation.sweep import check_reuse, run_ablation
+    from ....experiments.ablation.text import check_blocks
     from ....experiments.analysis.findings import analyse
     from ....experiments.reports.sentences import answer
     from ....experiments.reports.study.report import write_study_report
@@ -182,8 +273,11 @@ def work(
     from ...folders import claimed
 
     base = study.base
-    prepare(base)  # a bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there
+    # A bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there.
+    check_blocks(prepare(base), study.eval_blocks)
     config = share_budget(study)
+    if reuse is not None:
+        check_reuse(config, reuse)
     for note in notes(config):
         say(f"note: {note}")
     slots = count_threads(cluster) if cluster else jobs or cores()
@@ -191,8 +285,8 @@ def work(
         print_plan(config, slots, cluster=bool(cluster), as_json=json)
         return
     with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
-        _claim(folder, config, force=force)
-        options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "locked": True}
+        config = _claim(folder, config, force=force)
+        options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "reuse": reuse, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
         analysis = analyse(done)
@@ -218,19 +312,19 @@ def _check_end(study: Study, out: Path, stop: StopSignals) -> None:
         raise SweepError(f"{len(bad)} of {len(study.results)} cells {words}: {cells}{more}; see {out}")
 
 
-def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
+def _claim(out: Path, config: AblationConfig, *, force: bool) -> AblationConfig:
     """The folder is new, or holds the beginning of the same study, or is cleared of another by --force.
 
-    The same study may have fewer seeds there: what it has is a part of this one.
+    The same study may have fewer seeds there: what it has is a part of this one, which notes that it has grown.
     """
     from ....experiments.ablation.study import clear_study, read_config
     from ...display.sweep import plural
 
     if not (out / "config.json").exists():
-        return
+        return config
     if force:
         clear_study(out)
-        return
+        return config
     try:
         former = read_config(out / "config.json")
     except CheckpointError as error:
@@ -239,17 +333,27 @@ def _claim(out: Path, config: AblationConfig, *, force: bool) -> None:
                 f"the study in {out} is damaged: {error}, choose another --out, or pass --force to run all cells again"
             ) from error
         former = None  # the settings of a run
-    if former is not None and _grows(former, config):
-        say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
-    elif former != config:
+    if former is None or (former.planned != config.planned and not _grows(former, config)):
         raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
+    if former.planned == config.planned:
+        return config
+    if former.looks or config.looks:
+        read = ", ".join(map(str, former.looked or (former.seeds,)))
+        raise GuardError(
+            f"the study in {out} was looked at with {read} seeds, which no plan made now can take back (its alpha of "
+            f"{former.alpha:g} is spent): choose another --out and another --seed"
+        )
+    say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
+    return replace(config, grown=(*former.grown, former.seeds))
 
 
 def _grows(former: AblationConfig, config: AblationConfig) -> bool:
-    """More seeds, and nothing else; a part drawn at random and a budget of tokens depend on their number."""
-    if config.max_cells or config.budget != "steps" or former.max_cells or former.seeds >= config.seeds:
+    """More seeds, or other looks; a part drawn at random and a budget of tokens depend on their number."""
+    if config.max_cells or config.budget in ("tokens", "flops") or former.max_cells:
         return False
-    return replace(former, seeds=config.seeds) == config
+    if former.seeds > config.seeds and not (former.looks or config.looks):
+        return False
+    return replace(former.planned, seeds=config.seeds, looks=config.looks, alpha=config.alpha) == config.planned
 
 
 def _corpus(source: str) -> str:

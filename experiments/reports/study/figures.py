@@ -14,10 +14,12 @@ from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary
 from ..figures import (
     COLORS,
+    MARKERS,
     VAL_LOSS_LABEL,
     Line,
     canvas,
     color,
+    cut_the_start,
     draw_lines,
     empty_canvas,
     explodes,
@@ -26,9 +28,9 @@ from ..figures import (
     note,
     title,
 )
-from ..numbers import count, digits
+from ..numbers import digits
 from ..sentences import headline, of_the_complete
-from .tables import differ
+from .tables import differ, mean_of, operations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -48,12 +50,17 @@ def study_curves(analysis: Analysis) -> Figure:
     with canvas(height=max(3.9, 1.5 + 0.18 * n_lines)) as (figure, axes):
         title(figure, headline(analysis))
         axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
-        draw_lines(axes, [_mean_line(one, with_band=one.name in banded) for one in shown])
-        remarks, n_seeds = [], analysis.study.config.seeds
+        lines = [_mean_line(one, with_band=one.name in banded) for one in shown]
+        is_cut = cut_the_start(axes, lines)
+        draw_lines(axes, lines)
+        remarks, n_seeds = (
+            ["from a tenth of the steps on"] if is_cut else [],
+            analysis.study.config.seeds_of(analysis.baseline),
+        )
         if n_seeds > 1:
             n = f"{n_seeds} seeds" if all(len(one.ok) == n_seeds for one in shown) else "seeds"
             which = " (the best and the baseline)" if len(shown) > _MOST_BANDS else ""
-            remarks = [f"line: mean over {n}", f"band{which}: lowest to highest seed"]
+            remarks += [f"line: mean over {n}", f"band{which}: lowest to highest seed"]
         note(figure, "; ".join(remarks + _chosen(shown, drawable)))
     return figure
 
@@ -70,21 +77,25 @@ def curves_text(analysis: Analysis) -> str:
     return text
 
 
-def costs(analysis: Analysis) -> Figure:
-    """Final validation loss against parameters, where these differ, and against the seconds of a run."""
+def costs(analysis: Analysis) -> Figure | None:
+    """Final validation loss against parameters, and against the operations of a run; None where neither differs.
+
+    Seconds are no axis: those of cells that ran beside others rank the load of the machine.
+    """
     complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
-    sizes, panels = [_size(one) for one in shown], []
-    if len(set(sizes)) > 1:
-        panels.append(("parameters", [float(n) for n in sizes]))
-    panels.append(("seconds of a run", [one.mean_of_measured("wall_s") for one in shown]))
+    if not costs_differ(analysis):
+        return None
+    panels = {name: values for name, values in _spent(shown).items() if len(set(values)) > 1}
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)
     with empty_canvas(height=3.4 + names_height) as figure:
         grid = figure.add_gridspec(2, len(panels), height_ratios=(2.6, max(0.01, names_height)))
         first = None
-        for i, (label, values) in enumerate(panels):
+        for i, (label, values) in enumerate(panels.items()):
             axes = first = figure.add_subplot(grid[0, i], sharey=first)
             _scatter(axes, shown, values)
+            if label == "parameters":
+                axes.xaxis.set_major_formatter("{x:,.0f}")
             axes.set(xlabel=label, ylabel=VAL_LOSS_LABEL if i == 0 else "")
             axes.tick_params(labelleft=i == 0)
         names = figure.add_subplot(grid[1, :])
@@ -92,36 +103,53 @@ def costs(analysis: Analysis) -> Figure:
         marks = figure.axes[0].get_legend_handles_labels()
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
         title(figure, of_the_complete(analysis, _cost_headline(complete)))
-        remarks = ["mean over seeds", "bar: 95 % t interval of the loss", "seconds: validations included"]
-        note(figure, "; ".join(remarks + _chosen(shown, complete)))
+        note(figure, "; ".join(["mean over seeds", "bar: 95 % t interval of the loss", *_chosen(shown, complete)]))
     return figure
+
+
+def costs_differ(analysis: Analysis) -> bool:
+    """The variants that are drawn do not all take the same."""
+    return any(len(set(values)) > 1 for values in _spent(_few(analysis.complete, analysis.baseline)).values())
 
 
 def costs_text(analysis: Analysis) -> str:
     """What the figure shows, for those who do not see it."""
     shown = _few(analysis.complete, analysis.baseline)
     points = [
-        f"{one.name} {digits(one.val_loss.mean)} nats with {_size(one):,} parameters in "
-        f"{count(one.mean_of_measured('wall_s'))} s"
+        f"{one.name} {digits(one.val_loss.mean)} nats with {_size(one):,} parameters and "
+        f"{mean_of(one, operations):.3g} operations"
         for one in shown
     ]
-    what = "parameters and seconds of a run" if len(set(map(_size, shown))) > 1 else "seconds of a run"
-    text = f"Validation loss against {what}{_clause(shown, analysis.complete)}: "
+    text = f"Validation loss against what it takes{_clause(shown, analysis.complete)}: "
     return text + ("; ".join(points) or "no variant ended well with every seed") + "."
+
+
+def _spent(summaries: Sequence[VariantSummary]) -> dict[str, list[float]]:
+    """What a variant takes, on any machine."""
+    return {
+        "parameters": [float(_size(one)) for one in summaries],
+        "operations of a run": [mean_of(one, operations) for one in summaries],
+    }
 
 
 def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[float]) -> None:
     """A dot a variant, with its interval."""
     for i, (summary, value) in enumerate(zip(summaries, values, strict=True)):
-        loss, mark = summary.val_loss, "o" if i < len(COLORS) else "s"
+        loss, mark = summary.val_loss, MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
         style: dict[str, Any] = {"color": color(i)}
         low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
         axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
-        style |= {"markersize": 6, "linestyle": "none", "label": inert(shortened(summary.name, _LONGEST_NAME))}
-        axes.plot([value], [loss.mean], mark, alpha=0.85, **style)
-    losses = [summary.val_loss.mean for summary in summaries]
-    if explodes(losses):
-        axes.set_ylim(log_limits(losses, most=100))
+        style |= {
+            "markersize": 6,
+            "markerfacecolor": "none",
+            "markeredgewidth": 1.6,
+            "linestyle": "none",
+            "label": inert(shortened(summary.name, _LONGEST_NAME)),
+        }
+        axes.plot([value], [loss.mean], mark, **style)
+    losses, first = [one.val_loss.mean for one in summaries], [one.mean_of("initial_loss") for one in summaries]
+    if explodes(losses, first):
+        axes.set_ylim(log_limits(losses, first))
         axes.set_yscale("log")
     else:
         axes.ticklabel_format(axis="y", useOffset=False)

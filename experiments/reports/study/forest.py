@@ -32,8 +32,9 @@ def forest(analysis: Analysis) -> Figure:
         low, high = limits(found, margin)
         axes.set_xlim(low, high)
         axes.set_ylim(max(1, len(found)) - 0.35, -0.65)
-        axes.axvline(0, color=INK, linewidth=1, zorder=1)
-        axes.axvspan(-margin, margin, color="#EFEFEF", linewidth=0, zorder=0)
+        for row in range(max(1, len(found))):  # beside the rows only: names stand clear of them
+            axes.plot([0, 0], [row - 0.18, row + 0.4], color=INK, linewidth=1, zorder=1)
+            axes.fill_betweenx([row - 0.18, row + 0.4], -margin, margin, color="#E9E9E9", linewidth=0, zorder=0)
         n_cut = sum(_draw(axes, row, one) for row, one in enumerate(found))
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
@@ -42,7 +43,7 @@ def forest(analysis: Analysis) -> Figure:
         what = f"validation loss minus that of {baseline}\nin nats per token: left of 0 is better"
         axes.set_xlabel(what, loc="left", fontsize=9)
         title(figure, headline(analysis))
-        remarks = ["dot: one seed", "square and bar: mean and 95 % t interval of the paired differences"]
+        remarks = ["small dot: one seed", "diamond and bar: mean and 95 % interval of all comparisons at once"]
         remarks.append(f"grey: ±{margin:g} nats")
         if n_cut:
             remarks.append("arrow: the interval goes on, see its numbers")
@@ -94,16 +95,17 @@ def _draw(axes: Axes, row: int, one: Comparison) -> bool:
     is_cut = interval.low < left, interval.high > right
     if math.isfinite(interval.half_width):
         axes.plot([low, high], [row, row], color=shade, linewidth=2, zorder=3, solid_capstyle="butt")
+        ends = [x for x, cut in zip((low, high), is_cut, strict=True) if not cut]  # seen at any width, unlike the bar
+        axes.plot(ends, [row] * len(ends), "|", color=shade, markersize=11, markeredgewidth=1.4, zorder=3)
         for end, mark, cut in zip((left, right), "<>", is_cut, strict=True):
             if cut:
                 axes.plot([end], [row], mark, color=shade, markersize=7, zorder=4, clip_on=False)
     if row:
         axes.axhline(row - 0.56, color="#E4E4E4", linewidth=0.8, zorder=0)
-    axes.plot([interval.mean], [row], "s", color=shade, markersize=5.5, zorder=4)
+    axes.plot([interval.mean], [row], "d", color=shade, markersize=5, markeredgecolor="white", zorder=4)
     place = axes.get_yaxis_transform()
-    box = {"facecolor": "white", "edgecolor": "none", "pad": 0.5, "alpha": 0.85}
     name = inert(shortened(one.variant, _LONGEST_NAME))
-    axes.text(0.0, row - 0.34, name, transform=place, va="center", fontsize=8.5, color=INK, bbox=box)
+    axes.text(0.0, row - 0.34, name, transform=place, va="center", fontsize=8.5, color=INK)
     numbers = signed(interval.mean) + (f" ({interval_of(one)})" if math.isfinite(interval.half_width) else "")
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     axes.text(1.03, row - 0.12, numbers, transform=place, va="center", fontsize=8.5, color=INK)

@@ -2,63 +2,110 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict
+import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ....plain import code_span, markdown
-from ....storage.atomic import write_text
+from ....storage.atomic import remove_files, write_text
+from ...ablation.grid import BUDGETS
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
-from ...analysis.summary import VariantSummary, ending
-from ...statistics.intervals import t_quantile
-from ...statistics.significance import MOST_EXACT, bootstrap_narrowness
+from ...analysis.summary import ending
+from ...statistics.joint import DRAWS, MOST_EXACT
+from ...statistics.significance import bootstrap_narrowness
 from ..figures import save_figure
 from ..markdown import bullets, document, fenced, setting
+from ..numbers import digits
 from ..reproduce import ablation_command_line
-from ..run import configuration, data_caveats, environment, text_seen
+from ..run import configuration, environment
 from ..sentences import Style, answer
-from .figures import costs, costs_text, curves_text, study_curves
+from .caveats import caveats
+from .course import course_figure, course_text, courses
+from .figures import costs, costs_differ, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
-from .tables import cost_table, differ, mean_of, operations, result_table, steps, tests_table, tokens
+from .tables import comparison_table, cost_table, course_table, mean_of, operations, result_table, tokens
+from .tuning import rates, tuning_section
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _TABLE_NOTE = """\
-Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds ± half of its \
-95 % t interval. Difference: this variant minus the baseline, seed by seed, with its 95 % t interval. Bits per byte \
-are means over the bytes of the text: they leave out tokens that stand for none, such as the end of a document, and \
-may rank otherwise. All figures are over the seeds that ended well; a variant with one that did not stands after the \
-others. Every cell: [ablation.csv](ablation.csv), [ablation.jsonl](ablation.jsonl); its curve: `cells/`."""
+Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds{spread}. \
+Difference: this variant minus the baseline, seed by seed; its 95 % interval holds at once with those of all other \
+comparisons of this report, and agrees with the verdict. Bits per byte are means over the bytes of the text: they \
+leave out tokens that stand for none, such as the end of a document, and may rank otherwise. All figures are over the \
+seeds that ended well; a variant with one that did not stands after the others. Every cell: \
+[ablation.csv](ablation.csv), [ablation.jsonl](ablation.jsonl); its curve: `cells/`."""
+
+_WITH_TEXT = """ ± half of its 95 % interval for other seeds and other text of this kind (in the first row {text} of \
+text alone, {seeds} of seeds alone)"""
 
 _TESTS_NOTE = """\
-p: of the paired t-test, and of the sign-flip test ({how}), which assumes no normal distribution and decides; the last \
-is corrected by Holm's method for all comparisons of the table, and below 0.05 it counts. Bootstrap: 95 % percentile \
-interval of the mean difference, 10,000 resamples of the seeds{narrow}. Pairs: runs with the same seed that both ended \
-well; others are left out."""
+Decided by one test of all comparisons of this report, variants, axes, interactions and pairs: the signs of the seeds \
+are flipped in all of them at once ({how}), and p (joint) is the share of flips in which the largest |t| is as large, \
+step by step down (Westfall and Young 1993). Below 0.05 it counts: of studies in which nothing differs 5 % show \
+something anywhere. "(least)": no p is smaller with so many seeds, however clear the difference. p (t), p (sign \
+flip), the t interval and the bootstrap (10,000 resamples of the seeds{narrow}) are of each comparison alone.{text} \
+Pairs: runs with the same seed that both ended well; where one of two diverged, signed ranks decide, in which it is \
+the largest."""
+
+_LOOKS_NOTE = """\
+Decided at planned looks (alpha {alpha:g} in all, by one test of all variants whose signs are flipped at once); the \
+intervals of all looks hold together. p (t) and the t interval are of each comparison alone, and know of no looks."""
+
+_ON_TEXT = " On other text: for other seeds and other text of this kind, by losses in blocks."
 
 _EFFECTS_NOTE = """\
 A pair is two runs with the same seed and the same values of all other axes. A seed's difference is the mean over its \
-pairs; the seeds are tested as above, with a correction for the rows of this table. In single combinations: the lowest \
-and the highest mean difference over the combinations of the other axes; where they are far apart, the average says \
-little about any one of them."""
+pairs. In single combinations: the lowest and the highest mean difference over the combinations of the other axes; \
+where they are far apart, the average says little about any one of them."""
+
+_CROSSED_NOTE = """\
+By how much the loss with both is another than the effects of each, added up: 0 where neither depends on the other."""
+
+_COURSE_NOTE = """\
+Paired differences at validations on the way, with 95 % t intervals over the seeds, from a quarter of the run on. \
+Change: of the size of the difference, for each doubling of the steps; *shrinks*, *grows*: its interval leaves 0; \
+*lasts*: the difference is shown at the end, and no change is; *turns*: shown with either sign."""
+
+_TOGETHER = {"better": "better together", "worse": "worse together", "no difference seen": "they add up"}
 
 
-MARKDOWN = Style(name=code_span, verdict="**{}**".format)
-"""Of the answer: names as code, verdicts bold."""
+_SAME_COSTS = "All variants have as many parameters, and take as many operations, as the baseline."
+
+
+MARKDOWN = Style(name=markdown, verdict="**{}**".format)
+"""Of the answer: names are words, verdicts bold."""
 
 
 def write_study_report(analysis: Analysis, folder: Path) -> Path:
     """Write report.md and its figures beside the study's cells. Raises WriteError."""
-    for name, draw in zip(FIGURES, (study_curves, forest, costs), strict=True):
-        if name != "forest.png" or len(analysis.study.config.variants) > 1:
-            save_figure(draw(analysis), folder / name)
+    drawn = {name: figure for name, figure in _figures(analysis).items() if figure is not None}
+    for name, figure in drawn.items():
+        for kind in ("png", "svg"):
+            save_figure(figure, folder / f"{name}.{kind}")
+    remove_files(folder, [name for name in FIGURES if name.partition(".")[0] not in drawn])  # of an earlier version
     write_text(folder / "report.md", study_report(analysis))
     return folder / "report.md"
+
+
+def _figures(analysis: Analysis) -> dict[str, Figure | None]:
+    """By the names of their files; None where there is nothing to draw."""
+    study = analysis.study
+    return {
+        "curves": study_curves(analysis),
+        "course": course_figure(analysis),
+        "forest": forest(analysis) if len(study.config.variants) > 1 else None,
+        "costs": costs(analysis),
+        "rates": rates(study) if study.tuning else None,
+    }
 
 
 def study_report(analysis: Analysis) -> str:
     """The question and the answer first, then what they rest on."""
     study = analysis.study
-    axes = " × ".join(path.rpartition(".")[2] for path in study.config.axes)
+    axes = " × ".join([*(path.rpartition(".")[2] for path in study.config.axes), *study.config.explicit])
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",
@@ -66,17 +113,18 @@ def study_report(analysis: Analysis) -> str:
         _troubles(analysis),
         "## Result",
         result_table(analysis),
-        _TABLE_NOTE,
+        _table_note(analysis),
         f"![{markdown(curves_text(analysis))}](curves.png)",
         *_differences(analysis),
+        *tuning_section(analysis.study),
         "## Cost",
         cost_table(analysis),
         _cost_note(analysis),
-        f"![{markdown(costs_text(analysis))}](costs.png)",
+        f"![{markdown(costs_text(analysis))}](costs.png)" if costs_differ(analysis) else _SAME_COSTS,
         *_left_out(study),
         "## Reproduce",
         fenced(ablation_command_line(study.config), "sh"),
-        configuration(study.config.base, varied=study.config.axes),
+        configuration(study.config.base, varied=study.config.varied),
         environment(study.environment, [result.environment or study.environment for result in study.results]),
         "## Caveats",
         bullets(caveats(analysis)),
@@ -86,12 +134,17 @@ def study_report(analysis: Analysis) -> str:
 
 def _question(study: Study) -> str:
     config, base = study.config, study.config.base
-    axes = ", ".join(f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items())
+    varied = [f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items()]
+    for name, own in config.explicit.items():
+        varied.append(f"{code_span(name)} ({', '.join(f'{path}={setting(value)}' for path, value in own.items())})")
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
+    if config.looks:
+        seeds = f"{config.looks[0]} to {config.seeds} seeds, until decided,"
     unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
-        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: {axes}; {seeds} each."
+        f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: "
+        f"{', '.join(varied)}; {seeds} each."
     )
 
 
@@ -99,13 +152,14 @@ def _after(study: Study) -> str:
     """How long they train, where the study says that for all of them."""
     config, training = study.config, study.config.base.training
     steps = "1 step" if training.steps == 1 else f"{training.steps:,} steps"
-    if {"training.steps", "training.epochs", "training.patience"} & set(config.axes):
+    if {"training.steps", "training.epochs", "training.patience"} & set(config.varied):
         return ""
     if training.patience:
         return f" after at most {steps} (patience {training.patience})"
+    if config.budget == "parameters":
+        return f" with equal numbers of parameters, after {steps}"
     if config.budget != "steps":
-        what = "training tokens" if config.budget == "tokens" else "operations"
-        return f" for the {what} of {steps} of the baseline"
+        return f" for the {BUDGETS[config.budget]} of {steps} of the baseline"
     return f" after {training.epochs:g} epochs" if training.epochs else f" after {steps}"
 
 
@@ -138,23 +192,54 @@ def _left_out(study: Study) -> list[str]:
     return ["## Left out", bullets(lines)] if lines else []
 
 
+def _table_note(analysis: Analysis) -> str:
+    best = next((one.on_text for one in analysis.ranking if one.on_text), None)
+    if best is None or not math.isfinite(best.half_width):
+        return _TABLE_NOTE.format(spread=" (± half of the 95 % t interval over them)")
+    text, seeds = f"± {digits(best.of_text)}", f"± {digits(best.of_seeds)}"
+    return _TABLE_NOTE.format(spread=_WITH_TEXT.format(text=text, seeds=seeds))
+
+
 def _differences(analysis: Analysis) -> list[str]:
     if not analysis.comparisons:
         return []
-    n, narrow = max(len(one.differences) for one in analysis.comparisons), ""
-    if n > 1:
-        narrow = f" (for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's)"
     parts = [
         "## Differences",
         f"To the baseline {code_span(analysis.baseline)}:",
-        tests_table("variant", analysis.comparisons),
+        comparison_table("variant", analysis.comparisons, {}),
+        _tests_note(analysis),
+        f"![{markdown(forest_text(analysis))}](forest.png)",
     ]
-    how = "exact" if n <= MOST_EXACT else "by 100,000 drawn patterns of signs"
-    parts += [_TESTS_NOTE.format(narrow=narrow, how=how), f"![{markdown(forest_text(analysis))}](forest.png)"]
+    if len(analysis.best) > 1:
+        names = ", ".join(map(code_span, analysis.best))
+        parts.append(f"Not shown to be beaten by any other: {names}. The best is one of these, at 95 %.")
+    elif analysis.best:
+        parts.append(f"{code_span(analysis.best[0])} is shown to be better than every other, at 95 %.")
     if analysis.effects:
         parts += ["What each axis does on average over the other axes, against its first value:"]
-        parts += [tests_table("value", analysis.effects), _EFFECTS_NOTE]
+        parts += [comparison_table("value", analysis.effects, {}), _EFFECTS_NOTE]
+    if analysis.interactions:
+        parts += ["Whether one axis depends on another:"]
+        parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
+    if course := course_table(analysis):
+        parts += ["Whether the differences last:", course, _COURSE_NOTE]
+    if courses(analysis):
+        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
+    if courses(analysis):
+        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
+
+
+def _tests_note(analysis: Analysis) -> str:
+    config, n = analysis.study.config, max(len(one.differences) for one in analysis.comparisons)
+    if config.looks:
+        return _LOOKS_NOTE.format(alpha=config.alpha)
+    narrow = ""
+    if n > 1:
+        narrow = f"; for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's"
+    how = "every pattern of them" if config.seeds <= MOST_EXACT else f"{DRAWS:,} drawn patterns"
+    text = _ON_TEXT if any(one.on_text for one in analysis.comparisons) else ""
+    return _TESTS_NOTE.format(narrow=narrow, how=how, text=text)
 
 
 def _cost_note(analysis: Analysis) -> str:
@@ -167,7 +252,9 @@ def _cost_note(analysis: Analysis) -> str:
     baseline = measured.get(config.baseline)
     if config.budget == "steps" or baseline is None:
         return note
-    spent, what = (tokens, "training tokens") if config.budget == "tokens" else (operations, "operations")
+    if config.budget == "parameters":
+        return f"{note} The MLP of each variant is as wide as comes nearest to {config.budget_asked:,} parameters."
+    spent, what = tokens if config.budget == "tokens" else operations, BUDGETS[config.budget]
     amounts = [mean_of(one, spent) for one in measured.values()]
     ends = min(amounts), max(amounts)
     low, high = (f"{100 * (amount / mean_of(baseline, spent) - 1):+.1f} %" for amount in ends)
@@ -175,59 +262,3 @@ def _cost_note(analysis: Analysis) -> str:
         f"{note} The budget is the {what} of the baseline, {config.budget_asked:,} for each seed on average; "
         f"the variants spent {ends[0]:,.0f} to {ends[1]:,.0f}, {low} to {high} from the baseline."
     )
-
-
-_FEW = 5
-"""Up to so many seeds the quantile of Student's t is far from the normal 1.96."""
-
-
-def caveats(analysis: Analysis) -> list[str]:
-    """A sentence or two each."""
-    config = analysis.study.config
-    found = _of_seeds(config.seeds)
-    found.append(
-        f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
-        "difference may still be there."
-    )
-    if len(config.variants) > 2:
-        found.append("The best of several is chosen after the fact, which flatters it a little.")
-    if "training.lr" not in config.axes:
-        found.append("All variants use the same learning rate; none was tuned for itself.")
-    measured = [summary for summary in analysis.ranking if summary.ok]
-    if any(summary.n_bad for summary in analysis.ranking):
-        found.append("A run that ended badly is left out of means and pairs, which flatters a variant that has some.")
-    found += _unequal(measured)
-    lazy = [code_span(summary.name) for summary in measured if not summary.has_learned]
-    if lazy:
-        found.append(f"Ended no better than their first weights: {', '.join(lazy)}.")
-    return found + _of_text(analysis.study)
-
-
-def _of_seeds(n: int) -> list[str]:
-    if n == 1:
-        return ["One seed: nothing here tells a better variant from a luckier one."]
-    if n > _FEW:
-        return []
-    errors = f"{t_quantile(0.975, n - 1):.1f} standard errors"
-    return [f"{n} seeds: a t interval is {errors} wide on each side and assumes that losses scatter about normally."]
-
-
-def _unequal(measured: Sequence[VariantSummary]) -> list[str]:
-    """What the variants were not given the same of."""
-    figures = {"steps": steps, "tokens": tokens, "operations": operations}
-    unequal = [word for word, figure in figures.items() if differ(measured, figure)]
-    if not unequal:
-        return []
-    return [f"Variants did not get the same number of {' or of '.join(unequal)}: see the table of costs."]
-
-
-def _of_text(study: Study) -> list[str]:
-    """How much text was trained and validated on."""
-    trained = [result for result in study.results if result.is_ok] or list(study.results)
-    if not trained:
-        return []
-    found, n_tokens = [], [result.measured.tokens for result in trained]
-    if any(n_tokens):
-        n_steps = [result.record.steps for result in trained]
-        found.append(text_seen(n_steps, n_tokens, trained[0].record.train_tokens))
-    return found + data_caveats(study.config.base, asdict(trained[0].record))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ....plain import code_span
 from ...ablation.cells import CellResult
@@ -31,22 +31,58 @@ def result_table(analysis: Analysis) -> str:
     return table(header, rows, right={1, 2, 3, 5, 6})
 
 
-def tests_table(first: str, comparisons: Sequence[Comparison]) -> str:
-    """A row a comparison, the best first: the difference, two intervals, three p, how many pairs, the word."""
-    columns = ["difference", "95 % t interval", "bootstrap", "p (t)", "p (sign flip)", "p (Holm)", "pairs"]
-    with_contexts = any(one.contexts for one in comparisons)
-    if with_contexts:
-        columns.append("in single combinations")
+def comparison_table(first: str, comparisons: Sequence[Comparison], words: Mapping[str, str]) -> str:
+    """A row a comparison, the best first: the difference, its intervals, three p, how many pairs, the word.
+
+    `words`: what verdicts are called, where a difference is one of differences.
+    """
+    columns: dict[str, Callable[[Comparison], str]] = {
+        "difference": lambda one: signed(one.interval.mean),
+        "95 % interval": interval_of,
+        "t interval": _t_interval,
+        "on other text": lambda one: _range(one.on_text.low, one.on_text.high) if one.on_text else "-",
+        "bootstrap": lambda one: _range(*one.bootstrap),
+        "p (t)": lambda one: p_text(one.p_t),
+        "p (sign flip)": lambda one: p_text(one.p_exact),
+        "p (joint)": _p_joint,
+        "pairs": lambda one: one.pairs,
+        "in single combinations": lambda one: range_of(one.contexts) if one.contexts else "-",
+    }
+    if not any(one.on_text for one in comparisons):
+        del columns["on other text"]
+    if not any(one.contexts for one in comparisons):
+        del columns["in single combinations"]
     rows = []
     for one in sorted(comparisons, key=lambda one: one.interval.mean if one.differences else math.inf):
-        low, high = one.bootstrap
-        row = [code_span(one.variant), signed(one.interval.mean), interval_of(one)]
-        row.append(range_of((low, high)) if math.isfinite(low) else "-")
-        row += [*map(p_text, (one.p_t, one.p_exact, one.p_holm)), one.pairs]
-        if with_contexts:
-            row.append(range_of(one.contexts) if one.contexts else "-")
-        rows.append([*row, one.verdict])
+        verdict = one.verdict.replace(one.word, words.get(one.word, one.word))
+        rows.append([code_span(one.variant), *(spelled(one) for spelled in columns.values()), verdict])
     return table((first, *columns, "verdict"), rows, right=set(range(1, len(columns) + 1)))
+
+
+def course_table(analysis: Analysis) -> str:
+    """What each difference does over the steps: at the first, a middle and the last validation; empty without any."""
+    header = ("variant", "at a quarter of the run", "later", "at its end", "change a doubling", "the difference")
+    rows = []
+    for name, trend in analysis.trends.items():
+        first, middle, last = trend.rungs[0], trend.rungs[len(trend.rungs) // 2], trend.rungs[-1]
+        sizes = [f"{signed(one.mean)} ± {digits(one.half_width)}" for one in (first, middle, last)]
+        slope = f"{signed(trend.slope.mean)} ± {digits(trend.slope.half_width)}"
+        rows.append((code_span(name), *sizes, slope, trend.word))
+    return table(header, rows, right={1, 2, 3, 4}) if rows else ""
+
+
+def _t_interval(one: Comparison) -> str:
+    alone = one.t_interval
+    return _range(alone.low, alone.high)
+
+
+def _range(low: float, high: float) -> str:
+    return f"{signed(low)} to {signed(high)}" if math.isfinite(low) else "-"
+
+
+def _p_joint(one: Comparison) -> str:
+    """With a word where it is the least that so many pairs can give: a bound of the test, no measure of evidence."""
+    return p_text(one.p_joint) + (" (least)" if one.p_joint <= one.least_p else "")
 
 
 def cost_table(analysis: Analysis) -> str:
@@ -71,6 +107,11 @@ def cost_table(analysis: Analysis) -> str:
     }
     rows = [[spelled(one) for spelled in columns.values()] for one in measured]
     return table(list(columns), rows, right=set(range(1, len(columns)))) if rows else "Nothing was measured."
+
+
+def parameters(result: CellResult) -> float:
+    """Of its model."""
+    return result.record.parameter_count
 
 
 def steps(result: CellResult) -> float:

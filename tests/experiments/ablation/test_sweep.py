@@ -16,7 +16,14 @@ from nanochat.experiments.ablation import study as study_module
 from nanochat.experiments.ablation.cells import TIMES
 from nanochat.experiments.ablation.grid import canonical, variant_name
 from nanochat.experiments.ablation.study import cell_path, read_study
-from nanochat.experiments.ablation.sweep import AblationConfig, CellDamaged, CellDone, CellStarted, run_ablation
+from nanochat.experiments.ablation.sweep import (
+    AblationConfig,
+    CellDamaged,
+    CellDone,
+    CellsPlanned,
+    CellStarted,
+    run_ablation,
+)
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.study.report import study_report
 from nanochat.machine import resident_bytes
@@ -106,8 +113,8 @@ def test_a_second_start_runs_nothing_and_changes_nothing(tiny_study, tmp_path):
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     events = []
     run_ablation(tiny_study, tmp_path, observe=events.append)
-    assert [type(event) for event in events] == [CellDone] * 8
-    assert all(event.was_there for event in events)
+    assert [type(event) for event in events] == [CellsPlanned] + [CellDone] * 8
+    assert all(event.was_there for event in events[1:])
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 

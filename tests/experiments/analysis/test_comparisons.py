@@ -1,12 +1,16 @@
+import csv
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from nanochat.experiments.ablation.cells import run_cell
+from nanochat.experiments.ablation.study import read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.statistics.significance import seeds_needed
 
 
 def compare(study):
@@ -39,8 +43,9 @@ def test_the_word_for_eight_seeds(study_of, other, verdict):
 def test_noise_that_could_hide_a_difference_is_called_so_with_the_seeds_needed(study_of):
     one = compare(study_of(BASE, shifted(0.0, noise=0.02)))[0]
     assert one.word == "too noisy"
-    assert 8 < one.seeds_needed < 200
-    assert one.verdict == f"too noisy (needs {one.seeds_needed} seeds)"
+    low, high = one.seeds_needed
+    assert 8 < low < seeds_needed(0.01 / np.std(one.differences, ddof=1)) < high < 300
+    assert one.verdict == f"too noisy (needs {low} to {high} seeds for the margin)"
     assert compare(study_of(BASE, shifted(0.0, noise=0.02), margin=0.1))[0].word == "no difference seen"
 
 
@@ -50,11 +55,11 @@ def test_three_seeds_are_too_few_however_clear_the_difference(study_of):
     assert (one.p_exact, one.verdict) == (0.25, "too few seeds (needs 6 seeds)")
 
 
-def test_more_comparisons_ask_for_more(study_of):
-    """Six seeds: p = 2/64 = 0.031 alone, 0.062 as one of two."""
+def test_six_seeds_suffice_for_any_number_of_comparisons(study_of):
+    """p = 2/64 = 0.031, in a family of one and of twelve."""
     assert compare(study_of(BASE[:6], shifted(0.1)[:6]))[0].word == "worse"
-    pair = compare(study_of(BASE[:6], shifted(0.1)[:6], shifted(0.2)[:6]))
-    assert [(one.p_exact, one.p_holm, one.word) for one in pair] == [(1 / 32, 1 / 16, "too few seeds")] * 2
+    many = compare(study_of(BASE[:6], *(shifted(0.1 * i)[:6] for i in range(1, 13))))
+    assert {(one.p_joint, one.least_p, one.word) for one in many} == {(1 / 32, 1 / 32, "worse")}
 
 
 def test_pairing_sees_what_the_spread_over_seeds_hides(study_of):
@@ -65,21 +70,29 @@ def test_pairing_sees_what_the_spread_over_seeds_hides(study_of):
     assert one.bootstrap[1] < 0
 
 
-def test_a_seed_that_diverged_is_left_out_of_its_pair_alone_and_said(study_of):
+def test_a_seed_that_diverged_is_the_worst_by_ranks_and_left_out_of_the_mean(study_of):
     one = compare(study_of(BASE, [math.nan, *shifted(-1)[1:]]))[0]
     assert one.differences == tuple(b - a for a, b in zip(BASE[1:], shifted(-1)[1:], strict=True))
-    assert one.verdict == "better (7 of 8 pairs; 1 of 8 diverged)"
+    assert one.word == "too noisy"  # seven better and one that is the worst
+    assert one.p_exact == 0.1953125  # of Wilcoxon's table: ranks of 8 on one side, of 28 on the other
     one = compare(study_of([math.nan, *BASE[1:]], shifted(0.1)))[0]
-    assert one.verdict == "worse (7 of 8 pairs; baseline: 1 of 8 diverged)"
+    assert one.word == "too noisy"
+    one = compare(study_of([math.nan, *BASE[1:]], shifted(-0.1)))[0]
+    assert one.verdict == "better (7 of 8 pairs; baseline: 1 of 8 diverged; by signed ranks)"
 
 
-def test_a_variant_without_a_pair_is_not_compared_and_asks_no_question(study_of):
+def test_a_variant_that_always_diverged_is_worse_and_a_baseline_that_did_is_beaten(study_of):
     nan = math.nan
     diverged, sound = compare(study_of(BASE[:6], [nan] * 6, shifted(0.1)[:6]))
-    assert (diverged.verdict, diverged.word) == ("6 of 6 diverged", "not comparable")
-    assert math.isnan(diverged.p_holm)
-    assert sound.word == "worse"  # one comparison only
-    assert compare(study_of([nan] * 6, BASE[:6]))[0].verdict == "baseline: 6 of 6 diverged"
+    assert diverged.verdict == "worse (0 of 6 pairs; 6 of 6 diverged; by signed ranks)"
+    assert sound.word == "worse"
+    assert compare(study_of([nan] * 6, BASE[:6]))[0].word == "better"
+
+
+def test_two_variants_that_always_diverged_are_not_compared(study_of):
+    one = compare(study_of([math.nan] * 6, [math.nan] * 6))[0]
+    assert (one.verdict, one.word) == ("6 of 6 diverged; baseline: 6 of 6 diverged", "not comparable")
+    assert math.isnan(one.p_joint)
 
 
 def test_seeds_that_are_not_run_yet_are_left_out_and_said(study_of):
@@ -91,10 +104,14 @@ def test_seeds_that_are_not_run_yet_are_left_out_and_said(study_of):
 
 
 def test_pairs_that_one_variant_lacks_do_not_take_the_word_from_another(study_of):
-    """Seven pairs: p = 2/128, twice that after the first of two; a variant with eight stands before it."""
-    other, one = compare(study_of(BASE, shifted(0.2), [math.nan, math.nan, *shifted(0.1)[2:]]))
-    assert (other.p_holm, one.p_holm) == (4 / 2**8, 2 / 2**6)
+    study = study_of(BASE, shifted(0.2), shifted(0.1))
+    some = replace(study, results=study.results[:-2], missing=tuple(one.cell for one in study.results[-2:]))
+    other, one = compare(some)
     assert (other.word, one.word) == ("worse", "worse")
+    few = replace(study, results=study.results[:-5], missing=tuple(one.cell for one in study.results[-5:]))
+    other, one = compare(few)
+    assert (other.p_joint, other.word) == (2 / 2**8, "worse")
+    assert (one.p_joint, one.word) == (2 / 2**3, "too few seeds")
 
 
 @pytest.mark.parametrize(("n", "verdict"), [(1, "too few seeds (needs 6 seeds)"), (2, "too few seeds (needs 6 seeds)")])
@@ -111,7 +128,7 @@ def test_a_difference_without_any_spread_is_told_from_none(study_of):
 
 def test_more_seeds_than_can_be_counted_are_said_to_be_more(study_of):
     one = compare(study_of(BASE, [x + 9 * (-1) ** i for i, x in enumerate(BASE)], margin=1e-6))[0]
-    assert one.verdict == "too noisy (needs 1,000 seeds or more)"
+    assert one.verdict == "too noisy (needs 1,000 seeds or more for the margin)"
 
 
 def test_an_axis_that_changes_nothing_is_called_identical_end_to_end(tiny_run, tmp_path):
@@ -119,6 +136,47 @@ def test_an_axis_that_changes_nothing_is_called_identical_end_to_end(tiny_run, t
     config = AblationConfig(base=tiny_run, axes={"training.max_grad_norm": (1e6, 2e6)}, seeds=2)
     study = run_ablation(config, tmp_path)
     assert [one.verdict for one in compare(study)] == ["identical"]
+
+
+def test_the_set_of_the_best_holds_what_nothing_beats(study_of):
+    found = analyse(study_of(BASE, shifted(-0.5), shifted(-0.5, noise=0.002), shifted(0.5)))
+    assert found.best == ("lr=2.0", "lr=3.0")
+    assert analyse(study_of(BASE, shifted(-0.5), shifted(0.5))).best == ("lr=2.0",)
+    assert analyse(study_of(BASE, shifted(0.0, noise=0.02))).best == ()  # nothing is shown of any
+
+
+def test_where_looks_are_planned_they_decide(study_of):
+    study = study_of(BASE, shifted(-0.5), shifted(0.0, noise=0.02), shifted(0.0))
+    config = replace(study.config, seeds=8, looks=(6, 8), looked=(6, 8))
+    found = analyse(replace(study, config=config))
+    better, open_, same = found.comparisons
+    assert better.verdict == "better (after 6 seeds)"
+    assert open_.verdict == "undecided (after 8 seeds)"
+    assert same.verdict in ("no difference seen (after 6 seeds)", "no difference seen (after 8 seeds)")
+    assert (found.effects, found.best, math.isnan(better.p_joint)) == ((), (), True)
+
+
+@pytest.mark.oracle
+def test_a_published_study_has_the_figures_that_scipy_gives_its_table():
+    """From ablation.csv alone: paired t, its interval, and every pattern of signs of the largest |t|."""
+    stats = pytest.importorskip("scipy.stats")
+    folder = Path(__file__).parents[3] / "results" / "reference" / "head-and-norm-mini-gpt"
+    with (folder / "ablation.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    text = all(row.get("text_loss") for row in rows)
+    losses = {}
+    for row in rows:
+        losses.setdefault(row["variant"], []).append(float(row["text_loss" if text else "val_loss"]))
+    found = analyse(read_study(folder))
+    for one in found.comparisons:
+        theirs = stats.ttest_rel(losses[one.variant], losses[found.baseline])
+        ends = theirs.confidence_interval(0.95)
+        assert one.p_t == pytest.approx(theirs.pvalue, rel=0.01, abs=1e-9)  # the table has six decimals
+        assert (one.t_interval.low, one.t_interval.high) == pytest.approx((ends.low, ends.high), abs=2e-6)
+        flips = stats.permutation_test(
+            (one.differences,), np.sum, permutation_type="samples", n_resamples=256, vectorized=False
+        )
+        assert one.p_exact == pytest.approx(flips.pvalue)
 
 
 @pytest.mark.slow

@@ -5,12 +5,13 @@ import pytest
 
 from nanochat.cli.app import main
 from nanochat.experiments.ablation import study
-from nanochat.experiments.analysis.comparisons import compare, effects
+from nanochat.experiments.analysis.effects import effects, interactions
+from nanochat.experiments.analysis.family import conclude
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.analysis.summary import summarise
-from nanochat.experiments.statistics.significance import sign_flip_p
+from nanochat.experiments.statistics.joint import joint_test
 
-COUNTED = {f.__code__: f.__name__ for f in (summarise, compare, effects, sign_flip_p, study._content)}
+COUNTED = {f.__code__: f.__name__ for f in (summarise, conclude, effects, interactions, joint_test, study._content)}
 
 
 def calls_of(*words):
@@ -32,8 +33,8 @@ def calls_of(*words):
 
 
 def test_a_study_is_analysed_once_and_each_of_its_cells_is_read_once(tiny_text, tmp_path):
-    """Four variants with two seeds: three comparisons, and two axes with one other value each."""
-    once = {"summarise": 1, "compare": 1, "effects": 1, "sign_flip_p": 3 + 2, "_content": 8}
+    """Four variants with two seeds: all their comparisons in one test."""
+    once = {"summarise": 1, "conclude": 1, "effects": 1, "interactions": 1, "joint_test": 1, "_content": 8}
     tiny = ("--jobs", 1, "--steps", 2, "--seeds", 2, "--eval-every", 0, "--set", "eval_tokens=16")
     assert calls_of("ablate", "--data", tiny_text, *tiny, "--out", tmp_path / "study") == once
     assert calls_of("report", tmp_path / "study") == once

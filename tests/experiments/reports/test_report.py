@@ -6,6 +6,7 @@ import shlex
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nanochat.cli.app import parse
@@ -18,7 +19,8 @@ from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.numbers import signed
 from nanochat.experiments.reports.run import environment, write_run_report
 from nanochat.experiments.reports.study.report import study_report, write_study_report
-from nanochat.experiments.statistics.intervals import t_interval
+from nanochat.experiments.statistics.crossed import crossed_interval
+from nanochat.experiments.statistics.intervals import mean, t_interval
 from nanochat.training.resolve import resolve
 from nanochat.training.run import run_training
 
@@ -57,17 +59,18 @@ def test_question_and_answer_are_the_first_lines(study_folder):
     lines = [line for line in text_of(study_folder).splitlines() if line]
     assert lines[0] == "# Ablation: tie_lm_head × input_rmsnorm"
     assert lines[1].startswith("**Question.** Which of 4 variants")
-    assert lines[2].startswith("**Answer.** `")
-    assert "**too few seeds** to say more: the exact test needs 7 for 3 comparisons" in lines[2]
+    assert re.fullmatch(r"\*\*Answer\.\*\* \w+ head \+ (no )?input norm ends lowest, but .*", lines[2])
+    assert lines[2].endswith("but **too few seeds** to say more: the exact test needs 6 seeds.")
 
 
 def test_the_table_is_that_of_the_csv_sorted_by_validation_loss(study_folder):
     with (study_folder / "ablation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    expected = []
+    expected, results = [], read_study(study_folder).results
     for name in dict.fromkeys(row["variant"] for row in rows):
-        interval = t_interval([float(row["val_loss"]) for row in rows if row["variant"] == name])
-        expected.append((interval.mean, f"`{name}`", f"{interval.mean:.4f} ± {interval.half_width:.4f}"))
+        loss = mean([float(row["text_loss"]) for row in rows if row["variant"] == name])
+        interval = crossed_interval(np.array([one.text.blocks for one in results if one.cell.variant == name]))
+        expected.append((loss, f"`{name}`", f"{loss:.4f} ± {interval.half_width:.4f}"))
     shown = [tuple(row[:2]) for row in tables(text_of(study_folder))[0][2:]]
     assert shown == [row[1:] for row in sorted(expected)]
 
@@ -100,7 +103,8 @@ def test_a_diverged_variant_is_named_and_stands_last(diverging_study, tmp_path):
     report_on(tmp_path)
     text = text_of(tmp_path)
     assert re.search(r"\*\*Diverged:\*\* `lr=1e\+300`, seeds? 5(, 6; with seed 5)?: the ", text)  # a tensor each
-    assert tables(text)[0][-1] == ["`lr=1e+300`", "2 of 2 diverged", "-", "-", "2 of 2 diverged", "-", "0 of 2"]
+    assert tables(text)[0][-1][:4] == ["`lr=1e+300`", "2 of 2 diverged", "-", "-"]
+    assert tables(text)[0][-1][4].startswith("too few seeds (needs 6 seeds; 0 of 2 pairs; 2 of 2 diverged")
     assert "All variants use the same learning rate" not in text
 
 
@@ -114,14 +118,15 @@ def test_an_unfinished_study_says_what_is_missing(tiny_study, tmp_path):
 
 def test_the_verdicts_of_the_table_are_those_of_the_comparisons(study_folder):
     found = {f"`{one.variant}`": one for one in analyse(read_study(study_folder)).comparisons}
-    result, tests, effects, costs = tables(text_of(study_folder))[:4]
+    result, tests, effects, interactions, costs = tables(text_of(study_folder))[:5]  # no course: two seeds
     assert costs[0][:4] == ["variant", "parameters", "operations per token", "tokens/s"]  # nothing else differs
     for row in result[2:]:
         one = found.get(row[0])
         assert row[4] == (one.verdict if one else "baseline")
         assert row[2] == (signed(one.interval.mean) if one else "-")
-    assert {row[0]: row[8] for row in tests[2:]} == {name: one.verdict for name, one in found.items()}
+    assert {row[0]: row[-1] for row in tests[2:]} == {name: one.verdict for name, one in found.items()}
     assert [row[0] for row in effects[2:]]
+    assert [row[0] for row in interactions[2:]] == ["`untied × input_rmsnorm`"]
     assert len(costs) == 6
 
 
@@ -129,22 +134,22 @@ def test_a_variant_that_lost_a_seed_shows_the_figures_of_the_others(study_of, tm
     text = study_report(analyse(study_of((2.0, 2.1, 2.2), (1.0, math.nan, 1.2))))
     assert tables(text)[0][-1] == [
         "`lr=2.0`",
-        f"1.1000 ± {t_interval([1.0, 1.2]).half_width:.4f}",
+        f"1.1000 (seeds ± {t_interval([1.0, 1.2]).half_width:.4f})",
         "-1.0000",
-        "-1.0000 to -1.0000",
-        "too few seeds (needs 6 seeds; 2 of 3 pairs; 1 of 3 diverged)",
+        "-",
+        "too few seeds (needs 6 seeds; 2 of 3 pairs; 1 of 3 diverged; by signed ranks)",
         tables(text)[0][2][5],
         "2 of 3",
     ]
     assert "- **Diverged:** `lr=2.0`, seed 6: its validation loss is not a number." in text
-    assert "A run that ended badly is left out of means and pairs" in text
+    assert "Where a run diverged, signed ranks decide" in text
 
 
 def test_what_variants_did_not_get_the_same_of_is_in_the_table_of_costs(tiny_run, tmp_path):
     axes = {"training.steps": (2, 4), "training.batch_size": (1, 3)}
     study = run_ablation(AblationConfig(base=tiny_run, axes=axes, seeds=2), tmp_path)
     text = study_report(analyse(study))
-    costs = tables(text)[3]
+    costs = next(table for table in tables(text) if "operations per token" in table[0])
     assert costs[0][3:5] == ["steps", "tokens"]
     tokens = {f"`{r.cell.variant}`": (str(r.record.steps), str(r.measured.tokens)) for r in study.results}
     assert {row[0]: tuple(row[3:5]) for row in costs[2:]} == tokens

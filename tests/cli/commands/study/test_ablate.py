@@ -117,6 +117,23 @@ def test_a_part_and_a_budget_of_tokens_do_not_grow_since_seeds_decide_them(ablat
     ablate("--seeds", 2, *words).assert_refused(5, "holds other results already")
 
 
+def test_a_study_that_grew_without_a_plan_says_so(ablate, tmp_path):
+    for seeds in (1, 2, 3):
+        ablate("--seeds", seeds)
+    assert json.loads((tmp_path / "study" / "config.json").read_text(encoding="utf-8"))["grown"] == [1, 2]
+    ablate("--seeds", 3)
+    assert "reported with 1 and 2 seeds before it grew" in (tmp_path / "study" / "report.md").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_alpha_that_is_spent_cannot_be_planned_anew(ablate):
+    plan = ("--until", "decided", "--looks")
+    ablate(*plan, "2,3")
+    ablate(*plan, "2,3,4").assert_refused(5, "was looked at with 2, 3 seeds")
+    ablate("--seeds", 5).assert_refused(5, "its alpha of 0.05 is spent")
+
+
 @pytest.mark.parametrize("content", ["{", "{}"])
 def test_a_damaged_configuration_is_called_that(ablate, tmp_path, content):
     (tmp_path / "study" / "cells").mkdir(parents=True)
@@ -208,4 +225,4 @@ def test_a_margin_that_is_no_width_is_wrong_usage(ablate, margin):
 
 def test_too_few_seeds_for_any_verdict_are_said_beforehand(ablate):
     said = ablate("--seeds", 3).err
-    assert "3 seeds cannot show a difference, since the exact test needs 7 for 3 comparisons" in said
+    assert "3 seeds cannot show a difference, since the exact test needs 6, however many" in said
