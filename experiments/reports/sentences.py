@@ -111,7 +111,7 @@ def _against(analysis: Analysis, name: Callable[[str], str], style: Style, n_nam
     groups = {word: [one for one in found if one.word == word] for word in words}
     groups["undecided"] = [one for one in found if one.word in ("too noisy", "undecided", "too few seeds")]
     groups["not compared"] = [one for one in found if one.word == "not comparable"]
-    parts = []
+    parts: list[str] = []
     for word, ones in groups.items():
         ones = sorted(ones, key=lambda one: one.interval.mean if one.differences else math.inf)
         if not ones:
