@@ -37,7 +37,7 @@ def bowls(tiny_run):
             loss = 2 + math.log10(settings.lr / optima[settings.weight_decay]) ** 2 + 0.001 * (cell.config.seed % 2)
             status = "diverged" if settings.lr > explodes else "ok"
             record = replace(template.record, val_loss=loss, initial_loss=4.0, status=status, seed=cell.config.seed)
-            return replace(template, cell=cell, record=record)
+            return replace(template, cell=cell, record=record, text=None)
 
         asked = []
         return run, asked
