@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
 from nanochat.errors import WriteError
+from nanochat.experiments.ablation.study import read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.figures import compare_curves, folded, loss_curve, save_figure, spread
@@ -37,8 +38,8 @@ def run(tiny_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(tiny_study, tmp_path_factory):
-    return run_ablation(tiny_study, tmp_path_factory.mktemp("study"))
+def study(swept):
+    return read_study(swept)
 
 
 def words_of(figure):

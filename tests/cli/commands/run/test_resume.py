@@ -23,10 +23,9 @@ posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
 @pytest.fixture
-def stopped(nanochat, abab, tmp_path):
+def stopped(trained):
     """The folder of a run of six steps that was stopped after the third."""
-    assert nanochat(*TINY, "--data", abab, "--stop-at", 3, "--out", "run").code == 0
-    return tmp_path / "run"
+    return trained(*TINY[1:], "--stop-at", 3)
 
 
 def steps_of(run) -> list[int]:
