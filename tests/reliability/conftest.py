@@ -3,9 +3,18 @@
 import sys
 from pathlib import Path
 
+import pytest
+
 HERE = Path(__file__).parent
 ROOMS = [HERE, *(HERE / room for room in ("harness", "saving", "reading", "running", "no_code"))]
 
 for folder in (*ROOMS, HERE.parent / "training" / "folder"):  # folder: resume_cases.py
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark what asks amount.py how much there is to do."""
+    for item in items:
+        if hasattr(getattr(item, "module", None), "amount"):
+            item.add_marker("more")
