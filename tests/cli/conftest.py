@@ -4,6 +4,7 @@ And models that nobody has to train.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -61,6 +62,28 @@ def abab(tmp_path) -> Path:
     path = tmp_path / "abab.txt"
     path.write_text("ab" * 300, encoding="utf-8")
     return path
+
+
+@pytest.fixture(scope="session")
+def _trained() -> dict[tuple[str, ...], Path]:
+    return {}
+
+
+@pytest.fixture
+def trained(nanochat, _trained, tmp_path, tmp_path_factory) -> Callable[..., Path]:
+    """Lay the folder `run` of `nanochat train <words>`, on the text "abab...": trained once, copied for each test."""
+
+    def lay(*words: object) -> Path:
+        key = tuple(map(str, words))
+        if key not in _trained:
+            home = tmp_path_factory.mktemp("trained")
+            (home / "abab.txt").write_text("ab" * 300, encoding="utf-8")
+            done = nanochat("train", *words, "--data", home / "abab.txt", "--out", home / "run")
+            assert done.code == 0, done
+            _trained[key] = home / "run"
+        return Path(shutil.copytree(_trained[key], tmp_path / "run"))
+
+    return lay
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import pytest
 
 from nanochat.experiments.ablation.cells import run_cell
 from nanochat.experiments.ablation.study import Study
-from nanochat.experiments.ablation.sweep import AblationConfig
+from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.training.config import RunConfig
 from nanochat.training.resolve import resolve
 
@@ -30,6 +30,14 @@ def tiny_run(tiny_text) -> RunConfig:
 def tiny_study(tiny_run) -> AblationConfig:
     """Four variants, two seeds."""
     return AblationConfig(base=tiny_run, seeds=2)
+
+
+@pytest.fixture(scope="session")
+def swept(tiny_study, tmp_path_factory) -> Path:
+    """The folder of the tiny study when it is finished, for whoever reads it or takes a copy."""
+    folder = tmp_path_factory.mktemp("swept") / "study"
+    run_ablation(tiny_study, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from nanochat.models.initial import draw_weights
 V, BLOCK = 4, 6
 MODELS = {
     "gpt": GPTConfig(
-        vocab_size=V, block_size=BLOCK, n_embd=8, n_head=2, n_layer=2, zero_init_proj=False, init_scale=1.5
+        vocab_size=V, block_size=BLOCK, n_embd=4, n_head=2, n_layer=2, zero_init_proj=False, init_scale=1.5
     ),
     "bigram": BigramConfig(vocab_size=V, tie_lm_head=False, init_scale=2.0),
 }

@@ -26,7 +26,7 @@ OPTIONS = [{"temperature": 0}, {"temperature": 1.2, "top_k": 5}, {"top_p": 0.9, 
 def built(kind: str = "char", mode: str = "tensor", *, documents: bool = True) -> LanguageModel:
     tokenizer = TOKENIZERS[kind]
     config = GPTConfig(
-        vocab_size=tokenizer.vocab_size, block_size=8, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
+        vocab_size=tokenizer.vocab_size, block_size=8, n_embd=4, n_head=2, zero_init_proj=False, init_scale=0.5
     )
     model = build_model(config, mode, "float64")
     model.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))

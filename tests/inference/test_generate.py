@@ -67,7 +67,7 @@ class Uncached:
         return self.model.predict(ids)
 
 
-def drawn(model, prompt=(1,), *, context=BLOCK, n=20, seed=3, stop_ids=(), banned=(), **sampling) -> list[int]:
+def drawn(model, prompt=(1,), *, context=BLOCK, n=2 * BLOCK, seed=3, stop_ids=(), banned=(), **sampling) -> list[int]:
     rng, sampling = np.random.default_rng(seed), Sampling(**{"temperature": 1.0, **sampling})
     options = {"context": context, "max_new_tokens": n, "stop_ids": stop_ids, "banned": banned}
     return list(generate(model, list(prompt), sampling=sampling, rng=rng, **options))
@@ -187,7 +187,7 @@ def test_a_bigram_depends_on_the_last_token_alone():
 
 
 def drawn_together(
-    model, prompts, *, context=BLOCK, n=20, seeds=None, stop_ids=(), are_over=None, **sampling
+    model, prompts, *, context=BLOCK, n=2 * BLOCK, seeds=None, stop_ids=(), are_over=None, **sampling
 ) -> list[list[int]]:
     rngs = [np.random.default_rng(seed) for seed in seeds or range(len(prompts))]
     sampling = Sampling(**{"temperature": 1.0, **sampling})

@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -25,17 +26,22 @@ SOURCES = {  # dotted name inside the package -> file
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").removesuffix("."): path
     for path in [*ROOT.glob("*.py"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))]
 }
-TREES = {name: ast.parse(path.read_text(encoding="utf-8")) for name, path in SOURCES.items()}
+NODES = {name: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for name, path in SOURCES.items()}
 
 
-def imports_of(name: str) -> Iterator[tuple[str, str, int]]:
+@cache
+def imports_of(name: str) -> tuple[tuple[str, str, int], ...]:
     """("inside", dotted name in the package, line) of relative imports, ("outside", top-level name, line) of others.
 
     Wherever they stand: at the top, in a function, under TYPE_CHECKING.
     """
+    return tuple(_imports_of(name))
+
+
+def _imports_of(name: str) -> Iterator[tuple[str, str, int]]:
     package = name.split(".") if SOURCES[name].name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part]
-    for node in ast.walk(TREES[name]):
+    for node in NODES[name]:
         if isinstance(node, ast.Import):
             yield from (("outside", alias.name.split(".")[0], node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -49,7 +55,7 @@ def imports_of(name: str) -> Iterator[tuple[str, str, int]]:
 
 def found(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """(module, node) for every node of these kinds in the package."""
-    return ((name, node) for name, tree in TREES.items() for node in ast.walk(tree) if isinstance(node, kinds))
+    return ((name, node) for name, nodes in NODES.items() for node in nodes if isinstance(node, kinds))
 
 
 def at(name: str, line: int) -> str:

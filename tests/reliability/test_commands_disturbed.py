@@ -14,7 +14,7 @@ pytestmark = pytest.mark.skipif(not CAN_FORK, reason="signals and forks of POSIX
 
 @pytest.mark.slow
 def test_a_signal_at_any_moment_leaves_what_can_go_on(tmp_path):
-    assert interrupt(tmp_path / "signals", 8).failures == []
+    assert interrupt(tmp_path / "signals", 4).failures == []
 
 
 @pytest.mark.slow
@@ -25,10 +25,10 @@ def test_a_stderr_that_fails_costs_remarks_alone(tmp_path):
 
 
 @pytest.mark.slow
-def test_any_path_in_any_locale_is_taken_or_refused_in_a_sentence(tmp_path):
-    tallies = list(anywhere(tmp_path / "places", every=len(NAMES)))
-    assert len(tallies) == len(LOCALES)
-    assert [failure for tally in tallies for failure in tally.failures] == []
+def test_a_path_of_any_bytes_in_an_old_locale_is_taken_or_refused_in_a_sentence(tmp_path):
+    (tally,) = anywhere(tmp_path / "places", every=len(NAMES), locales=["POSIX, no UTF-8"])
+    assert tally.n >= 30
+    assert tally.failures == []
 
 
 @pytest.mark.slow

@@ -32,6 +32,6 @@ def test_a_hundred_thousand_special_tokens_are_found_as_a_hundred_are():
     names = [f"<|extra {i}|>" for i in range(100_000)]
     few = BPETokenizer.train("low lower lowest", vocab_size=360, special_tokens=names[:100])
     many = few.with_special_tokens(names)
-    text = "".join(rng.choice(["low ", "<|extra ", "|>", *names[:100]]) for _ in range(100_000))
+    text = "".join(rng.choice(["low ", "<|extra ", "|>", *names[:100]]) for _ in range(10_000))
     assert many.encode(text) == few.encode(text)
     assert many.decode(many.encode(text)) == text

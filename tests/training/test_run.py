@@ -34,7 +34,7 @@ def kinds(events) -> list[tuple[str, int]]:
     return [(type(event).__name__, getattr(event, "step", 0)) for event in events]
 
 
-@pytest.mark.parametrize(("preset", "steps"), [("bigram", 400), ("mini-gpt", 50)])
+@pytest.mark.parametrize(("preset", "steps"), [("bigram", 400), ("mini-gpt", 20)])
 def test_the_loss_falls_on_a_text_that_repeats(abab, preset, steps):
     losses = []
     config = config_of(abab, preset, steps=steps, batch_size=1)

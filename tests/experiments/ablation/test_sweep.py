@@ -5,6 +5,7 @@ import io
 import itertools
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -108,8 +109,8 @@ def test_the_same_seed_gives_variants_the_same_first_loss_where_shapes_agree(tin
     assert first["lr=0.1", 5] == first["lr=0.2", 5] != first["lr=0.1", 6]
 
 
-def test_a_second_start_runs_nothing_and_changes_nothing(tiny_study, tmp_path):
-    run_ablation(tiny_study, tmp_path)
+def test_a_second_start_runs_nothing_and_changes_nothing(tiny_study, swept, tmp_path):
+    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*.*")}
     events = []
     run_ablation(tiny_study, tmp_path, observe=events.append)
@@ -118,8 +119,8 @@ def test_a_second_start_runs_nothing_and_changes_nothing(tiny_study, tmp_path):
     assert {path: path.read_bytes() for path in tmp_path.rglob("*.*")} == before
 
 
-def test_more_seeds_run_only_what_is_new(tiny_study, tmp_path):
-    run_ablation(tiny_study, tmp_path)
+def test_more_seeds_run_only_what_is_new(tiny_study, swept, tmp_path):
+    shutil.copytree(swept, tmp_path, dirs_exist_ok=True)
     events = []
     run_ablation(replace(tiny_study, seeds=3), tmp_path, observe=events.append)
     assert sum(isinstance(event, CellStarted) for event in events) == 4
@@ -127,15 +128,14 @@ def test_more_seeds_run_only_what_is_new(tiny_study, tmp_path):
 
 
 @pytest.mark.parametrize("n_calls", [0, 1, 14, 15, 20])
-def test_stopped_anywhere_and_started_again_equals_an_uninterrupted_study(tiny_study, tmp_path, n_calls):
-    run_ablation(tiny_study, tmp_path / "whole")
+def test_stopped_anywhere_and_started_again_equals_an_uninterrupted_study(tiny_study, swept, tmp_path, n_calls):
     calls = itertools.count()
     part = run_ablation(tiny_study, tmp_path / "parts", should_stop=lambda: next(calls) >= n_calls)
     assert 0 < len(part.missing) == 8 - len(part.results)
     assert len(read_csv(tmp_path / "parts")) == len(part.results)
     run_ablation(tiny_study, tmp_path / "parts")
-    assert without_times(read_csv(tmp_path / "parts")) == without_times(read_csv(tmp_path / "whole"))
-    assert without_times(read_jsonl(tmp_path / "parts")) == without_times(read_jsonl(tmp_path / "whole"))
+    assert without_times(read_csv(tmp_path / "parts")) == without_times(read_csv(swept))
+    assert without_times(read_jsonl(tmp_path / "parts")) == without_times(read_jsonl(swept))
 
 
 def test_stopped_after_two_cells_has_two_variants_of_the_first_seed(tiny_study, tmp_path):
@@ -187,8 +187,8 @@ def forged(content, **changes):
         (lambda content: forged(content, measured={"wall_s": "long"}), "does not say what a cell says"),
     ],
 )
-def test_a_damaged_cell_is_told_in_a_clause_and_run_again(tiny_study, tmp_path, damage, clause):
-    whole = run_ablation(tiny_study, tmp_path)
+def test_a_damaged_cell_is_told_in_a_clause_and_run_again(tiny_study, swept, tmp_path, damage, clause):
+    whole = read_study(shutil.copytree(swept, tmp_path, dirs_exist_ok=True))
     path = tmp_path / "cells" / f"{whole.results[3].cell.key}.json"
     path.write_bytes(damage(path.read_bytes()))
     assert read_study(tmp_path).missing == (whole.results[3].cell,)

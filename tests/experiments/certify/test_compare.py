@@ -39,9 +39,9 @@ EDGES = {edge.name: edge for edge in edge_cases()}
 
 @pytest.fixture(autouse=True)
 def _few_directions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Four for each parameter: a wrong gradient shows in any. The slow test takes as many as the command does."""
+    """Two for each parameter: a wrong gradient shows in any. The slow test takes as many as the command does."""
     if not request.node.get_closest_marker("slow"):
-        monkeypatch.setattr("nanochat.experiments.certify.compare.N_DIRECTIONS", 4)
+        monkeypatch.setattr("nanochat.experiments.certify.compare.N_DIRECTIONS", 2)
 
 
 def finding(**changed: Any) -> Finding:

@@ -16,6 +16,7 @@ from matplotlib.transforms import Bbox
 
 from nanochat.errors import WriteError
 from nanochat.experiments.ablation.cells import Validation
+from nanochat.experiments.ablation.study import read_study
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
 from nanochat.experiments.analysis.comparisons import Reach
 from nanochat.experiments.analysis.findings import analyse
@@ -41,8 +42,8 @@ def run(tiny_run, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def study(tiny_study, tmp_path_factory):
-    return run_ablation(tiny_study, tmp_path_factory.mktemp("study"))
+def study(swept):
+    return read_study(swept)
 
 
 def words_of(figure):

@@ -3,6 +3,7 @@ import json
 import math
 import re
 import shlex
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -28,9 +29,8 @@ LINK = re.compile(r"\]\(([^)]+)\)")
 
 
 @pytest.fixture(scope="module")
-def study_folder(tiny_study, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("study")
-    run_ablation(tiny_study, folder)
+def study_folder(swept, tmp_path_factory):
+    folder = shutil.copytree(swept, tmp_path_factory.mktemp("report") / "study")
     report_on(folder)
     return folder
 

@@ -57,5 +57,10 @@ def _archives() -> dict[str, bytes]:
 
 
 def _swelling(character: bytes, megabytes: int) -> bytes:
-    packer = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return b"".join(packer.compress(character * (1 << 20)) for _ in range(megabytes)) + packer.flush()
+    """One megabyte packed once: after a full flush it may stand any number of times."""
+    packer, megabyte, sum_of_all = zlib.compressobj(9, zlib.DEFLATED, -15), character * (1 << 20), 0
+    packed = packer.compress(megabyte) + packer.flush(zlib.Z_FULL_FLUSH)
+    for _ in range(megabytes):
+        sum_of_all = zlib.crc32(megabyte, sum_of_all)
+    trailer = sum_of_all.to_bytes(4, "little") + (megabytes << 20).to_bytes(4, "little")
+    return gzip.compress(b"")[:10] + packed * megabytes + packer.flush() + trailer

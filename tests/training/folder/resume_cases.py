@@ -29,7 +29,7 @@ FORMATS = ("safetensors", "json", "json.gz")
 SIZES: dict[str, dict[str, Any]] = {
     "bigram": {"block_size": 4},
     "mini-gpt": {"n_embd": 4, "block_size": 4},
-    "microgpt": {"n_embd": 8, "n_head": 2, "block_size": 8},
+    "microgpt": {"n_embd": 4, "n_head": 2, "block_size": 4},
 }
 
 

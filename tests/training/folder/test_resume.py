@@ -28,6 +28,7 @@ from nanochat.training.trainer import StepMetrics
 
 CASES = configurations()
 SOME = CASES[::12]
+"""Each second of them in `make test`, all in `make slow`."""
 
 
 @pytest.fixture
@@ -54,7 +55,13 @@ def changed(folder: Path, **training) -> RunConfig:
     return replace(config, training=replace(config.training, **training))
 
 
-@pytest.mark.parametrize(("config", "stop"), [case[1:] for case in SOME], ids=[case[0] for case in SOME])
+@pytest.mark.parametrize(
+    ("config", "stop"),
+    [
+        pytest.param(config, stop, id=name, marks=[pytest.mark.slow] if n % 2 else [])
+        for n, (name, config, stop) in enumerate(SOME)
+    ],
+)
 def test_a_stop_leaves_no_trace(config, stop, tmp_path):
     check(config, stop, tmp_path)
 

@@ -11,8 +11,8 @@ TINY = ("--mode", "tensor", "--preset", "mini-gpt", "--steps", 2, "--set", "eval
 
 
 @pytest.fixture
-def run(nanochat, abab):
-    assert nanochat("train", *TINY, "--data", abab, "--out", "run").code == 0
+def run(trained):
+    trained(*TINY)
     return "run"
 
 

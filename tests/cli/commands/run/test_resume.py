@@ -23,10 +23,9 @@ posix = pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 
 
 @pytest.fixture
-def stopped(nanochat, abab, tmp_path):
+def stopped(trained):
     """The folder of a run of six steps that was stopped after the third."""
-    assert nanochat(*TINY, "--data", abab, "--stop-at", 3, "--out", "run").code == 0
-    return tmp_path / "run"
+    return trained(*TINY[1:], "--stop-at", 3)
 
 
 def steps_of(run) -> list[int]:
@@ -79,9 +78,10 @@ def test_a_setting_that_differs_is_named_wherever_it_comes_from(nanochat, stoppe
     nanochat("train", "--resume", "run", *words).assert_refused(3, "training.lr was 0.03 and is now 0.5")
 
 
-def test_the_command_that_started_a_run_may_be_given_again(nanochat, abab, stopped):
+def test_the_command_that_started_a_run_may_be_given_again(nanochat, abab, tmp_path):
+    assert nanochat(*TINY, "--data", abab, "--stop-at", 3, "--out", "run").code == 0
     assert nanochat(*TINY, "--data", abab, "--resume", "auto", "--out", "run").code == 0
-    assert steps_of(stopped) == [1, 2, 3, 4, 5, 6]
+    assert steps_of(tmp_path / "run") == [1, 2, 3, 4, 5, 6]
 
 
 def test_auto_starts_where_there_is_nothing_to_go_on_with(nanochat, abab, tmp_path):
