@@ -16,7 +16,7 @@ ORDINARY := not slow and not oracle
 # Some sixty tests start a process of the package, and each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test cover slow tour docs lint types oracle bench statistics reliability lock clean
+.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -64,6 +64,9 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 
 statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (about an hour)
 	$(BIN)/python tests/experiments/statistics/simulate.py
+
+course-full: .venv/$(HERE).dev  ## judge right and wrong answers of every exercise on all seeds; write results/reference/course/
+	$(BIN)/python tests/course/full.py
 
 reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in a quarter of an hour, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py

@@ -321,11 +321,12 @@ def markdown(result: dict[str, Any]) -> str:
     agree = "agree" if result["largest_loss_difference"] <= LOSS_TOLERANCE else "DIFFER"
     busy, pairs_per_s, (low, high) = result["busy_elsewhere"], result["bigram_pairs_per_s"], RUST_GPT_TOKENS_PER_S
     newline = "\n"
+    size = f"{result['n_parameters']} parameters (microgpt, V = {result['vocab_size']})"
     who = f"{result['date']}, {result['machine']}, {result['python']}"
     return f"""# Scalar engine
 
 {who}{"" if busy is None else f"; other processes kept {busy:.1f} cores busy"}.
-One name a step from {result["data"]}, {result["steps"]} steps, {result["n_parameters"]} parameters (microgpt, V = {result["vocab_size"]}).
+One name a step from {result["data"]}, {result["steps"]} steps, {size}.
 
 | engine | ms of CPU a step | tokens/s | peak MB |
 |---|---:|---:|---:|
