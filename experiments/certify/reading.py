@@ -29,6 +29,8 @@ def read_finding(finding: Finding) -> str:
     ]
     loss_agrees = finding.loss_error <= ENGINES_TOLERANCE
     if not wrong and finding.engines_error <= ENGINES_TOLERANCE:
+        if not finding.compiled_error <= ENGINES_TOLERANCE:
+            return "the replay is wrong, engine and arrays agree: look at the rule of the op in engine/compiled"
         return "loss, gradients and slopes agree"
     if not wrong:
         return (

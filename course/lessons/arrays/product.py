@@ -443,7 +443,7 @@ MISTAKES = (
     Wrong(
         name="axis dropped",
         answer=_adding(_dropped),
-        sentence="the sum is right and an axis is gone: (2, 1) is not (2,). keepdims=True keeps it.",
+        sentence="the sum is right and an axis is gone: (2, 1) is not (2,). keepdims keeps it.",
     ),
     Wrong(
         name="the first alone",

@@ -11,7 +11,8 @@ from nanochat.experiments.certify.reading import read_failures, read_finding
 
 def finding(kind: str = "op", **changed: Any) -> Finding:
     numbers: dict[str, Any] = {
-        "loss_error": 0.0, "gradient_errors": {"x": 0.0}, "slope_errors": {"x": 0.0}, "scalar_slope_errors": {"x": 0.0}
+        "loss_error": 0.0, "gradient_errors": {"x": 0.0}, "compiled_error": 0.0,
+        "slope_errors": {"x": 0.0}, "scalar_slope_errors": {"x": 0.0},
     }  # fmt: skip
     return Finding(kind=kind, name="attention", remark="", n_numbers=1, loss=1.0, **numbers | changed)
 
@@ -23,6 +24,7 @@ WRONG = {"x": 0.3}
     ("changed", "says"),
     [
         ({}, "loss, gradients and slopes agree"),
+        ({"compiled_error": 0.4}, "replay is wrong, engine and arrays agree"),
         ({"gradient_errors": WRONG, "slope_errors": WRONG}, "losses agree and the tensor side's .* backward"),
         ({"gradient_errors": WRONG, "scalar_slope_errors": WRONG}, "losses agree and the scalar side's .* backward"),
         (

@@ -38,6 +38,12 @@ KNOWN: dict[tuple[str, str], str] = {
         "experiments/bench/measure.py",
         "import subprocess",
     ): "times programs of its own in fresh interpreters",
+    ("course/running.py", "import subprocess"): "the child in which a student's file is run, guarded and limited",
+    ("course/lessons/__init__.py", _NO_CONSTANT): "the module of a lesson or an exercise, from the table in that file",
+    ("cli/commands/learn/compare.py", _NO_CONSTANT): "the project's own spelling, named by an exercise of the course",
+    ("experiments/certify/installed.py", "import subprocess"): "asks git whether files of a checkout were changed",
+    ("experiments/reports/page.py", "import urllib.parse"): "reads %20 in the name of a figure; opens no connection",
+    ("training/hyperparameters.py", "compile"): "the setting of that name",
     ("__init__.py", "__import__"): "lazy names of the package, each with its module in a table of that file",
     ("cli/parser.py", _NO_CONSTANT): "the module of a command, from the table in cli/app.py",
 }

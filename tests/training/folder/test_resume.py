@@ -18,7 +18,7 @@ from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint
 from nanochat.errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from nanochat.experiments.reports.run import run_report
 from nanochat.training.config import RunConfig
-from nanochat.training.events import Evaluated, Prepared
+from nanochat.training.events import Ended, Evaluated, Prepared
 from nanochat.training.folder import resume
 from nanochat.training.folder.record import read_metrics, read_run
 from nanochat.training.folder.resume import plan_resume
@@ -166,7 +166,8 @@ def test_going_on_is_told_and_nothing_is_saved_or_validated_twice(run):
     run_training(resume=run, observe=events.append)
     assert isinstance(events[0], Prepared)
     assert events[0].first_step == 3
-    rest = [(type(event).__name__, event.step) for event in events[1:]]
+    assert isinstance(events[-1], Ended)
+    rest = [(type(event).__name__, event.step) for event in events[1:-1]]
     assert rest == [*(("StepMetrics", step) for step in (4, 5, 6)), ("Saved", 6), ("Evaluated", 6)]
 
 

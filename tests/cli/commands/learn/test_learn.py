@@ -173,7 +173,7 @@ def test_watch_checks_at_every_save_until_all_laws_hold(nanochat, begun):
     saver.join()
     assert done.code == 0
     assert "5 of 6" not in done.out
-    assert done.out.count("1a an operation of your own") == 2
+    assert done.out.count("1a an operation of your own") >= 2  # a check may meet a file that is half written
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")

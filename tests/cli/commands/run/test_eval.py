@@ -134,8 +134,9 @@ def test_a_checkpoint_is_measured_on_the_text_of_its_run_and_stays_whole(nanocha
 
 
 @pytest.mark.parametrize("words", [("eval",), ("sample", "--from-counts")])
-def test_a_text_that_changed_after_training_is_said(nanochat, run, abab, words):
+def test_a_text_that_changed_after_training_is_said(nanochat, abab, words):
+    assert nanochat("train", *TINY, "--data", abab, "--out", "run").code == 0
     abab.write_text("ba" * 300, encoding="utf-8")
-    done = nanochat(*words, "--run", run)
+    done = nanochat(*words, "--run", "run")
     assert done.code == 0
     assert "abab.txt has changed since run was trained" in done.err
