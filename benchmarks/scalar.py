@@ -325,7 +325,8 @@ def markdown(result: dict[str, Any]) -> str:
     return f"""# Scalar engine
 
 {who}{"" if busy is None else f"; other processes kept {busy:.1f} cores busy"}.
-One name a step from {result["data"]}, {result["steps"]} steps, {result["n_parameters"]} parameters (microgpt, V = {result["vocab_size"]}).
+One name a step from {result["data"]}, {result["steps"]} steps, {result["n_parameters"]} parameters \
+(microgpt, V = {result["vocab_size"]}).
 
 | engine | ms of CPU a step | tokens/s | peak MB |
 |---|---:|---:|---:|
