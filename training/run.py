@@ -228,7 +228,7 @@ class _Loop:
         if self.guard and self.progress.step % _MEMORY_EVERY == 1:
             n_bytes = resident_bytes()
             if n_bytes is not None:
-                self.guard.observe(n_bytes)
+                self.guard.observe(max(0, n_bytes - self.config.backend.kept_bytes()))
 
     def _save(self) -> None:
         path = self.writer.save(self.progress)

@@ -59,20 +59,16 @@ class Table(list[Any]):
         return [Value(x.data, (x,), (1.0,), "pick", index) for x in row] if isinstance(index, Open) else row
 
 
-def open_tables(model: Any) -> None:
-    """Put a Table in the place of every matrix of a model that is about to be traced."""
-    tables: dict[int, Table] = {}  # by the matrix, which two layers may share
-
-    def visit(module: Module) -> None:
-        for name, child in vars(module).items():
-            children = child if isinstance(child, list) else [child]
-            if children and isinstance(children[0], list):
-                setattr(module, name, tables.setdefault(id(child), Table(child)))
-            for part in children:
-                if isinstance(part, Module):
-                    visit(part)
-
-    visit(model)
+def open_tables(model: Any, tables: dict[int, Table] | None = None) -> None:
+    """Put a Table in the place of every matrix of a model that is about to be traced; one that is shared stays so."""
+    tables = {} if tables is None else tables
+    for name, child in vars(model).items():
+        children = child if isinstance(child, list) else [child]
+        if children and isinstance(children[0], list):
+            setattr(model, name, tables.setdefault(id(child), Table(child)))
+        for part in children:
+            if isinstance(part, Module):
+                open_tables(part, tables)
 
 
 def kind_of(node: Value) -> str:

@@ -43,6 +43,9 @@ class Backend(Protocol):
     def session(self) -> AbstractContextManager[None]:
         """What holds in the process while it trains."""
 
+    def kept_bytes(self) -> int:
+        """Memory of the process that grows on purpose, up to a bound: no leak, for who looks for one."""
+
     def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """The most memory that model, optimizer and graphs of rows of T tokens take at once, within about a fifth."""
 

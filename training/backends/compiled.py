@@ -16,7 +16,7 @@ from ...models.base import DType, Model, ModelConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
 from .base import build_optimizer, n_parameters, n_slots
-from .replay import MOST_BYTES, Replayed, Shape, rows_of
+from .replay import MOST_BYTES, PROGRAMS, Replayed, Shape, rows_of
 from .scalar import ScalarBackend
 
 TOLERANCE = 1e-6
@@ -58,6 +58,10 @@ class CompiledBackend:
 
     def session(self) -> AbstractContextManager[None]:
         return self._engine.session()
+
+    def kept_bytes(self) -> int:
+        """Of the programs so far."""
+        return PROGRAMS.n_bytes
 
     def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """What the engine takes for a step, to trace and to compare; weights, slots and a copy of both; programs."""

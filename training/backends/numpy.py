@@ -71,6 +71,9 @@ class NumpyBackend:
         with one_blas_thread():
             yield
 
+    def kept_bytes(self) -> int:
+        return 0
+
     def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """Parameters, gradients, slots, a gradient buffer a replica; then the largest of what comes and goes.
 

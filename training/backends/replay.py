@@ -19,8 +19,8 @@ from ...engine.module import Module, shape_of
 from ...engine.tensor import Tensor
 from ...models.base import Model
 
-MOST_BYTES = 1 << 28
-"""Of all programs of a thread, 256 MiB; the one at work stays, however large it is."""
+MOST_BYTES = 1 << 27
+"""Of all programs of a thread, 128 MiB; the one at work stays, however large it is."""
 _ROWS = 16
 """Rows of logits side by side: a row alone takes as long as three among sixteen."""
 
@@ -44,12 +44,16 @@ class Programs(threading.local):
         program = trace()
         self.kept[key] = program, program.n_bytes
         self.n_traced += 1
-        n_bytes = sum(size for _, size in self.kept.values())
         for old in list(self.kept)[:-1]:
-            if n_bytes <= MOST_BYTES:
+            if self.n_bytes <= MOST_BYTES:
                 break
-            n_bytes -= self.kept.pop(old)[1]
+            del self.kept[old]
         return program
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of all of them."""
+        return sum(size for _, size in self.kept.values())
 
 
 PROGRAMS = Programs()

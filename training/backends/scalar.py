@@ -76,6 +76,9 @@ class ScalarBackend:
             if was_enabled:
                 gc.enable()
 
+    def kept_bytes(self) -> int:
+        return 0
+
     def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """Leaves and slots; then nodes and edges of one micro-batch's graph (two where several follow each other), or a
         checkpoint's copies."""

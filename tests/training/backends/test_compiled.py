@@ -15,9 +15,9 @@ from nanochat.errors import ConfigError, GuardError, NanochatWarning
 from nanochat.experiments.ablation.grid import Cell
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.bigram.scalar import Bigram
-from nanochat.training.backends import backend_of, compiled
+from nanochat.training.backends import backend_of, compiled, replay
 from nanochat.training.backends.compiled import CompiledBackend, Replay
-from nanochat.training.backends.replay import Replayed
+from nanochat.training.backends.replay import Programs, Replayed
 from nanochat.training.folder.resume import plan_resume
 from nanochat.training.hyperparameters import TrainingConfig
 from nanochat.training.resolve import resolve
@@ -171,6 +171,14 @@ def test_steps_that_each_have_a_shape_of_their_own_are_said_once(monkeypatch):
     assert [str(one.message).split(":")[0] for one in caught if one.category is NanochatWarning] == [
         "4 shapes in 4 steps"
     ]
+
+
+def test_programs_that_pile_up_are_no_leak(monkeypatch):
+    monkeypatch.setattr(compiled, "PROGRAMS", programs := Programs())
+    monkeypatch.setattr(replay, "PROGRAMS", programs)
+    Replayed(Bigram(BigramConfig(vocab_size=3), None)).predict(np.zeros((1, 4), int))
+    assert CompiledBackend().kept_bytes() == sum(program.n_bytes for program, _ in programs.kept.values()) > 0
+    assert backend_of("scalar", compiled=False).kept_bytes() == 0
 
 
 def test_nan_is_reported_as_it_is_without_compiling():

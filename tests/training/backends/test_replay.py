@@ -1,5 +1,6 @@
 """A model that is replayed: traced once a shape, in bounded memory, equal to the engine's."""
 
+import gc
 from dataclasses import replace
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_a_shape_is_traced_once_in_a_process_whoever_asks(monkeypatch):
     assert replay.PROGRAMS.n_traced == 1
     replayed(replace(SMALL, n_layer=2)).predict(ids)
     assert replay.PROGRAMS.n_traced == 2
+
+
+def test_a_trace_leaves_nothing_to_a_collector_that_is_paused(model):
+    """Runs pause it: a cycle would keep each traced graph for ever."""
+    gc.collect()
+    gc.disable()
+    try:
+        model.predict(np.zeros((1, 7), int))
+        replay.trace_loss(build_model(SMALL, "scalar"), Shape(2, (0, 1), ()), 1)
+        assert gc.collect() < 100
+    finally:
+        gc.enable()
 
 
 class Sized:
