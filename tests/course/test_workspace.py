@@ -110,7 +110,7 @@ def test_a_damaged_progress_is_told_of_and_stays(space, content, sentence):
 def test_a_folder_that_cannot_be_written_is_told_of(space):
     space.folder.chmod(0o555)
     try:
-        with pytest.raises(WriteError):
+        with pytest.raises(WriteError, match=r"cannot be written .*so nothing is kept there"):
             workspace.take_hint(space, "1a")
     finally:
         space.folder.chmod(0o755)
