@@ -66,17 +66,26 @@ class Workspace:
         return not (self.folder / NAME).exists()
 
     def variant(self, key: str) -> str:
-        """The student's variant of an exercise."""
+        """The student's variant of an exercise: pinned in course.toml, or that of the file which they began with.
+
+        So a name that is put into course.toml after `start` makes no file of theirs an answer to something else.
+        """
+        begun = self.progress().attempt(key).variant
+        is_known = begun in find_exercise(key).variants
+        return self.settings.variants.get(key) or (begun if is_known else self.drawn(key))
+
+    def drawn(self, key: str) -> str:
+        """The variant that somebody gets who begins now."""
         return self.settings.variants.get(key) or variant_of(find_exercise(key), key, self.seed)
 
     def path(self, key: str) -> Path:
         """Where the student's answer to an exercise lies."""
         return self.folder / find_lesson(key).folder / find_exercise(key).file
 
-    def starter(self, key: str) -> str:
+    def starter(self, key: str, variant: str = "") -> str:
         """What that file begins as."""
         exercise = find_exercise(key)
-        return exercise.starter(exercise.variants[self.variant(key)])
+        return exercise.starter(exercise.variants[variant or self.variant(key)])
 
     def progress(self) -> Progress:
         """Raises CheckpointError where progress.json is damaged."""
@@ -144,13 +153,16 @@ def give_up(space: Workspace, key: str) -> None:
 
 
 def reset(space: Workspace, key: str) -> tuple[Path, Path | None]:
-    """The starter again, and the copy that the file before it became, if there was one."""
+    """The starter again, of the variant that is drawn now, and the copy that the file before it became, if any."""
     path, copy = space.path(key), None
     if path.exists():
         raw = read_bytes(path)
         copy = next(name for name in _copies(path) if not name.exists())
         write_bytes(copy, raw, new=True)
-    write_bytes(path, space.starter(key).encode())
+    drawn = space.drawn(key)
+    with _kept(space.folder):
+        write_bytes(path, space.starter(key, drawn).encode())
+    _note(space, key, lambda attempt: replace(attempt, variant=drawn))
     return path, copy
 
 

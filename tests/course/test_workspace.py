@@ -148,6 +148,17 @@ def test_settings_that_make_no_sense_are_refused(space, text, sentence):
         settings(space, text)
 
 
+def test_a_name_given_after_the_start_changes_no_variant_until_a_reset(space):
+    workspace.start(space, LESSON)
+    begun = space.variant("1a")
+    names = [name for name in "abcdefgh" if variant_of(find_exercise("1a"), "1a", seed_of("", name)) != begun]
+    named = settings(space, f'student = "{names[0]}"')
+    assert named.variant("1a") == begun
+    workspace.reset(named, "1a")
+    assert named.variant("1a") == variant_of(find_exercise("1a"), "1a", seed_of("", names[0]))
+    assert find_exercise("1a").variants[named.variant("1a")].formula in named.path("1a").read_text(encoding="utf-8")
+
+
 def test_every_variant_is_drawn_by_some_seed():
     for key in ("1a", "2a", "3a"):
         exercise = find_exercise(key)
