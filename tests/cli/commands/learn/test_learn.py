@@ -185,7 +185,7 @@ def test_a_folder_that_cannot_be_written_loses_no_report(nanochat, begun):
     finally:
         begun.chmod(0o755)
     assert "relu's slope" in done.out
-    done.assert_refused(8, "progress.json")
+    done.assert_refused(8, "so nothing is kept there")
 
 
 def test_a_report_is_as_wide_as_the_terminal(nanochat, begun, monkeypatch):
