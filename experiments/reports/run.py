@@ -58,6 +58,10 @@ def _run_caveats(config: RunConfig, row: Mapping[str, Any]) -> list[str]:
     if row.get("train_tokens") and (all(rates) or not row["steps"]):
         seen = row["steps"] * rates[0] / rates[1] if row["steps"] else 0
         caveats.append(text_seen([row["steps"]], [seen], row["train_tokens"]))
+    if config.data.layout != "stream" and row.get("bits_per_byte") is not None:
+        caveats.append(
+            "Nats per token and bits per byte can move apart: the end of a document is a token without a byte."
+        )
     return caveats + data_caveats(config, row)
 
 

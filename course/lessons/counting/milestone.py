@@ -126,55 +126,90 @@ def nats_of(seen: Counts, logits: Table) -> float:
     )
 
 
+def _yours(answer: Answer, case: Run, v: Counting) -> Broken | None:
+    n = _calls(answer, case)[1]
+    if n >= case.steps:
+        return None
+    said = f"{case.steps} calls of backward() of your Number, one a step"
+    return Broken(call=str(case), expected=said, got=f"{n} calls")
+
+
+def _calls(answer: Answer, case: Run) -> tuple[Table, int]:
+    """The table, and how often backward() of a Number was called for it."""
+    number, n_calls = answer["Number"], 0
+    backward = number.backward
+
+    def counted(self: Any) -> None:
+        nonlocal n_calls
+        n_calls += 1
+        backward(self)
+
+    number.backward = counted
+    try:
+        return answer["train"](case.seen, case.steps, case.lr), n_calls
+    finally:
+        number.backward = backward
+
+
 def _observe(answer: Answer, case: Run, v: Counting) -> Observation:
-    got = answer["train"](case.seen, case.steps, case.lr)
-    return {f"z[{a}][{b}]": x for a, row in enumerate(got) for b, x in enumerate(row)}
+    got, n_calls = _calls(answer, case)
+    return {f"z[{a}][{b}]": x for a, row in enumerate(got) for b, x in enumerate(row)} | {"backward calls": n_calls}
 
 
 # **** right and wrong
 
-Update = Callable[[float, float, float, float], tuple[float, float]]
-"""(logit, gradient, what is kept, lr) -> (logit, kept)"""
 
-
-def descended(seen: Counts, steps: int, lr: float, update: Update = lambda z, g, kept, lr: (z - lr * g, kept)) -> Table:
-    """The same without a graph: the slope of z[a][b] is (N(a) p(b | a) - N(a, b)) / N."""
-    size, total = len(seen), sum(map(sum, seen))
-    z = [[0.0] * size for _ in range(size)]
-    kept = [[0.0] * size for _ in range(size)]
+def descended(seen: Counts, steps: int, lr: float) -> Table:
+    """The logits without a graph: the slope of z[a][b] is (N(a) p(b | a) - N(a, b)) / N."""
+    total = sum(map(sum, seen))
+    z = [[0.0 for _ in row] for row in seen]
     for _ in range(steps):
-        slopes = [
-            [(sum(row) * p - n) / total for p, n in zip(_softmax(z_a), row, strict=True)]
+        z = [
+            [x - lr * (sum(row) * p - n) / total for x, p, n in zip(z_a, _softmax(z_a), row, strict=True)]
             for z_a, row in zip(z, seen, strict=True)
         ]
-        for a in range(size):
-            for b in range(size):
-                z[a][b], kept[a][b] = update(z[a][b], slopes[a][b], kept[a][b], lr)
     return z
 
 
-def _with(number: type, train: Callable[..., Table]) -> Callable[[Counting], Answer]:
-    return lambda v: {"Number": number, "train": train}
+def _downhill(x: float, g: float, lr: float) -> tuple[float, float]:
+    return x - lr * g, 0.0
 
 
-def _by(update: Update) -> Callable[[Counting], Answer]:
-    return _with(Value, lambda seen, steps, lr: descended(seen, steps, lr, update))
-
-
-def _trained(seen: Counts, steps: int, lr: float) -> Table:
-    """By the project's engine."""
-    total = sum(map(sum, seen))
-    z = [[Value(0.0) for _ in row] for row in seen]
+def _trained(
+    number: Any,
+    seen: Counts,
+    steps: int,
+    lr: float,
+    *,
+    update: Callable[[float, float, float], tuple[float, float]] = _downhill,
+    mean: bool = True,
+) -> Table:
+    """By an engine; update(logit, gradient, lr) -> (logit, gradient that the next step begins with)."""
+    total = sum(map(sum, seen)) if mean else 1
+    z = [[number(0.0) for _ in row] for row in seen]
     for _ in range(steps):
-        loss = Value(0.0)
+        loss = number(0.0)
         for row, logits in zip(seen, z, strict=True):
-            log_sum = sum((x.exp() for x in logits), Value(0.0)).log()
+            log_sum = sum((x.exp() for x in logits[1:]), logits[0].exp()).log()
             for n, x in zip(row, logits, strict=True):
                 loss = loss + (log_sum - x) * (n / total)
         loss.backward()
         for x in (x for logits in z for x in logits):
-            x.data, x.grad = x.data - lr * x.grad, 0.0
+            x.data, x.grad = update(x.data, x.grad, lr)
     return [[x.data for x in logits] for logits in z]
+
+
+def _answer(**changed: Any) -> Callable[[Counting], Answer]:
+    return _with(lambda engine, seen, steps, lr: _trained(engine, seen, steps, lr, **changed))
+
+
+def _of_a_tape(v: Counting) -> Answer:
+    return {"Number": _Tape, "train": lambda seen, steps, lr: _trained(_Tape, seen, steps, lr)}
+
+
+def _with(train: Callable[..., Table]) -> Callable[[Counting], Answer]:
+    """By the project's engine."""
+    return lambda v: {"Number": Value, "train": lambda *words: train(Value, *words)}
 
 
 class _Tape:
@@ -237,6 +272,7 @@ EXERCISE = Exercise(
             points=3,
             needs=("table",),
         ),
+        Law(name="yours", sentence="it is your Number that finds the slopes", holds=_yours, needs=("table",)),
         Law(
             name="near",
             sentence="after 60 steps the loss is near that of counting, and not below",
@@ -247,40 +283,43 @@ EXERCISE = Exercise(
         ),
     ),
     observe=_observe,
-    right=(_with(Value, _trained), _with(_Tape, descended)),
+    right=(_answer(), _of_a_tape),
     wrong=(
         Wrong(
             name="not zeroed",
-            answer=_by(lambda z, g, kept, lr: (z - lr * (kept + g), kept + g)),
+            answer=_answer(update=lambda x, g, lr: (x - lr * g, g)),
             sentence="gradients add: the second step went by its own slope and the first one's. Zero them before each.",
         ),
         Wrong(
             name="uphill",
-            answer=_by(lambda z, g, kept, lr: (z + lr * g, kept)),
+            answer=_answer(update=lambda x, g, lr: (x + lr * g, 0.0)),
             sentence="you climb: the slope says where the loss grows, and the step goes the other way.",
         ),
         Wrong(
             name="no rate",
-            answer=_by(lambda z, g, kept, lr: (z - g, kept)),
+            answer=_answer(update=lambda x, g, lr: (x - g, 0.0)),
             sentence="the steps are as long as the slope, whatever lr says.",
         ),
         Wrong(
             name="sum for mean",
-            answer=_with(
-                Value,
-                lambda seen, steps, lr: descended(seen, steps, lr * sum(map(sum, seen))),
-            ),
+            answer=_answer(mean=False),
             sentence="that is the sum over the pairs: its steps are N times too long. Divide by all pairs.",
         ),
         Wrong(
             name="one step",
-            answer=_with(Value, lambda seen, steps, lr: descended(seen, 1, lr * steps)),
+            answer=_with(lambda engine, seen, steps, lr: _trained(engine, seen, 1, lr * steps)),
             sentence="the slopes were measured once and used for every step: the graph has to be built anew each time.",
         ),
         Wrong(
             name="probabilities",
-            answer=_with(Value, lambda seen, steps, lr: [_softmax(row) for row in descended(seen, steps, lr)]),
+            answer=_with(lambda engine, seen, steps, lr: [_softmax(row) for row in _trained(engine, seen, steps, lr)]),
             sentence="these are probabilities; the logits are asked for, from which softmax makes them.",
+        ),
+        Wrong(
+            name="by hand",
+            answer=_with(lambda engine, seen, steps, lr: descended(seen, steps, lr)),
+            sentence="the numbers are right, and your Number had no part in them: build the loss from it and let "
+            "backward() find the slopes.",
         ),
     ),
     hints=(
