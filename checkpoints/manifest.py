@@ -85,7 +85,7 @@ def inventory(folder: Path) -> dict[str, Any]:
     listed = {name: facts["bytes"] for name, facts in manifest["files"].items()}
     if sizes != listed:
         wrong = sorted(name for name in sizes.keys() | listed.keys() if sizes.get(name, -1) != listed.get(name, -1))
-        raise _differs(folder, ", ".join(wrong))
+        raise differs(folder, ", ".join(wrong))
     return manifest
 
 
@@ -93,10 +93,11 @@ def verify(folder: Path) -> None:
     """Raises CheckpointError unless the manifest's files are there, all with their size and sha256, and no others."""
     for name, facts in inventory(folder)["files"].items():
         if file_sha256(folder / name) != facts["sha256"]:
-            raise _differs(folder, name)
+            raise differs(folder, name)
 
 
-def _differs(folder: Path, names: str) -> CheckpointError:
+def differs(folder: Path, names: str) -> CheckpointError:
+    """What to raise where files are not those that were written."""
     return CheckpointError(
         f"{folder} differs from its manifest in {names}: restore it from a copy or use an older checkpoint"
     )

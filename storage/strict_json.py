@@ -25,6 +25,15 @@ def finite_or_null(content: Any) -> Any:
     return None if isinstance(content, float) and not math.isfinite(content) else content
 
 
+def held_by_a_float(value: Any) -> Any:
+    """`value`; None, which stands for nan, as nan. Raises OverflowError for a whole number too large for arithmetic."""
+    if value is None:
+        return math.nan
+    if type(value) is int:
+        float(value)
+    return value
+
+
 def strict_json(raw: bytes | memoryview, path: Path) -> Any:
     """What JSON text means, if it means one thing: no NaN, no key twice, UTF-8. Raises CheckpointError.
 

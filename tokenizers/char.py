@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from .base import id_dtype
 Unknown = Literal["error", "skip", "unk"]
 
 BOS_ID = 0
-_POLICIES = ("error", "skip", "unk")
 _CHUNK = 1 << 20  # characters encoded at a time: bounds the temporary arrays to a few MB
 _UNKNOWN_SHOWN = "\ufffd"  # Unicode's own sign for "a character stood here"
 
@@ -47,13 +46,7 @@ class CharTokenizer:
     characters, so the model never sees <UNK> unless other text is mixed in: expect little from its embedding."""
 
     def __post_init__(self) -> None:
-        if self.unknown not in _POLICIES:
-            raise TokenizerError(f"unknown={self.unknown!r} is no policy: choose one of {', '.join(_POLICIES)}")
-        if self.unknown == "unk" and not self.has_unk:
-            raise TokenizerError(
-                "unknown='unk' needs a tokenizer trained with it, and this one has no <UNK> id: "
-                "use unknown='skip', or train again with unknown='unk'"
-            )
+        check_policy(self.unknown, has_unk=self.has_unk)
         for i, ch in enumerate(self.chars):
             if "\ud800" <= ch <= "\udfff":
                 raise TokenizerError(
@@ -160,3 +153,14 @@ class CharTokenizer:
         """(n,) ids, 0 where unknown. UTF-32 spells each code point in four bytes, so an array can index by it."""
         codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype="<u4")
         return np.take(self._id_of_code, codes, mode="clip")
+
+
+def check_policy(unknown: Unknown, *, has_unk: bool) -> None:
+    """Raises TokenizerError for an `unknown` that is none, and for <UNK> where there is no id for it."""
+    if unknown not in get_args(Unknown):
+        raise TokenizerError(f"unknown={unknown!r} is no policy: choose one of {', '.join(get_args(Unknown))}")
+    if unknown == "unk" and not has_unk:
+        raise TokenizerError(
+            "unknown='unk' needs a tokenizer trained with it, and this one has no <UNK> id: "
+            "use unknown='skip', or train again with unknown='unk'"
+        )

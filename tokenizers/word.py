@@ -23,7 +23,7 @@ import regex
 from ..errors import TokenizerError
 from ..validation import read_dataclass
 from .base import id_dtype
-from .char import Unknown
+from .char import Unknown, check_policy
 from .pieces import SpecialCutter, chunks, special_cutter
 from .spacing import spaced
 
@@ -31,7 +31,6 @@ BOS_ID = 0
 UNK_ID = 1
 DEFAULT_VOCAB_SIZE = 50_000
 
-_POLICIES = ("error", "skip", "unk")
 _UNKNOWN_SHOWN = "\ufffd"
 _TOKEN = regex.compile(r"[\p{P}\p{S}]|[^\s\p{P}\p{S}]+")  # a mark or symbol, or a run of anything else but space
 _SEAM = regex.compile(r"(?=\s)")
@@ -56,13 +55,7 @@ class WordTokenizer:
     """Whether id 1 is <UNK>: chosen once, when training, since it is a row of the model's tables."""
 
     def __post_init__(self) -> None:
-        if self.unknown not in _POLICIES:
-            raise TokenizerError(f"unknown={self.unknown!r} is no policy: choose one of {', '.join(_POLICIES)}")
-        if self.unknown == "unk" and not self.has_unk:
-            raise TokenizerError(
-                "unknown='unk' needs a tokenizer trained with it, and this one has no <UNK> id: "
-                "use unknown='skip', or train again with unknown='unk'"
-            )
+        check_policy(self.unknown, has_unk=self.has_unk)
         if len(set(self.tokens)) < len(self.tokens):
             twice = Counter(self.tokens).most_common(1)[0][0]
             raise TokenizerError(f"token {twice!r} stands twice in the vocabulary: name each token once")

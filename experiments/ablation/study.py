@@ -20,7 +20,7 @@ from ...checkpoints.ownership import RUN, STUDY, check_folder, is_ours
 from ...errors import CheckpointError, ConfigError, GuardError, WriteError, was_not_read
 from ...plain import markdown
 from ...storage.atomic import read_json, remove_files, write_json, write_text, writing
-from ...storage.strict_json import finite_or_null
+from ...storage.strict_json import finite_or_null, held_by_a_float
 from ...training.folder.record import from_row, to_row
 from ...training.inputs import content_sha256, paths_of
 from ...training.resolve import config_from_dict
@@ -249,7 +249,7 @@ def _result(content: dict[str, Any], cell: Cell) -> CellResult:
             losses=tuple(_number(loss) for loss in content["losses"]),
             validations=tuple(Validation(_step(step), _number(loss)) for step, loss in content["validations"]),
             measured=read_dataclass(
-                Measured, {k: _held_by_a_float(v) for k, v in content["measured"].items()}, "measured"
+                Measured, {k: held_by_a_float(v) for k, v in content["measured"].items()}, "measured"
             ),
             environment=dict(content.get("environment", {})),
             text=_text(content["text"]) if "text" in content else None,
@@ -296,15 +296,6 @@ def _changed(path: str, folder: Path) -> GuardError:
 
 def _digest(content: dict[str, Any]) -> str:
     return hashlib.sha256(canonical(content).encode()).hexdigest()
-
-
-def _held_by_a_float(value: Any) -> Any:
-    """Raises OverflowError for a whole number that is too large for arithmetic."""
-    if value is None:
-        return math.nan
-    if type(value) is int:
-        float(value)
-    return value
 
 
 def _number(value: Any) -> float:

@@ -96,20 +96,14 @@ def test_half_precision_is_widened(tmp_path: Path) -> None:
 
 
 OURS = {
-    "gpt2": GPTConfig(
+    "gpt2": replace(
+        PRESETS["nanogpt-cpu"].model,
         block_size=20,
         n_embd=32,
         n_layer=2,
-        norm="layer",
-        norm_gain=True,
         norm_bias=True,
-        final_norm=True,
         attn_bias=True,
         mlp_bias=True,
-        activation="gelu",
-        init="normal",
-        init_scale=0.3,
-        zero_init_proj=False,
     ),
     "no bias, no gain": GPTConfig(
         block_size=20, n_embd=32, norm="layer", final_norm=True, init="normal", init_scale=0.3, zero_init_proj=False

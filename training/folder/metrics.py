@@ -12,7 +12,7 @@ from typing import IO, Any
 from ...errors import CheckpointError, NanochatWarning, unreadable
 from ...storage.atomic import open_text, sync_file, writing
 from ...storage.reading import read_bytes
-from ...storage.strict_json import finite_or_null
+from ...storage.strict_json import finite_or_null, held_by_a_float
 
 MOST = 1 << 1000
 """A larger whole number is none for arithmetic."""
@@ -109,6 +109,7 @@ def _metric(line: str) -> dict[str, Any]:
         raise ValueError("it is no JSON object with a step")
     if not all(value is None or type(value) in (int, float) for value in row.values()):
         raise ValueError("a value is neither a number nor null")
-    if any(type(value) is int and abs(value) > MOST for value in row.values()):
-        raise ValueError("a value is larger than any that is measured")
-    return {name: value for name, value in row.items() if value is not None}
+    try:
+        return {name: held_by_a_float(value) for name, value in row.items() if value is not None}
+    except OverflowError as error:
+        raise ValueError("a value is larger than any that is measured") from error

@@ -13,26 +13,21 @@ from nanochat.errors import CheckpointError, ConfigError, GuardError
 from nanochat.inference.language_model import LanguageModel, load
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
-from nanochat.models.gpt.config import GPTConfig
+from nanochat.models.presets import PRESETS
 from nanochat.tokenizers import BPETokenizer, CharTokenizer
 from nanochat.tokenizers.pieces import spell
 
 BPE = BPETokenizer.train("low lower lowest", vocab_size=260)
-GPT2 = GPTConfig(
+GPT2 = replace(  # nanoGPT's model is GPT-2's, without biases
+    PRESETS["nanogpt-cpu"].model,
     vocab_size=260,
     block_size=6,
     n_embd=8,
     n_layer=2,
     n_head=2,
-    norm="layer",
-    norm_gain=True,
     norm_bias=True,
-    final_norm=True,
     attn_bias=True,
     mlp_bias=True,
-    activation="gelu",
-    init="gpt2",
-    zero_init_proj=False,
 )
 PLAIN = replace(GPT2, norm_gain=False, norm_bias=False, attn_bias=False, mlp_bias=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from nanochat.inference.language_model import LanguageModel
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
+from nanochat.models.presets import PRESETS
 from nanochat.tokenizers import BPETokenizer, CharTokenizer, Tokenizer, WordTokenizer
 from nanochat.training.config import RunConfig
 from nanochat.training.resolve import resolve
@@ -79,19 +81,9 @@ def remake_manifest(saved: Path, *, step: int = 1) -> None:
 def save_small_gpt2(folder: Path) -> None:
     """A folder in Hugging Face's layout, with its tokenizer."""
     bpe = BPETokenizer.train("a small text for a small model", vocab_size=260)
-    config = GPTConfig(
-        vocab_size=bpe.vocab_size,
-        block_size=4,
-        n_embd=4,
-        n_head=2,
-        norm="layer",
-        norm_gain=True,
-        norm_bias=True,
-        final_norm=True,
-        activation="gelu",
-        attn_bias=True,
-        mlp_bias=True,
-    )
+    sizes = {"vocab_size": bpe.vocab_size, "block_size": 4, "n_embd": 4, "n_head": 2, "n_layer": 1}
+    biases = {"norm_bias": True, "attn_bias": True, "mlp_bias": True}  # nanoGPT's model is GPT-2's, without them
+    config = replace(PRESETS["nanogpt-cpu"].model, **sizes, **biases)
     save_gpt2(folder, _built(config, bpe, 0).snapshot())
 
 

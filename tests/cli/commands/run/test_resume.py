@@ -223,7 +223,7 @@ def test_a_signal_before_the_first_step_leaves_at_once(start, tmp_path, name, co
 
 @pytest.mark.slow
 @posix
-@pytest.mark.parametrize("delay_ms", range(0, 600, 200))
+@pytest.mark.parametrize("delay_ms", [0, 300])
 def test_a_run_that_is_killed_at_any_time_ends_as_if_it_had_not_been(start, nanochat, abab, tmp_path, delay_ms):
     words = "train --preset bigram --mode tensor --checkpoint-every 7 --eval-every 20 --steps 300".split()
     process = start(*words, "--data", abab, "--out", "killed")
