@@ -22,6 +22,16 @@ def test_a_run_is_measured_on_its_own_text(nanochat, run, tmp_path):
     assert (tmp_path / run / "evaluation.md").read_text(encoding="utf-8").startswith("# Evaluation of `run`")
 
 
+def test_a_run_is_measured_against_another_and_nothing_is_written(nanochat, run, abab, tmp_path):
+    assert nanochat("train", *TINY, "--data", abab, "--seed", 2, "--out", "other").code == 0
+    done = nanochat("eval", "--run", run, "--against", "other")
+    assert (done.code, len(done.out.splitlines())) == (0, 4)
+    assert "nothing of other seeds" in done.err.replace("\n", " ")
+    assert not (tmp_path / run / "evaluation.json").exists()
+    found = json.loads(nanochat("eval", "--run", run, "--against", "other", "--json").out)
+    assert f"{found['loss']:.4f}" in done.out
+
+
 def test_the_other_side_and_the_best_checkpoint_can_be_asked_for(nanochat, run):
     found = json.loads(nanochat("eval", "--run", run, "--side", "train", "--best", "--json").out)
     assert found["side"] == "train"
