@@ -78,6 +78,8 @@ def test_a_folder_of_phases_names_the_last_of_them(nanochat, run, tmp_path):
     [
         (("--recipe", "nowhere.toml"), 3, "nowhere.toml does not exist"),
         (("--recipe", "nowhere.toml", "--steps", 3), 2, "brings its own settings"),
+        (("--seeds", 3), 2, "--seeds 3 is for --recipe"),
+        (("--recipe", "nowhere.toml", "--seeds", 1), 2, "--seeds 1 is too small"),
         (("--partial", "h.*"), 2, "--partial is for --from"),
         (("--from", "nowhere"), 3, "there is no nowhere"),
         (("--from", "a", "--resume", "b"), 2, "one of the two"),
@@ -90,6 +92,30 @@ def test_words_that_contradict_each_other_are_refused(nanochat, words, code, mes
     done = nanochat("train", *words)
     assert done.code == code
     assert message in done.err
+
+
+def test_a_recipe_over_seeds_reports_mean_and_spread(nanochat, tmp_path):
+    (tmp_path / "r.toml").write_text(
+        '[[phase]]\nname = "a"\npreset = "bigram"\nmode = "tensor"\ndata = { source = "builtin:names" }\n'
+        "training = { steps = 2, eval_tokens = 64 }\n",
+        encoding="utf-8",
+    )
+    words = ("train", "--recipe", "r.toml", "--seeds", 3, "--out", "three")
+    assert nanochat(*words).code == 0
+    losses = [
+        json.loads((tmp_path / "three" / f"seed-{i}" / "evaluation.json").read_text(encoding="utf-8"))["val_loss"]
+        for i in (1, 2, 3)
+    ]
+    assert len(set(losses)) == 3
+    report = (tmp_path / "three" / "report.md").read_text(encoding="utf-8")
+    row = next(line for line in report.splitlines() if line.startswith("| val loss"))
+    assert f"| {sum(losses) / 3:.4f} |" in row
+    assert f"| {min(losses):.4f} | {max(losses):.4f} |" in row
+    assert nanochat(*words).code == 0
+    nanochat("train", "--recipe", "r.toml", "--out", "one")
+    nanochat("train", "--recipe", "r.toml", "--seeds", 2, "--out", "one").assert_refused(
+        5, "holds other results already"
+    )
 
 
 @pytest.mark.parametrize("words", [("--tokenizer", "word"), ("--vocab-size", 9), ("--preset", "microgpt")])
