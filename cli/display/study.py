@@ -105,12 +105,18 @@ def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
         )
 
 
+def _spread(summary: VariantSummary) -> float:
+    """Half of the 95 % interval for other seeds and other text; for other seeds alone where no blocks were kept."""
+    on_text = summary.on_text
+    return on_text.half_width if on_text and math.isfinite(on_text.half_width) else summary.val_loss.half_width
+
+
 def _row(summary: VariantSummary) -> dict[str, Any]:
     """The nine columns of nanochat-rs-next, then ours: means over the seeds that ended well, None if none did."""
     record, loss = (summary.ok or summary.results)[0].record, summary.val_loss
     means = ("final_loss", "mean_loss_last_n", "steps_per_sec", "tokens_per_sec")
     figures = [summary.mean_of(name) if summary.ok else math.nan for name in means]
-    final, last_n, steps, tokens, val, spread = finite_or_null([*figures, loss.mean, loss.half_width])
+    final, last_n, steps, tokens, val, spread = finite_or_null([*figures, loss.mean, _spread(summary)])
     return {
         "variant": summary.name,
         "tie": record.tie_lm_head,

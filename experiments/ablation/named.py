@@ -35,7 +35,9 @@ NAMED: dict[str, dict[str, tuple[Any, ...]]] = {
 }
 """Axes of the studies that have a name; the first value of each is the baseline's."""
 _ONE_AT_A_TIME = ("clipping",)
-_OF_LAYERS = ("norms", "positions", "activations", "depth-width")
+_OF_LAYERS = ("norms", "positions", "activations", "optimizers", "depth-width")
+_TUNED: dict[str, dict[str, tuple[float, ...]]] = {"optimizers": {"training.lr": (0.003, 0.01, 0.03)}}
+"""What is tuned for each variant by itself: no rule of the update is told from another at a rate that suits one."""
 
 _SMALL = 100_000
 _SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget", "tune_seeds", "looks", "alpha")
@@ -62,7 +64,9 @@ def find_study(name: str) -> NamedStudy:
         return read_study_file(Path(name))
     if name not in NAMED:
         raise ConfigError(f"there is no study {name!r}: {nearest(name, NAMED)}, or give a .toml file")
-    settings = {"design": "one-at-a-time"} if name in _ONE_AT_A_TIME else {}
+    settings: dict[str, Any] = {"design": "one-at-a-time"} if name in _ONE_AT_A_TIME else {}
+    if name in _TUNED:
+        settings["tune"] = _TUNED[name]
     # Of layers, which a bigram has not: in arrays, since single numbers take 30 times as long.
     needs = {"preset": "mini-gpt", "mode": "tensor"} if name in _OF_LAYERS else {}
     return NamedStudy(name=name, axes=NAMED[name], settings=settings, needs=needs)

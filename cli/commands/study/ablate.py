@@ -143,9 +143,9 @@ def _words(
     """Compare variants over several seeds, with statistics, and write a report.
 
     By default tied with untied heads, with and without input RMSNorm. Started again on the same folder, it goes on
-    where it stopped, and with more --seeds it adds those. A study: head-and-norm, optimizers or clipping, of the
-    bigram where neither --preset nor --model-kind is given; norms, positions, activations or depth-width, of mini-gpt
-    in tensor mode.
+    where it stopped, and with more --seeds it adds those. A study: head-and-norm or clipping, of the bigram where
+    neither --preset nor --model-kind is given; norms, positions, activations, depth-width or optimizers (each at its
+    own rate), of mini-gpt in tensor mode.
 
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """

@@ -161,8 +161,8 @@ def _of_text(analysis: Analysis) -> list[str]:
         text = trained[0].text
         assert text is not None
         found.append(
-            f"Final losses are over the whole validation text ({text.n_tokens:,} tokens); those on the way are of what "
-            "training validates on."
+            f"Final losses are over the whole validation text ({text.n_tokens:,} tokens); those on the way, "
+            "and bits per byte, are of what training validates on."
         )
         base = replace(base, training=replace(base.training, eval_tokens=0))
     return found + data_caveats(base, asdict(trained[0].record))

@@ -82,7 +82,7 @@ def test_what_cannot_be_is_refused_in_a_sentence(ablate, tmp_path, words, code, 
 
 
 def test_what_is_left_out_is_said(ablate):
-    done = ablate("--study", "optimizers", "--dry-run", "--seeds", 1)
+    done = ablate("--study", "optimizers", "--mode", "scalar", "--dry-run", "--seeds", 1)
     assert "note: optimizer=muon is left out: optimizer=muon is for arrays" in done.err
 
 
