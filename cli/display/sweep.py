@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...experiments.ablation.cells import CellResult
-from ...experiments.ablation.forecast import CellForecast, forecast
+from ...experiments.ablation.forecast import CellForecast, forecast, noise_floor
 from ...experiments.ablation.grid import AblationConfig, Cell
 from ...experiments.ablation.sweep import AblationEvent, CellDamaged, CellDone, CellsPlanned, CellStarted
 from ...experiments.reports.numbers import digits
@@ -125,6 +125,16 @@ def duration(seconds: float) -> str:
 def plural(n: int, what: str) -> str:
     """`1 seed`, `1,000 seeds`."""
     return f"{n:,} {what}" + ("" if n == 1 else "s")
+
+
+def print_noise(config: AblationConfig, n_runs: int, slots: int) -> None:
+    """What the scatter of the baseline lets the study see."""
+    found = noise_floor(config, n_runs, jobs=slots)
+    say(
+        f"noise: {plural(len(found.losses), 'run')} of the baseline end at {digits(mean(found.losses))}, standard "
+        f"deviation {digits(found.sd)}; {plural(config.seeds, 'seed')} show a difference of "
+        f"{digits(found.smallest)} nats with a chance of 80 %, and less where a seed's runs scatter together"
+    )
 
 
 def print_plan(config: AblationConfig, slots: int, *, cluster: bool, as_json: bool) -> None:

@@ -7,20 +7,23 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ...errors import NanochatError
+from ...errors import ConfigError, NanochatError
 from ...models.flops import flops_per_token
 from ...models.parameters import count_parameters
 from ...training.config import RunConfig
 from ...training.evaluate import evaluate
 from ...training.limits.memory import predict_peak_bytes
 from ...training.prepare import Session, prepare
+from ..statistics.intervals import standard_deviation
+from ..statistics.significance import exact_level, power
 from .budget import tokens_per_step
 from .cells import CellResult, run_cell
-from .grid import AblationConfig, Cell
+from .grid import TUNING_SEED, AblationConfig, Cell
 from .workers import run_in_processes
 
 _STEPS, _GLANCE = 3, 64
 """Steps of the trial, and tokens of its validations, which are not what is measured."""
+_CHANCE = 0.8
 _EVALUATED = 1024
 """Most tokens of the validation that is measured; one of more is taken to last longer in proportion."""
 
@@ -69,6 +72,48 @@ def forecast(study: AblationConfig, *, slots: int, processes: bool) -> StudyFore
     n_runs = study.seeds + study.tune_seeds * sum(map(len, study.tune.values()))
     seconds = start_s + max(max(known), n_runs * sum(known) / min(slots, n_runs * len(known)))
     return StudyForecast(by_variant=by_variant, start_s=start_s, seconds=seconds)
+
+
+@dataclass(frozen=True)
+class NoiseFloor:
+    """How far runs of the baseline scatter, and what that lets a study see; losses in nats a token."""
+
+    losses: tuple[float, ...]
+    sd: float
+    """Of a run."""
+    smallest: float
+    """The difference that the study's seeds show with a chance of 80 %, were its two runs of a seed independent."""
+
+
+def noise_floor(study: AblationConfig, n_runs: int, *, jobs: int) -> NoiseFloor:
+    """Of `n_runs` runs of the baseline, on seeds that the study does not use. Raises ConfigError where fewer than two
+    end well."""
+    config = study.variants[study.baseline]
+    cells = [Cell(study.baseline, replace(config, seed=config.seed + TUNING_SEED + i)) for i in range(n_runs)]
+    if jobs > 1:
+        found = run_in_processes(cells, jobs=jobs, should_stop=lambda: False)
+        results = [result for result in found if isinstance(result, CellResult)]
+    else:
+        results = [run_cell(cell) for cell in cells]
+    losses = tuple(result.record.val_loss for result in results if result.is_ok)
+    if len(losses) < 2:
+        raise ConfigError(
+            f"{len(losses)} of {n_runs} runs of the baseline ended well, and noise takes two: mend it first"
+        )
+    sd = standard_deviation(losses)
+    return NoiseFloor(losses, sd, math.sqrt(2) * sd * _smallest_effect(study.seeds))
+
+
+def _smallest_effect(n_seeds: int) -> float:
+    """In standard deviations of a difference, found by bisection; inf where the exact test can show nothing."""
+    level = exact_level(n_seeds)
+    if not level:
+        return math.inf
+    low, high = 0.0, 100.0
+    while high - low > 1e-3:
+        middle = (low + high) / 2
+        low, high = (low, middle) if power(n_seeds, middle, level) >= _CHANCE else (middle, high)
+    return high
 
 
 class _Baseline:

@@ -10,6 +10,7 @@ from ..ablation.study import Study
 from ..statistics.ladder import Trend
 from .comparisons import Comparison
 from .family import conclude
+from .rungs import Ladder, ladder_of
 from .summary import VariantSummary, summarise
 from .trends import trend_of
 
@@ -51,6 +52,11 @@ class Analysis:
         summaries = {summary.name: summary for summary in self.ranking}
         found = {one.variant: trend_of(summaries[one.variant], summaries[self.baseline]) for one in self.comparisons}
         return {name: one for name, one in found.items() if one is not None}
+
+    @cached_property
+    def ladder(self) -> Ladder | None:
+        """The law along the axis, where the study is a ladder."""
+        return ladder_of(self.study, self.ranking)
 
     @cached_property
     def by_variant(self) -> Mapping[str, Comparison]:

@@ -13,7 +13,7 @@ from ..analysis.comparisons import Comparison
 from ..analysis.findings import Analysis
 from ..analysis.summary import VariantSummary, part
 from .names import Names
-from .numbers import digits, rough, signed
+from .numbers import digits, rough, signed, span
 
 MOST_WORDS, _NAMED = 60, 3
 """Of an answer; and variants that it names one by one, of more it gives the count."""
@@ -77,9 +77,13 @@ def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
     few = [one for one in found if one.word == "too few seeds"]
     if few and len(few) == len([one for one in found if one.word not in ("not comparable", "identical")]):
         lowest = f"{_capital(name(analysis.complete[0].name))} ends lowest{_among(analysis)}"
-        yield [f"{lowest}, but {style.verdict('too few seeds')} to say more: the exact test needs {few[0].needed}."]
+        few_seeds = f"{lowest}, but {style.verdict('too few seeds')} to say more: the exact test needs {few[0].needed}."
+        yield [few_seeds, *_ahead(analysis)]
         return
-    first, thirds = _best(analysis, name), [*_dependence(analysis, name)] or [*_changes(analysis, name)][:1]
+    first, thirds = (
+        _best(analysis, name),
+        [*_dependence(analysis, name)] or [*_ahead(analysis), *_changes(analysis, name)][:1],
+    )
     for third in (*([one] for one in thirds), []):
         for n_named in (_NAMED, 0):
             yield [first, _against(analysis, name, style, n_named), *third]
@@ -137,6 +141,15 @@ def _by(ones: Sequence[Comparison]) -> str:
     less = ", less than the margin" if all(one.within_margin for one in ones) else ""
     partly = " in the runs that ended well" if any(one.by_ranks for one in ones) else ""
     return f" by {' to '.join(ends)} nats{partly}{less}"
+
+
+def _ahead(analysis: Analysis) -> Iterator[str]:
+    """What the next rung of a ladder should give, where its rungs tell a law."""
+    found = analysis.ladder
+    if found and found.law.is_told:
+        ahead = found.next_rung
+        ends = span([rough(ahead.low, 3), rough(ahead.high, 3)])
+        yield f"By the law of its rungs {ahead.x:,.0f} {found.measure} should give {ends} nats."
 
 
 def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:

@@ -72,6 +72,11 @@ class PowerLaw:
     floor_interval: tuple[float, float]
     """Of E; (0, 0) where it is not fitted."""
 
+    @property
+    def is_told(self) -> bool:
+        """The rungs tell the exponent: its interval does not end where the search does."""
+        return _EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < _EXPONENTS[-1]
+
     def at(self, x: float) -> float:
         """The loss foretold."""
         return self.floor + self.scale * x**-self.exponent

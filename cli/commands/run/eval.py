@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -11,6 +11,7 @@ import typer
 from ....data.config import DataConfig
 from ....errors import ConfigError
 from ....plain import shown_path
+from ....storage.strict_json import finite_or_null
 from ...console import print_json, print_table, say
 from ...options import JsonFlag, ReplaceFlag, RunFlag, UnknownFlag, check_count
 from ...parser import Commands
@@ -27,6 +28,9 @@ commands = Commands()
 def evaluate(
     *,
     run: RunFlag = "latest",
+    against: Annotated[
+        str, typer.Option(help="Another run: how far do the two differ on this text?", metavar="RUN")
+    ] = "",
     data: Annotated[str, typer.Option(help="Text or conversations; by default those of the run.", metavar="PATH")] = "",
     side: Annotated[
         Literal["val", "train", "all"] | None,
@@ -55,6 +59,9 @@ def evaluate(
     check_count("--batch-size", batch_size, 1)
     path = find_folder(run)
     home = run_of(path)
+    if against:
+        _compare(path, find_folder(against), _data(data, home)[0], "best" if best else "last", batch_size, as_json=json)
+        return
     out = out or (home if home.is_dir() else home.parent)
     if not force:
         check_evaluation(out)
@@ -75,6 +82,31 @@ def evaluate(
     else:
         _print(report)
     say(f"written to {out / 'evaluation.md'} and {out / 'evaluation.json'}")
+
+
+def _compare(
+    path: Path, other: Path, data: DataConfig, which: Literal["last", "best"], batch_size: int, *, as_json: bool
+) -> None:
+    """The two runs on the validation text of the first; nothing is written."""
+    from ....experiments.evaluation.against import measure_against
+
+    one, two = (load_model(folder, None, which) for folder in (path, other))
+    found = measure_against(one, two, data, batch_size=batch_size)
+    difference = found.difference
+    if as_json:
+        print_json(finite_or_null(asdict(found)))
+        return
+    of = f"{found.n_tokens:,} tokens"
+    low, high = f"{difference.low:+.4f}", f"{difference.high:+.4f}"
+    print_table([
+        {"measure": f"validation loss of {shown_path(path.name)}", "value": f"{found.loss:.4f} nats", "of": of},
+        {"measure": f"validation loss of {shown_path(other.name)}", "value": f"{found.other_loss:.4f} nats", "of": of},
+        {"measure": "the first minus the second", "value": f"{difference.mean:+.4f} nats", "of": f"{low} to {high}"},
+    ])  # fmt: skip
+    say(
+        f"95 % interval for other text of this kind, by {found.n_blocks} blocks of this one; of one run each, it says "
+        "nothing of other seeds: `nanochat ablate` does"
+    )
 
 
 def _data(source: str, path: Path) -> tuple[DataConfig, bool]:

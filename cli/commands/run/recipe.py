@@ -21,24 +21,47 @@ if TYPE_CHECKING:
     from ...display.run import TrainingDisplay
 
 
-def read_recipe(path: Path, settings: Mapping[str, Any], *, out: Path | None, force: bool, json: bool) -> Work:
+def read_recipe(
+    path: Path, settings: Mapping[str, Any], *, seeds: int, out: Path | None, force: bool, json: bool
+) -> Work:
     """The words of `train`, where they name a recipe. Raises UsageError, ConfigError."""
     from ....experiments.phases.recipe import read_phases
 
     if settings:
         raise UsageError("--recipe brings its own settings: write them into the file, or train without it")
-    return partial(train_recipe, path, recipe=read_phases(path), out=out, force=force, json=json)
+    return partial(train_recipe, path, recipe=read_phases(path), seeds=seeds, out=out, force=force, json=json)
 
 
-def train_recipe(path: Path, *, recipe: PhasedRecipe, out: Path | None, force: bool, json: bool) -> None:
-    """Train what is missing, evaluate, report. Raises DivergedError, or SystemExit after Ctrl-C, all being on disk."""
+def train_recipe(path: Path, *, recipe: PhasedRecipe, seeds: int, out: Path | None, force: bool, json: bool) -> None:
+    """Train what is missing, evaluate, report; with several seeds, each in a folder of its own, and their spread.
+
+    Raises DivergedError, or SystemExit after Ctrl-C, all being on disk.
+    """
+    from ....experiments.phases.spread import check_spread, with_seed, write_spread
+    from ....storage.atomic import read_json
     from ...folders import claimed
 
     with claimed(out, RUNS, recipe.name, "recipe") as folder:
-        _run(path, recipe, folder, force=force, json=json)
+        if not seeds:
+            _run(path, recipe, folder, force=force, json=json)
+            return
+        check_spread(folder)
+        found = {}
+        for i in range(seeds):
+            one = folder / f"seed-{i + 1}"
+            say(f"seed {i + 1}/{seeds}")
+            _run(path, with_seed(recipe, i), one, force=force, json=False, locked=False, seeds=seeds)
+            found[one.name] = read_json(one / "evaluation.json")
+        command = shlex.join(["nanochat", "train", "--recipe", shown_path(path), "--seeds", str(seeds)])
+        report = write_spread(folder, recipe, found, command)
+    if json:
+        print_json(found)
+    say(f"mean and spread of {seeds} seeds: {report}")
 
 
-def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool) -> None:
+def _run(
+    path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool, locked: bool = True, seeds: int = 0
+) -> None:
     from ....experiments.evaluation.report import to_dict
     from ....experiments.phases.recipe import configs_of
     from ....experiments.phases.report import write_phases_report
@@ -46,13 +69,14 @@ def _run(path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool
     from ....experiments.reports.run import write_run_report
 
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
-        records = run_phases(recipe, out, observe=display, should_stop=stop, force=force, locked=True)
+        records = run_phases(recipe, out, observe=display, should_stop=stop, force=force, locked=locked)
     for number in range(1, len(records) + 1):
         write_run_report(folder_of(out, recipe, number))
     if records[-1].status == "diverged":
         raise DivergedError(records[-1].reason)
     if records[-1].status != "ok":
-        say(f"stopped: `nanochat train --recipe {shown_path(path)} --out {shown_path(out)}` goes on")
+        more, home = (f" --seeds {seeds}", out.parent) if seeds else ("", out)
+        say(f"stopped: `nanochat train --recipe {shown_path(path)}{more} --out {shown_path(home)}` goes on")
         raise SystemExit(stop.exit_code)
     say("evaluating ...")
     command_line = shlex.join(["nanochat", "train", "--recipe", shown_path(path)])

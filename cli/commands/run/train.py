@@ -61,6 +61,10 @@ def _words(
         Path | None,
         typer.Option(help="Phases one after the other, as this TOML file has them.", metavar="FILE", readable=False),
     ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="With --recipe: train it with so many seeds, and report their spread.", metavar="N"),
+    ] = None,
     resume: Annotated[
         str | None,
         typer.Option(
@@ -93,12 +97,18 @@ def _words(
     --resume the settings of the run. `--resume auto` finds the run in --out, else the newest unfinished one, else it
     starts one. To resume from an older checkpoint give another --out, or --force to drop the later ones.
     """
+    if seeds is not None:
+        check_count("--seeds", seeds, 2)
+        if recipe is None:
+            raise UsageError(f"--seeds {seeds} is for --recipe: compare runs of several seeds with `nanochat ablate`")
     if recipe is not None and dry_run:
         raise UsageError("--dry-run is for a single run: train a phase's settings with --config to try them")
     if recipe is not None:
         from .recipe import read_recipe
 
-        return read_recipe(path_of(str(recipe)), given_settings(options), out=out, force=force, json=json)
+        return read_recipe(
+            path_of(str(recipe)), given_settings(options), seeds=seeds or 0, out=out, force=force, json=json
+        )
     if resume is not None and not resume.strip():
         raise UsageError("--resume is empty: give auto, or the folder of a run")
     if partial and not start_from:

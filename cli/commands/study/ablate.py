@@ -133,6 +133,10 @@ def _words(
     out: OutFlag = None,
     force: ForceFlag = False,
     dry_run: DryRunFlag = False,
+    noise: Annotated[
+        int | None,
+        typer.Option(help="With --dry-run: so many runs of the baseline, to see what the study could.", metavar="N"),
+    ] = None,
     json: JsonFlag = False,
     **options: Any,
 ) -> Work:
@@ -147,6 +151,10 @@ def _words(
     """
     from ....experiments.ablation.named import make_study
 
+    if noise is not None:
+        check_count("--noise", noise, 2)
+        if not dry_run:
+            raise UsageError(f"--noise {noise} is a question before a study: add --dry-run")
     n_seeds, plan = _plan(seeds, until, looks)
     for flag, value, least in (
         ("--tune-seeds", tune_seeds, 1),
@@ -185,6 +193,7 @@ def _words(
         out=out,
         force=force,
         dry_run=dry_run,
+        noise=noise or 0,
         json=json,
     )
 
@@ -254,6 +263,7 @@ def work(
     out: Path | None,
     force: bool,
     dry_run: bool,
+    noise: int,
     json: bool,
 ) -> None:
     """Run what is missing, on `jobs` processes, 0 for one a core, or on a cluster; write tables and report.
@@ -269,7 +279,7 @@ def work(
     from ....experiments.reports.study.report import write_study_report
     from ....training.prepare import prepare
     from ...display.study import notes, print_summary
-    from ...display.sweep import SweepDisplay, print_plan
+    from ...display.sweep import SweepDisplay, print_noise, print_plan
     from ...folders import claimed
 
     base = study.base
@@ -283,6 +293,8 @@ def work(
     slots = count_threads(cluster) if cluster else jobs or cores()
     if dry_run:
         print_plan(config, slots, cluster=bool(cluster), as_json=json)
+        if noise:
+            print_noise(config, noise, slots)
         return
     with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
         config = _claim(folder, config, force=force)

@@ -1,13 +1,18 @@
 import math
+import statistics
 import time
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
+from nanochat.errors import ConfigError
 from nanochat.experiments.ablation import forecast as forecasts
 from nanochat.experiments.ablation.cells import run_cell
-from nanochat.experiments.ablation.forecast import forecast
+from nanochat.experiments.ablation.forecast import forecast, noise_floor
+from nanochat.experiments.ablation.grid import TUNING_SEED, Cell
 from nanochat.experiments.ablation.sweep import AblationConfig, run_ablation
+from nanochat.experiments.statistics.significance import sign_flip_p
 from nanochat.models.parameters import count_parameters
 from nanochat.training.prepare import prepare
 
@@ -73,3 +78,21 @@ def test_the_memory_foretold_is_near_to_what_a_sweep_in_processes_takes(tiny_stu
     results = run_ablation(study, tmp_path, jobs=2).results
     peak = max(result.measured.peak_memory_bytes for result in results)
     assert peak / 1.3 < max(one.memory_bytes for one in found.by_variant.values()) < 1.3 * peak
+
+
+def test_the_noise_floor_is_what_the_exact_test_finds_in_four_of_five_studies(tiny_study):
+    study = replace(tiny_study, seeds=8)
+    found = noise_floor(study, 4, jobs=1)
+    base, first = tiny_study.variants[tiny_study.baseline], tiny_study.base.seed + TUNING_SEED
+    runs = [run_cell(Cell("baseline", replace(base, seed=first + i))) for i in range(4)]
+    assert list(found.losses) == [result.record.val_loss for result in runs]
+    assert found.sd == pytest.approx(statistics.stdev(found.losses))
+    rng, effect = np.random.default_rng(5), found.smallest / (math.sqrt(2) * found.sd)
+    shown = [sign_flip_p(tuple(rng.normal(effect, 1, size=8))) <= 0.05 for _ in range(400)]
+    assert abs(np.mean(shown) - 0.8) < 0.08  # four standard errors of 400 studies; the t-test stands for the exact one
+    assert noise_floor(replace(tiny_study, seeds=4), 2, jobs=1).smallest == math.inf
+
+
+def test_noise_takes_two_runs_that_end_well(diverging_study):
+    with pytest.raises(ConfigError, match="0 of 2 runs of the baseline ended well"):
+        noise_floor(replace(diverging_study, axes={"training.lr": (1e300, 0.1)}), 2, jobs=1)

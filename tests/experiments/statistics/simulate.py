@@ -14,18 +14,22 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
+from nanochat.experiments.ablation.cells import CellResult
+from nanochat.experiments.ablation.grid import AblationConfig, Cell
 from nanochat.experiments.ablation.text import text_loss
+from nanochat.experiments.ablation.tune import tune
 from nanochat.experiments.statistics.crossed import crossed_interval
 from nanochat.experiments.statistics.joint import all_pairs, best_set, joint_test
 from nanochat.experiments.statistics.ladder import fit_and_predict, trend
 from nanochat.experiments.statistics.sequential import SequentialPlan, decide
 from nanochat.experiments.statistics.significance import holm, sign_flip_p
+from nanochat.training.folder.record import RunRecord
 from nanochat.training.resolve import resolve
 from nanochat.training.run import Ended, Event, run_training
 
@@ -157,6 +161,64 @@ def sequential_power(n: int) -> Iterator[Line]:
     yield Line("sequential", "power of 16 seeds at 1.2 SD", found_fixed / n, 0, 1, n)
 
 
+def tuning_errors(n: int) -> Iterator[Line]:
+    """Method 3: one of two equal variants called better, its best of m rates chosen on 3 seeds, tested on 8 others."""
+    for n_rates in (1, 3, 5, 8, 10):
+        rng, held_out, same = np.random.default_rng(11), 0, 0
+        for _ in range(n):
+            one, other = rng.standard_normal(11), rng.standard_normal((n_rates, 11))
+            chosen = other[other[:, :3].mean(1).argmin()] - one
+            held_out += _is_better(chosen[3:])
+            same += _is_better(other[other[:, 3:].mean(1).argmin(), 3:] - one[3:])
+        yield Line("tuning", f"called better though equal, {n_rates} rates", held_out / n, 0, 0.025, n)
+        yield Line("tuning", f"for comparison, chosen on the seeds of the test, {n_rates} rates", same / n, 0, 1, n)
+
+
+def _is_better(differences: np.ndarray) -> bool:
+    return bool(joint_test(differences[:, None], n_intervals=0).p_joint[0] <= 0.05 and differences.mean() < 0)
+
+
+def tuning_search(n: int) -> Iterator[Line]:
+    """Method 3: rates are sought in bowls of noisy losses, within and beyond the first grid, by `tune` itself.
+
+    A bowl costs `curve` standard deviations of a run at one grid value from its best.
+    """
+    base = resolve({"preset": "bigram", "mode": "tensor", "training": {"steps": 1}})
+    grid = (0.01, 0.03, 0.1)
+    axes = {"training.weight_decay": (0.0, 0.1)}
+    config = AblationConfig(base=base, axes=axes, seeds=1, tune={"training.lr": grid})
+    record = RunRecord.of(base, status="ok", reason="")
+    for curve in (0.5, 1.0, 2.0, 4.0):
+        rng, regrets, found = np.random.default_rng(12), 0.0, 0
+        for _ in range(n):
+            optima = 0.03 * 3 ** rng.uniform(-0.5, 0.5), 0.1 * 3 ** rng.uniform(1, 3)
+
+            def loss(lr: float, optimum: float, curve: float = curve) -> float:
+                return curve * (math.log(lr / optimum) / math.log(3)) ** 2
+
+            def run(cells: Sequence[Cell], optima: tuple[float, float] = optima) -> dict[str, CellResult | None]:
+                results: dict[str, CellResult | None] = {}
+                for cell in cells:
+                    settings = cell.config.training
+                    level = loss(settings.lr, optima[settings.weight_decay > 0])
+                    noise = np.random.default_rng([hash(optima) % 2**32, *cell.key.encode()]).standard_normal()
+                    results[cell.key] = CellResult(cell, replace(record, val_loss=10 + level + noise), (), ())
+                return results
+
+            tuned = list(tune(config, run).tuned.values())
+            regrets += loss(tuned[0], optima[0]) - min(loss(lr, optima[0]) for lr in grid)
+            found += abs(math.log(tuned[1] / optima[1]) / math.log(3)) <= 1.0
+        yield Line("tuning", f"regret in hundredths of an SD, {curve:g} SD a value", 100 * regrets / n, -100, 20, n)
+        yield Line(
+            "tuning",
+            f"an optimum beyond the grid is found within a value, {curve:g} SD",
+            found / n,
+            0.95 if curve >= 1 else 0,
+            1,
+            n,
+        )
+
+
 def crossed_coverage(n: int) -> Iterator[Line]:
     """Method 4: coverage where seeds, blocks and the rest are drawn, and so is the text that was not read.
 
@@ -250,6 +312,8 @@ SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "joint_report": (joint_report, 10_000),
     "sequential_errors": (sequential_errors, 10_000),
     "sequential_power": (sequential_power, 4_000),
+    "tuning_errors": (tuning_errors, 10_000),
+    "tuning_search": (tuning_search, 400),
     "crossed_coverage": (crossed_coverage, 4_000),
     "crossed_cells": (crossed_cells, 4_000),
     "ladder_predictions": (ladder_predictions, 2_000),

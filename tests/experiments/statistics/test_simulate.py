@@ -3,10 +3,12 @@ from simulate import SIMULATIONS, Line, main, table
 
 COUNTS = {
     "joint_errors": 30,
-    "joint_intervals": 200,
-    "joint_report": 300,
-    "sequential_errors": 15,
-    "sequential_power": 60,
+    "joint_intervals": 100,
+    "joint_report": 150,
+    "sequential_errors": 10,
+    "sequential_power": 40,
+    "tuning_errors": 100,
+    "tuning_search": 2,
     "crossed_coverage": 60,
     "ladder_predictions": 60,
 }

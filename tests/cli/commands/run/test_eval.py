@@ -25,6 +25,16 @@ def test_a_run_is_measured_on_its_own_text(nanochat, run, tmp_path):
     assert (tmp_path / run / "evaluation.md").read_text(encoding="utf-8").startswith("# Evaluation of `run`")
 
 
+def test_a_run_is_measured_against_another_and_nothing_is_written(nanochat, run, abab, tmp_path):
+    assert nanochat("train", *TINY, "--data", abab, "--seed", 2, "--out", "other").code == 0
+    done = nanochat("eval", "--run", run, "--against", "other")
+    assert (done.code, len(done.out.splitlines())) == (0, 4)
+    assert "nothing of other seeds" in done.err.replace("\n", " ")
+    assert not (tmp_path / run / "evaluation.json").exists()
+    found = json.loads(nanochat("eval", "--run", run, "--against", "other", "--json").out)
+    assert f"{found['loss']:.4f}" in done.out
+
+
 def test_the_other_side_and_the_best_checkpoint_can_be_asked_for(nanochat, run):
     found = json.loads(nanochat("eval", "--run", run, "--side", "train", "--best", "--json").out)
     assert found["side"] == "train"
@@ -71,6 +81,8 @@ def test_a_folder_of_phases_names_the_last_of_them(nanochat, run, tmp_path):
     [
         (("--recipe", "nowhere.toml"), 3, "nowhere.toml does not exist"),
         (("--recipe", "nowhere.toml", "--steps", 3), 2, "brings its own settings"),
+        (("--seeds", 3), 2, "--seeds 3 is for --recipe"),
+        (("--recipe", "nowhere.toml", "--seeds", 1), 2, "--seeds 1 is too small"),
         (("--partial", "h.*"), 2, "--partial is for --from"),
         (("--from", "nowhere"), 3, "there is no nowhere"),
         (("--from", "a", "--resume", "b"), 2, "one of the two"),
@@ -83,6 +95,30 @@ def test_words_that_contradict_each_other_are_refused(nanochat, words, code, mes
     done = nanochat("train", *words)
     assert done.code == code
     assert message in done.err
+
+
+def test_a_recipe_over_seeds_reports_mean_and_spread(nanochat, tmp_path):
+    (tmp_path / "r.toml").write_text(
+        '[[phase]]\nname = "a"\npreset = "bigram"\nmode = "tensor"\ndata = { source = "builtin:names" }\n'
+        "training = { steps = 2, eval_tokens = 64 }\n",
+        encoding="utf-8",
+    )
+    words = ("train", "--recipe", "r.toml", "--seeds", 3, "--out", "three")
+    assert nanochat(*words).code == 0
+    losses = [
+        json.loads((tmp_path / "three" / f"seed-{i}" / "evaluation.json").read_text(encoding="utf-8"))["val_loss"]
+        for i in (1, 2, 3)
+    ]
+    assert len(set(losses)) == 3
+    report = (tmp_path / "three" / "report.md").read_text(encoding="utf-8")
+    row = next(line for line in report.splitlines() if line.startswith("| val loss"))
+    assert f"| {sum(losses) / 3:.4f} |" in row
+    assert f"| {min(losses):.4f} | {max(losses):.4f} |" in row
+    assert nanochat(*words).code == 0
+    nanochat("train", "--recipe", "r.toml", "--out", "one")
+    nanochat("train", "--recipe", "r.toml", "--seeds", 2, "--out", "one").assert_refused(
+        5, "holds other results already"
+    )
 
 
 @pytest.mark.parametrize("words", [("--tokenizer", "word"), ("--vocab-size", 9), ("--preset", "microgpt")])

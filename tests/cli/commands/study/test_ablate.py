@@ -127,6 +127,25 @@ def test_a_study_that_grew_without_a_plan_says_so(ablate, tmp_path):
     )
 
 
+def test_studies_are_laid_side_by_side(ablate, nanochat, tmp_path):
+    ablate("--seeds", 2)
+    ablate("--seeds", 2, "--lr", 0.5, "--out", "other")
+    done = nanochat("runs", "compare", "study", "other")
+    assert done.code == 0
+    assert done.out.splitlines()[1].split() == ["training.lr", "0.0300", "0.5000"]
+    found = json.loads(nanochat("runs", "compare", "study", "other", "--json").out)
+    assert [row["variant"] for row in found["variants"]] == VARIANTS
+    nanochat("runs", "compare", "study", "study").assert_refused(2, "names one ablation twice")
+
+
+def test_a_report_becomes_a_page_and_a_table(ablate, nanochat, tmp_path):
+    ablate("--seeds", 1)
+    done = nanochat("report", "study", "--html", "--latex")
+    assert [line.rpartition("/")[2] for line in done.out.split()] == ["report.md", "report.tex", "report.html"]
+    (tmp_path / "study" / "report.tex").write_text("mine", encoding="utf-8")
+    nanochat("report", "study", "--latex").assert_refused(5, "was not written by nanochat report")
+
+
 def test_alpha_that_is_spent_cannot_be_planned_anew(ablate):
     plan = ("--until", "decided", "--looks")
     ablate(*plan, "2,3")
