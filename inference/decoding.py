@@ -44,7 +44,9 @@ class Remembering:
 
     def __init__(self, model: Any, decoder: Any) -> None:
         self.model, self.decoder, self.config = model, decoder, model.config
-        self._forget()
+        self._ids: list[int] = []
+        self._cache: Any = None
+        self._mark, self._begins = 0, True
 
     def empty_cache(self) -> Any:
         """The cache as it is: a text begins, and its first ids will tell what of it counts."""
@@ -64,7 +66,7 @@ class Remembering:
     def predict(self, ids: Any, cache: Any = None) -> np.ndarray:
         """(1, T) -> (1, N, V), the last N <= T positions: those whose keys were not there yet, one at least."""
         if cache is None:
-            return self.decoder.predict(ids)  # type: ignore[no-any-return]
+            return np.asarray(self.decoder.predict(ids))
         new = np.asarray(ids)[0].tolist()
         if self._begins:
             n_known = n_common(self._ids, new[:-1])
@@ -76,12 +78,10 @@ class Remembering:
             self._forget()
             raise
         self._ids += new
-        return logits  # type: ignore[no-any-return]
+        return np.asarray(logits)
 
     def _forget(self) -> None:
-        self._ids: list[int] = []
-        self._cache: Any = None
-        self._mark, self._begins = 0, True
+        self._ids, self._cache = [], None
 
 
 def n_common(a: Sequence[int], b: Sequence[int]) -> int:

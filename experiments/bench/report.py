@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -45,7 +46,7 @@ def verdict(ratio: Mapping[str, Any]) -> str:
     """What quartiles allow to say of a ratio of speeds, and of the goals that it has."""
     words = ["faster" if ratio["lower"] > 1 else "slower" if ratio["upper"] < 1 else "no difference"]
     if "floor" in ratio:
-        reached = [name for name in ("aim", "floor") if ratio["median"] >= ratio[name]]
+        reached = [name for name in ("aim", "floor") if ratio["median"] >= ratio.get(name, math.inf)]
         words.append(f"{reached[0]} {ratio[reached[0]]:g} reached" if reached else f"floor {ratio['floor']:g} MISSED")
     return ", ".join(words)
 

@@ -32,9 +32,9 @@ class KVCache:
 
     def keep(self, rows: Sequence[int]) -> None:
         """Forget all rows but these; one that is named twice is there twice."""
-        rows = np.asarray(rows, dtype=np.int64)
-        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
-        self.set_lengths(self.lengths[rows])
+        kept = np.asarray(rows, dtype=np.int64)
+        self.keys, self.values = self.keys[:, kept], self.values[:, kept]
+        self.set_lengths(self.lengths[kept])
 
     def join(self, other: KVCache) -> None:
         """Add the rows of another cache of the same model, with what they have read, behind those that are there.

@@ -96,8 +96,9 @@ class Decoder:
 
 def mark_of(model: Any) -> int:
     """A number that an array model with other weights does not have, but by chance: sums of their bits."""
-    bits = f"u{model.dtype.itemsize}"
-    return hash(tuple(int(p.data.view(bits).sum(dtype=bits)) for p in model.parameters()))
+    arrays = [parameter.data for parameter in model.parameters()]
+    bits = [array.view("u8" if array.shape[-1] * array.itemsize % 8 == 0 else f"u{array.itemsize}") for array in arrays]
+    return hash(tuple(int(each.sum(dtype=each.dtype)) for each in bits))
 
 
 class _Tiled:
@@ -203,7 +204,7 @@ class _Step:
             e -= np.where(lost, e.max(-1, keepdims=True), 0)
         np.exp(e, e)
         if mask is None:
-            np.add.reduce(e, -1, None, total, True)
+            np.add.reduce(e, axis=-1, out=total, keepdims=True)
         else:
             np.multiply(e, mask, e)
             np.matmul(e, self.ones[: e.shape[-1]], total)
