@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError, NanochatError
+from ...errors import CheckpointError, ConfigError, NanochatError
 from ...storage.atomic import read_json
 
 Ratios = Mapping[str, Mapping[str, Any]]
@@ -19,7 +19,9 @@ class SlowerError(NanochatError):
 
 
 def read_ratios(path: Path) -> Ratios:
-    """The ratios in a bench.json. Raises CheckpointError for a file that has none."""
+    """The ratios in a bench.json. Raises ConfigError where there is no file, CheckpointError for one that has none."""
+    if not path.exists():
+        raise ConfigError(f"there is no {path} to compare with: keep figures with `nanochat bench --out DIR` first")
     content = read_json(path)
     ratios = content.get("ratios") if isinstance(content, dict) else None
     if not isinstance(ratios, dict) or not all(map(_is_ratio, ratios.values())):
