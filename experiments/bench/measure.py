@@ -137,7 +137,7 @@ def _bench_decoding(rounds: int, ratios: dict[str, Any]) -> dict[str, Any]:
 def _ratio(pairs: Pairs, name: str, base: str, clock: Clock, *, times: float = 1.0, **goal: float) -> dict[str, Any]:
     """How many times as fast `name` was; `times`: how much more it did meanwhile."""
     found = {key: value * times for key, value in pairs.ratio(name, base, clock)._asdict().items()}
-    return {**found, "clock": clock, **goal}
+    return {**found, "clock": clock, "cores_of_others": pairs.others, **goal}
 
 
 def _bench_scaling() -> list[dict[str, Any]]:

@@ -15,14 +15,13 @@ from typing import Any
 import numpy as np
 
 from .cache import KEYS, KVCache
-from .folded import Array, FoldedWeights, Layer
+from .folded import GELU_SHIFT, Array, FoldedWeights, Layer
 from .tensor import GPT
 
 TILE = 8
 """Rows of a product of several: OpenBLAS gives a row the same bits whatever stands in the other seven (docs/log.md)."""
 _SMALLEST, _LARGEST = 1e-20, 1e20
 """Sums of exp(score) that lost nothing: outside of these the largest score is subtracted first."""
-_GELU = (-2 * math.sqrt(2 / math.pi) * 0.044715, -2 * math.sqrt(2 / math.pi))
 Calls = list[tuple[Callable[..., object], tuple[Any, ...]]]
 """Functions and the arrays that they read and write: what a step does, decided before the first one."""
 
@@ -286,9 +285,9 @@ class _Step:
             self._call(_divide_one, x.tiles[0], shift, np.zeros((), x.whole.dtype), to.tiles[0])
             return to
         self._call(np.vecdot, x.whole, x.whole, root)
-        self._call(np.add, root, shift, root)
+        self._call(np.add, root, np.array(shift, root.dtype), root)
         self._call(np.sqrt, root, root)
-        self._call(np.divide, math.sqrt(C), root, root)
+        self._call(np.divide, np.array(math.sqrt(C), root.dtype), root, root)
         self._call(np.multiply, x.whole, root[:, None], to.whole)
         return to
 
@@ -300,12 +299,11 @@ class _Step:
             self._call(np.add, self.x.whole, bias, self.x.whole)
 
     def _activate(self) -> None:
-        """The MLP's nonlinearity, in place. gelu: h (1 + tanh u) / 2 = h / (1 + exp(-2 u)),  u = c (h + a h^3)
+        """The MLP's nonlinearity, in place, of what the folded matrix gives: see GELU_SHIFT.
 
         Numbers are arrays, since NumPy takes longer to make an array of a number than to add it.
         """
         h, u, name = self.hidden.whole, self.u, self.weights.config.activation
-        first, second, one = (np.array(value, h.dtype) for value in (*_GELU, 1))
         if name in ("relu", "relu2"):
             self._call(partial(np.maximum, out=h), h, np.zeros(h.shape[1], h.dtype))  # with a row it is vectorised
             if name == "relu2":
@@ -313,13 +311,12 @@ class _Step:
             return
         if name == "gelu":
             self._call(np.multiply, h, h, u)
-            self._call(np.multiply, u, first, u)
-            self._call(np.add, u, second, u)
+            self._call(np.add, u, np.array(GELU_SHIFT, h.dtype), u)
             self._call(np.multiply, u, h, u)
         else:  # silu: h / (1 + exp(-h))
             self._call(np.negative, h, u)
         self._call(np.exp, u, u)
-        self._call(np.add, u, one, u)
+        self._call(np.add, u, np.array(1, h.dtype), u)
         self._call(np.divide, h, u, h)
 
 

@@ -16,6 +16,10 @@ from ...engine.tensor.ops.rope import rotations
 from .tensor import GPT, sinusoids
 
 Array = np.ndarray
+_GELU = 2 * math.sqrt(2 / math.pi)
+GELU_SCALE, GELU_SHIFT = (_GELU * 0.044715) ** (1 / 3), _GELU / (_GELU * 0.044715) ** (1 / 3)
+"""s and t of gelu(h) = h / (1 + exp(-2 u)), u = c (h + a h^3), which is -k/s / (1 + exp(k (k^2 + t))) of k = -s h: the
+matrix before it gives k, the one behind it takes -1/s. A pass less."""
 _KEPT = ("norm_1.weight", "norm_1.bias", "norm_2.weight", "norm_2.bias")
 
 
@@ -74,6 +78,11 @@ class FoldedWeights:
         proj, proj_bias = self._linear(at + "attn.proj", writes=True)
         fc, fc_bias = self._linear(at + "mlp.fc", norm_2)
         out, out_bias = self._linear(at + "mlp.proj", writes=True)
+        if self.config.activation == "gelu":
+            for array in (fc, fc_bias):
+                if array is not None:
+                    array *= -GELU_SCALE
+            out *= -1 / GELU_SCALE
         gain_1, bias_1, gain_2, bias_2 = (self._copy(at + name) for name in _KEPT)
         return Layer(qkv, qkv_bias, proj, proj_bias, gain_1, bias_1, fc, fc_bias, out, out_bias, gain_2, bias_2)
 
