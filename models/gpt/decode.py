@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from functools import partial
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -41,7 +42,8 @@ def can_decode(model: Any) -> bool:
 
 class Decoder:
     """A model that draws one text or many. Its weights are those that the model had when a text was begun, that is when
-    `empty_cache` was asked last; while a text is drawn nobody looks whether the model has others.
+    `empty_cache` was asked last; while a text is drawn nobody looks whether the model has others. Threads may share a
+    decoder, each with a cache of its own: they wait for each other.
 
     steady   A single row is computed as one of eight, too, so that the bits of a row depend on no other row, nor on
              how many there are, nor on the places: what joins and leaves a batch changes nobody's text.
@@ -57,12 +59,13 @@ class Decoder:
         self.model, self.config, self.steady = model, model.config, steady
         self._weights: FoldedWeights | None = None
         self._step: _Step | None = None
-        self._mark = 0
+        self._mark, self._lock = 0, Lock()  # threads share the memory of a step
 
     def empty_cache(self, batch_size: int = 1) -> KVCache:
         """That of the model, which reads and writes the same one. A text begins: weights that changed are read anew."""
-        if self._weights is not None and self._mark != mark_of(self.model):
-            self._weights = self._step = None
+        with self._lock:
+            if self._weights is not None and self._mark != mark_of(self.model):
+                self._weights = self._step = None
         return self.model.empty_cache(batch_size)
 
     def logits(self, ids: Array, cache: KVCache | None = None) -> Array:
@@ -83,11 +86,11 @@ class Decoder:
                 "the model's own empty_cache"
             )
         cache.positions(1)  # is there room?
-        if self._weights is None:
-            self._weights, self._mark = FoldedWeights(self.model), mark_of(self.model)
-        if self._step is None or self._step.n_rows != len(ids):
-            self._step = _Step(self._weights, len(ids), steady=self.steady)
-        with np.errstate(all="ignore"):  # whoever reads logits names what is not finite
+        with self._lock, np.errstate(all="ignore"):  # whoever reads logits names what is not finite
+            if self._weights is None:
+                self._weights, self._mark = FoldedWeights(self.model), mark_of(self.model)
+            if self._step is None or self._step.n_rows != len(ids):
+                self._step = _Step(self._weights, len(ids), steady=self.steady)
             z = self._step(ids[:, 0], cache)
         cache.advance(1)
         return z[:, None]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -159,6 +160,19 @@ def test_logits_are_nobody_elses() -> None:
     kept = first.copy()
     decoder.predict([[2]], cache)
     np.testing.assert_array_equal(first, kept)
+
+
+def test_threads_that_share_a_decoder_draw_what_each_draws_alone() -> None:
+    decoder = Decoder(random_model(replace(ARCHITECTURES["nanogpt-cpu"], block_size=64)))
+
+    def draw(first: int) -> list[int]:
+        cache, ids = decoder.empty_cache(), [first]
+        while len(ids) < 64:
+            ids.append(int(decoder.predict([ids[-1:]], cache).argmax()))
+        return ids
+
+    with one_blas_thread(), ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(draw, range(12))) == list(map(draw, range(12)))
 
 
 # Texts that come and go in one batch, each beside itself alone: a server's day.
