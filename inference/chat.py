@@ -20,6 +20,7 @@ from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageE
 from ..storage.atomic import write_json
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.word import UNK_ID
+from .decoding import remembering
 from .generate import generate, generate_batch
 from .language_model import LanguageModel
 from .samplers import Sampling, check_whole
@@ -33,6 +34,7 @@ _LAYOUTS = {"documents": "documents", "stream": "one long text"}
 class Chat:
     """`say` something and read the answer.
 
+    What it has read it does not read again: a turn costs its own tokens, until turns are dropped.
     The model reads BOS, the system message and as many of the last turns as leave a quarter of the context (or
     `max_new_tokens`, if less) for the answer, which never outgrows it. What people type is only ever text: a special
     token in it has no power. Raises ConfigError for a model whose tokenizer cannot mark turns, UsageError for one whose
@@ -70,6 +72,8 @@ class Chat:
 
     def reset(self) -> None:
         """As it was before the first word; the same words get the same answers again."""
+        self._reader = remembering(self.language_model.model, self.language_model.decoder)
+        self._turn_ids: list[list[int]] = []
         self.turns: list[tuple[Message, Message]] = []
         """What was said and what was answered, dropped turns included."""
         self.n_dropped = 0
@@ -89,7 +93,7 @@ class Chat:
         model = self.language_model
         room = model.context + 1 - len(prompt)  # the last token need not be read
         new_ids = generate(
-            model.model,
+            self._reader,
             prompt,
             max_new_tokens=min(self.max_new_tokens, room),
             sampling=self.sampling,
@@ -137,7 +141,8 @@ class Chat:
         alone = prompt_ids(tokenizer, self.template, (*self._system, message))
         _check_length(len(alone), context, "the message")
         limit = context + 1 - min(self.max_new_tokens, max(1, context // 4))
-        turns = deque(self.template.encode(tokenizer, turn)[0] for turn in self.turns[self.n_dropped :])
+        self._turn_ids += [self.template.encode(tokenizer, turn)[0] for turn in self.turns[len(self._turn_ids) :]]
+        turns = deque(self._turn_ids[self.n_dropped :])
         n_tokens = len(alone) + sum(map(len, turns))
         while turns and n_tokens > limit:
             n_tokens -= len(turns.popleft())
@@ -172,7 +177,7 @@ def answers(
     for start in range(0, len(prompts), batch_size):
         places = range(start, min(start + batch_size, len(prompts)))
         batch = generate_batch(
-            language_model.model,
+            language_model.decoder,
             [prompts[i] for i in places],
             max_new_tokens=max_new_tokens,
             sampling=sampling or Sampling(),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,7 +14,7 @@ from ..checkpoints.find import Which, read_model
 from ..checkpoints.weights import Snapshot, save_snapshot, structure_problems
 from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
-from ..models.base import Mode, Model, ModelConfig, ModelKind
+from ..models.base import Mode, Model, ModelConfig, ModelKind, Predictor
 from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
@@ -23,6 +24,7 @@ from ..tokenizers.files import tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
 from .beam import beam_search
+from .decoding import decoder_of
 from .generate import draw_steps, generate, generate_batch, read_logits
 from .notebook import SAMPLE_TOKENS, bundle, samples_of
 from .samplers import Sampling, check_whole
@@ -106,7 +108,9 @@ class LanguageModel:
         )
         stops, ids = check_stops(stop), self._read(prompt, long_prompt)
         rng = _generator(seed)
-        new_ids = generate(self.model, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **self._limits())
+        new_ids = generate(
+            self.decoder, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **self._limits()
+        )
         yield from stop_at(self.tokenizer.decode_stream(new_ids, prompt), stops)
 
     def generate_batch(
@@ -140,7 +144,7 @@ class LanguageModel:
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
             continued = generate_batch(
-                self.model,
+                self.decoder,
                 [rows[i] for i in places],
                 max_new_tokens=max_new_tokens,
                 sampling=sampling,
@@ -164,7 +168,7 @@ class LanguageModel:
         """The prompt and what most likely follows it, with its score, the best of `width` first: see `beam_search`."""
         stops, ids = check_stops(stop), self._read(prompt, long_prompt)
         found = beam_search(
-            self.model,
+            self.decoder,
             ids,
             width=width,
             length_penalty=length_penalty,
@@ -196,7 +200,7 @@ class LanguageModel:
         )
         stops, ids = check_stops(stop), self._read(prompt, long_prompt)
         limits, rng = self._limits(), _generator(seed)
-        steps = draw_steps(self.model, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **limits)
+        steps = draw_steps(self.decoder, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **limits)
         is_over = stop_test(self.tokenizer, stops, prompt)
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
 
@@ -222,6 +226,11 @@ class LanguageModel:
         """For a notebook, which asks."""
         drawn = samples_of(lambda seed: self.generate(seed=seed, max_new_tokens=SAMPLE_TOKENS))
         return bundle(repr(self), self.model, self.origin, drawn)
+
+    @cached_property
+    def decoder(self) -> Predictor:
+        """What draws texts: the model, or a decoder of its architecture that reads its weights as each text begins."""
+        return decoder_of(self.model)
 
     @property
     def context(self) -> int:

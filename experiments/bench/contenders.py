@@ -17,6 +17,7 @@ import numpy as np
 
 from ...data.batches import Batch
 from ...engine.tensor.replicas import keep_freed_pages
+from ...inference.decoding import decoder_of
 from ...machine import one_blas_thread
 from ...models.base import logits_array
 from ...models.build import build_model
@@ -112,17 +113,23 @@ def first_weights(config: GPTConfig, seed: int = 0) -> dict[str, np.ndarray]:
     return draw_weights(config.parameters(), np.random.default_rng(seed))
 
 
-def our_decoder(config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1) -> Step:
-    """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text. One thread."""
+def our_decoder(
+    config: GPTConfig, state: Mapping[str, np.ndarray], batch_size: int = 1, *, general: bool = False
+) -> Step:
+    """Greedy decoding of block_size tokens from one, with the KV cache; a step is the whole text. One thread.
+
+    general: by the model's own path, as for an architecture that has no decoder.
+    """
     model: Any = build_model(config, "tensor", "float32")  # a GPT, which has a cache
     model.load_state_dict(state)
+    reader: Any = model if general else decoder_of(model)
 
     @one_blas_thread()
     def decode() -> np.ndarray:
-        cache = model.empty_cache(batch_size)
+        cache = reader.empty_cache(batch_size)
         ids = np.zeros((batch_size, 1), dtype=np.int64)
         for _ in range(config.block_size):
-            ids = logits_array(model, ids, cache)[:, -1].argmax(-1)[:, None]
+            ids = logits_array(reader, ids, cache)[:, -1].argmax(-1)[:, None]
         return ids
 
     return decode

@@ -36,6 +36,19 @@ N_SGEMM = 1024
 _TRAINING_S = 0.15
 """Seconds of a contender's turn: one step of the largest shape, many of the smallest."""
 
+TEXTS = {"one text": 1, "4 texts": 4, "16 texts": 16}
+"""At once, and how many they are."""
+DECODING: tuple[tuple[str, str, dict[str, float]], ...] = (
+    ("one text", "torch, no cache", {}),
+    ("one text", "torch, cache", {"floor": 3.0, "aim": 4.5}),
+    ("one text", "general path", {}),
+    ("4 texts", "general path", {"floor": 6.0}),
+    ("16 texts", "general path", {"floor": 12.0}),
+)
+"""What is compared, in tokens a second, and what is wanted of it; the general path reads one text."""
+DECODING_ROUNDS = 3
+"""Rounds for each of training: a text is short, and all of its figures are ratios of it."""
+
 Observe = Callable[[str], None]
 
 
@@ -99,20 +112,24 @@ def _bench_training(
 
 
 def _bench_decoding(rounds: int, ratios: dict[str, Any]) -> dict[str, Any]:
-    """Tokens a second of a greedy text, CPU time of one thread."""
+    """Tokens a second of greedy texts, CPU time of one thread; their ratios go into `ratios`."""
     shape = SHAPES[1]
     state = first_weights(shape.model)
-    texts = {"ours": 1, "ours, 4 texts": 4}
-    contenders: dict[str, Step] = {name: our_decoder(shape.model, state, n) for name, n in texts.items()}
+    contenders: dict[str, Step] = {
+        "general path": our_decoder(shape.model, state, general=True),
+        **{name: our_decoder(shape.model, state, n) for name, n in TEXTS.items()},
+    }
     if has_torch():
         contenders["torch, no cache"] = torch_decoder(shape.model, state, cached=False)
         contenders["torch, cache"] = torch_decoder(shape.model, state, cached=True)
-    pairs = take_turns(contenders, rounds=3 * rounds, seconds=0.0, rest=0.01)
-    for name, n in texts.items():
-        for other in contenders:
-            if other not in texts or (other == "ours" and n > 1):
-                ratios[f"decoding {shape.name}: {name} / {other}"] = _ratio(pairs, name, other, "cpu", times=n)
-    n_tokens = {name: texts.get(name, 1) * shape.model.block_size for name in contenders}
+    for decode in contenders.values():
+        decode()
+    pairs = take_turns(contenders, rounds=DECODING_ROUNDS * rounds, seconds=0.0, rest=0.01)
+    for name, other, goal in DECODING:
+        if other in contenders:
+            found = _ratio(pairs, name, other, "cpu", times=TEXTS[name], **goal)
+            ratios[f"decoding {shape.name}: {name} / {other}"] = found
+    n_tokens = {name: TEXTS.get(name, 1) * shape.model.block_size for name in contenders}
     rates = {name: n / pairs.seconds(name, "cpu").median for name, n in n_tokens.items()}
     return {"shape": shape.name, "tokens_per_sec": rates, "cores_of_others": pairs.others}
 
@@ -120,7 +137,7 @@ def _bench_decoding(rounds: int, ratios: dict[str, Any]) -> dict[str, Any]:
 def _ratio(pairs: Pairs, name: str, base: str, clock: Clock, *, times: float = 1.0, **goal: float) -> dict[str, Any]:
     """How many times as fast `name` was; `times`: how much more it did meanwhile."""
     found = {key: value * times for key, value in pairs.ratio(name, base, clock)._asdict().items()}
-    return {**found, "clock": clock, **goal}
+    return {**found, "clock": clock, "cores_of_others": pairs.others, **goal}
 
 
 def _bench_scaling() -> list[dict[str, Any]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
+from .against import is_quiet
 from .measure import N_SGEMM
 
 
@@ -43,9 +45,11 @@ def bench_report(figures: dict[str, Any]) -> str:
 
 def verdict(ratio: Mapping[str, Any]) -> str:
     """What quartiles allow to say of a ratio of speeds, and of the goals that it has."""
+    if not is_quiet(ratio):
+        return f"not to be quoted: others took {ratio['cores_of_others']:.1f} cores"
     words = ["faster" if ratio["lower"] > 1 else "slower" if ratio["upper"] < 1 else "no difference"]
     if "floor" in ratio:
-        reached = [name for name in ("aim", "floor") if ratio["median"] >= ratio[name]]
+        reached = [name for name in ("aim", "floor") if ratio["median"] >= ratio.get(name, math.inf)]
         words.append(f"{reached[0]} {ratio[reached[0]]:g} reached" if reached else f"floor {ratio['floor']:g} MISSED")
     return ", ".join(words)
 

@@ -9,31 +9,54 @@ import numpy as np
 
 from .config import GPTConfig
 
+KEYS = 64
+"""The room of a row is a multiple of it: a sum over so many keys has the same bits whatever zeros stand behind them
+(16 and 32 are too few for OpenBLAS, docs/log.md)."""
+
 
 class KVCache:
     """Room for block_size tokens of B rows. `lengths` (B,) says how many are there; rows may differ: `set_lengths`."""
 
     def __init__(self, config: GPTConfig, batch_size: int, dtype: Any) -> None:
-        shape = (config.n_layer, batch_size, config.kv_heads, config.block_size, config.head_size)
+        self.block_size = config.block_size
+        n_keys = -(-config.block_size // KEYS) * KEYS
+        shape = (config.n_layer, batch_size, config.kv_heads, n_keys, config.head_size)
         self.keys, self.values = np.zeros(shape, dtype), np.zeros(shape, dtype)
         self.set_lengths(np.zeros(batch_size, dtype=np.int64))
 
     def set_lengths(self, lengths: np.ndarray) -> None:
         """Of row b the first lengths[b] tokens count from now on; what stands behind them is written over."""
         self.lengths = np.array(lengths, dtype=np.int64)
-        self.longest = int(self.lengths.max())
+        self.longest = int(self.lengths.max(initial=0))
         self.even = bool((self.lengths == self.longest).all())
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Forget all rows but these."""
-        self.keys, self.values = self.keys[:, rows], self.values[:, rows]
-        self.set_lengths(self.lengths[rows])
+        """Forget all rows but these; one that is named twice is there twice."""
+        kept = np.asarray(rows, dtype=np.int64)
+        self.keys, self.values = self.keys[:, kept], self.values[:, kept]
+        self.set_lengths(self.lengths[kept])
+
+    def join(self, other: KVCache) -> None:
+        """Add the rows of another cache of the same model, with what they have read, behind those that are there.
+
+        Raises ValueError where they are not of one model.
+        """
+        here, there = ((c.keys.shape[0], *c.keys.shape[2:], c.block_size, c.keys.dtype) for c in (self, other))
+        if here != there:
+            raise ValueError(f"keys of {there} cannot join keys of {here}: both caches must be of one model")
+        self.keys = np.concatenate([self.keys, other.keys], axis=1)
+        self.values = np.concatenate([self.values, other.values], axis=1)
+        self.set_lengths(np.concatenate([self.lengths, other.lengths]))
+
+    def leave(self, row: int) -> None:
+        """Forget one row; those behind it move up by one."""
+        self.keep([i for i in range(len(self.lengths)) if i != row])
 
     def positions(self, n_new: int) -> np.ndarray:
         """Where the next n_new tokens stand: (T,) if rows are even, else (B, T). Raises ValueError if full."""
-        end, room = self.longest + n_new, self.keys.shape[3]
-        if end > room:
-            raise ValueError(f"{end} tokens do not fit in block_size={room}")
+        end = self.longest + n_new
+        if end > self.block_size:
+            raise ValueError(f"{end} tokens do not fit in block_size={self.block_size}")
         if self.even:
             return np.arange(self.longest, end)
         return self.lengths[:, None] + np.arange(n_new)

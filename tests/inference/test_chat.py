@@ -1,6 +1,7 @@
 """Conversations: turns in and out, whole turns dropped when the context is full, marks that are only text."""
 
 import json
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
@@ -31,7 +32,7 @@ TEMPLATE = ChatTemplate()
 MARKS = TEMPLATE.special_tokens
 WORDS = WordTokenizer.train("what is the capital of Peru ? Lima . yes no be brief", special_tokens=MARKS)
 BYTES = BPETokenizer.train("", vocab_size=257 + len(MARKS), special_tokens=MARKS)
-GREEDY = Sampling(temperature=0)
+GREEDY, WILD = Sampling(temperature=0), Sampling(temperature=1.5)
 SYSTEM, USER, ASSISTANT, END = (BYTES.special_ids[name] for name in MARKS)
 
 
@@ -62,11 +63,10 @@ def scripted(tokenizer, *texts: str, context=99, marks=("<|end|>",) * 9) -> Lang
     return LanguageModel(model, tokenizer, config, "gpt", "scalar", stops_at_bos=True)
 
 
-def real(tokenizer, context=64) -> LanguageModel:
+def real(tokenizer, context=64, **options) -> LanguageModel:
     """A small model of random weights, in arrays."""
-    config = GPTConfig(
-        vocab_size=tokenizer.vocab_size, block_size=context, n_embd=8, n_head=2, zero_init_proj=False, init_scale=0.5
-    )
+    shape = {"vocab_size": tokenizer.vocab_size, "block_size": context, "n_embd": 8, "n_head": 2}
+    config = GPTConfig(**shape, zero_init_proj=False, init_scale=0.5, **options)
     model = build_model(config, "tensor", "float64")
     model.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
     return LanguageModel(model, tokenizer, config, "gpt", "tensor", stops_at_bos=True)
@@ -127,30 +127,85 @@ def test_pieces_come_as_they_are_certain():
 @pytest.mark.parametrize("tokenizer", [WORDS, BYTES], ids=["words", "bytes"])
 def test_two_hundred_turns_in_a_context_of_64(tokenizer):
     model = real(tokenizer)
-    seen, logits = [], model.model.logits
+    text, calls, predict = [], [], model.decoder.predict
 
     def spy(ids, cache=None):
-        seen.append((cache.longest, ids[0].tolist()))
-        return logits(ids, cache)
+        text[cache.longest :] = np.asarray(ids)[0].tolist()
+        calls.append(list(text))
+        return predict(ids, cache)
 
-    model.model.logits = spy
+    model.decoder.predict = spy
     chat = Chat(model, system="be brief", max_new_tokens=20, seed=1)
     head = [0, *TEMPLATE.encode(tokenizer, [Message("system", "be brief")])[0]]
     dropped = [0]
     for turn in range(200):
-        seen.clear()
+        calls.clear()
         said(chat, f"what is {'the capital of' if turn % 3 else ''} Peru ?")
-        (start, prompt), *rest = seen
-        assert (start, prompt[: len(head)]) == (0, head)
-        assert all(len(ids) == 1 for _, ids in rest)  # the window never slides, so the head stays
+        prompt, *rest = calls
+        assert prompt[: len(head)] == head
+        assert [len(read) for read in rest] == list(range(len(prompt) + 1, len(prompt) + 1 + len(rest)))
         user = tokenizer.special_ids["<|user|>"]
         assert prompt.count(user) == prompt.count(tokenizer.special_ids["<|assistant|>"])
         assert prompt[len(head)] == user  # whole turns
-        assert len(prompt) + len(rest) <= 64
+        assert len(prompt) + len(rest) <= 64  # the window never slides, so the head stays
         dropped.append(chat.n_dropped)
     assert dropped == sorted(dropped)
     assert dropped[-1] > 100
     assert len(chat.turns) > 100  # some answers are empty, and those turns are forgotten
+
+
+@pytest.mark.parametrize("activation", ["relu2", "swiglu"])  # decoded, and left to the model
+def test_a_turn_costs_its_own_tokens_and_answers_are_those_of_a_chat_that_reads_all(activation, monkeypatch):
+    model = real(WORDS, context=200, activation=activation)
+    chat, asked, predict = Chat(model, sampling=WILD, max_new_tokens=9), [], model.decoder.predict
+    encode, encoded = ChatTemplate.encode, []
+
+    def count(ids, cache=None):
+        asked.append((cache.longest, np.shape(ids)[1]))
+        return predict(ids, cache)
+
+    monkeypatch.setattr(model.decoder, "predict", count)
+    monkeypatch.setattr(ChatTemplate, "encode", lambda *args: encoded.append(args[2]) or encode(*args))
+    turns = ["what is the capital of Peru ?", "yes", "no", "be brief"]
+    found, before = [], 0
+    for turn in turns:
+        asked.clear()
+        found.append(said(chat, turn))
+        known, n_read = asked[0]
+        assert known >= before - 1  # the whole prompt of the turn before, but for the token that is read to go on
+        before = known + n_read if found[-1].strip() else before  # an empty answer is none, its turn is forgotten
+    assert all(encoded.count(turn) <= 1 for turn in chat.turns)
+    forgetful, expected = Chat(model, sampling=WILD, max_new_tokens=9), []
+    for turn in turns:
+        forgetful._reader = model.decoder
+        expected.append(said(forgetful, turn))
+    assert found == expected
+    assert len(chat.turns) > 1
+
+
+def test_a_model_that_was_trained_on_between_two_turns_reads_all_anew():
+    model, fresh = real(WORDS), real(WORDS)
+    chat = Chat(model, sampling=WILD)
+    assert said(chat, "what is Peru ?")
+    weights = {name: 0.5 * weight for name, weight in model.model.state_dict().items()}
+    model.model.load_state_dict(weights)
+    fresh.model.load_state_dict(weights)
+    begun = Chat(fresh, sampling=WILD)
+    begun.turns, begun._rng = list(chat.turns), deepcopy(chat._rng)
+    assert said(chat, "the capital") == said(begun, "the capital")
+
+
+def test_an_answer_that_breaks_off_leaves_nothing_half_read(monkeypatch):
+    model = real(WORDS)
+    chat, predict = Chat(model, sampling=WILD), model.decoder.predict
+    assert said(chat, "what is Peru ?")
+    monkeypatch.setattr(model.decoder, "predict", lambda ids, cache: cache.advance(1) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        said(chat, "the capital")
+    monkeypatch.setattr(model.decoder, "predict", predict)
+    again = Chat(real(WORDS), sampling=WILD)
+    said(again, "what is Peru ?")
+    assert said(chat, "the capital") == said(again, "the capital")
 
 
 @given(st.lists(st.integers(1, 30), min_size=1, max_size=12), st.integers(8, 40), st.integers(1, 50))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from nanochat.errors import GuardError, TokenizerError, UsageError
 from nanochat.inference.alternatives import token_name
+from nanochat.inference.decoding import kind_of
 from nanochat.inference.language_model import LanguageModel
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
@@ -187,3 +188,25 @@ def test_past_the_context_nothing_is_remembered(monkeypatch):
     model.generate("abc", max_new_tokens=20)
     model.beam("abc", max_new_tokens=20, width=2)
     assert len(made) == 2
+
+
+def test_who_decodes_is_chosen_by_the_architecture():
+    drawn, scalar = built(), built(mode="scalar")
+    assert kind_of(drawn.model, drawn.decoder) == "fused"
+    assert scalar.decoder is scalar.model
+    config = replace(drawn.config, activation="swiglu")
+    other = replace(drawn, model=build_model(config, "tensor"), config=config)
+    assert kind_of(other.model, other.decoder) == "general"
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_the_decoder_draws_what_the_model_draws(options):
+    fused, general = built(documents=False), built(documents=False)
+    vars(general)["decoder"] = general.model
+    for draw in (
+        lambda model: model.generate("ab", max_new_tokens=12, seed=1, **options),
+        lambda model: list(model.generate_batch(["ab", "", "c"], max_new_tokens=12, seed=1, **options)),
+        lambda model: [text for text, _ in model.beam("ab", max_new_tokens=5)],
+        lambda model: list(model.alternatives("a", max_new_tokens=3, n=1, **options))[-1].drawn.text,
+    ):
+        assert draw(fused) == draw(general)

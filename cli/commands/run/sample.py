@@ -198,9 +198,11 @@ def _remark_on(path: Path, model: LanguageModel, prompt: str) -> None:
 
 def _print_found(path: Path, model: LanguageModel, prompt: str, found: dict[str, Any]) -> None:
     """What was found, as JSON."""
+    from ....inference.decoding import kind_of
     from ....tokenizers.inspection import n_unknown
 
-    print_json({"run": shown_path(path), **found, "n_unknown": n_unknown(model.tokenizer, prompt)})
+    decoder = kind_of(model.model, model.decoder)
+    print_json({"run": shown_path(path), **found, "n_unknown": n_unknown(model.tokenizer, prompt), "decoder": decoder})
 
 
 def _write(texts: Iterable[Iterable[str]], *, to_lines: bool) -> None:

@@ -52,3 +52,11 @@ def test_faster_is_said_only_where_three_quarters_of_the_pairs_say_so():
     assert verdict(ratio(0.5, 0.6, 0.99)) == "slower"
     assert verdict({**ratio(1.1, 1.2, 1.3), "floor": 1.0, "aim": 1.25}) == "faster, floor 1 reached"
     assert verdict({**ratio(0.5, 0.6, 0.7), "floor": 1.0, "aim": 1.25}) == "slower, floor 1 MISSED"
+
+
+def test_wall_time_on_a_busy_machine_is_neither_quoted_nor_compared(tmp_path):
+    busy = {**ratio(9.0, 10.0, 11.0), "clock": "wall", "cores_of_others": 1.9}
+    assert verdict(busy) == "not to be quoted: others took 1.9 cores"
+    assert verdict({**busy, "clock": "cpu"}) == verdict({**busy, "cores_of_others": None}) == "faster"
+    with pytest.raises(CheckpointError, match="on a quiet machine"):
+        check_against(tmp_path, {"a": busy}, {"a": ratio(1.0, 1.0, 1.0)})

@@ -76,6 +76,11 @@ def test_samples_are_drawn_together_as_they_are_alone(nanochat, model):
     assert lines == many
 
 
+@pytest.mark.parametrize("words", [(), ("--n-samples", 3), ("--beam", 2), ("--alternatives", 2)])
+def test_json_tells_who_decoded(nanochat, model, words):
+    assert sampled(nanochat, *words, "--max-new-tokens", 3)["decoder"] == "fused"
+
+
 def test_a_sample_ends_before_a_stop_string(nanochat, model):
     words = ("--prompt", "what", "--max-new-tokens", 60, "--temperature", 2, "--seed", 4)
     (whole,) = sampled(nanochat, *words)["samples"]
