@@ -20,8 +20,9 @@ from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageE
 from ..storage.atomic import write_json
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.word import UNK_ID
+from .batch import generate_batch
 from .decoding import remembering
-from .generate import generate, generate_batch
+from .generate import generate
 from .language_model import LanguageModel
 from .samplers import Sampling, check_whole
 from .stopping import limits_of

@@ -23,9 +23,10 @@ from ..tokenizers.base import Tokenizer
 from ..tokenizers.files import tokenizer_from_dict
 from ..validation import read_dataclass
 from .alternatives import Choice, choices
+from .batch import generate_batch
 from .beam import beam_search
 from .decoding import decoder_of
-from .generate import draw_steps, generate, generate_batch, read_logits
+from .generate import draw_steps, generate, read_logits
 from .notebook import SAMPLE_TOKENS, bundle, samples_of
 from .samplers import Sampling, check_whole
 from .stopping import check_stops, limits_of, stop_at, stop_test

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanochat.inference.generate import draw_steps, generate, generate_batch
+from nanochat.inference.batch import generate_batch
+from nanochat.inference.generate import draw_steps, generate
 from nanochat.inference.samplers import Sampling
 from nanochat.models.base import logits_array
 from nanochat.models.bigram.config import BigramConfig

@@ -40,12 +40,11 @@ CORE = [
         engine/tensor/ops/attention.py engine/tensor/ops/rope.py engine/tensor/ops/self_attention.py
         engine/tensor/ops/__init__.py engine/tensor/tensor.py engine/tensor/__init__.py engine/tensor/functional.py
         engine/gradcheck.py engine/tensor/nn.py engine/tensor/flat.py engine/tensor/transforms.py
-        engine/tensor/optim.py models/initial.py models/bigram/tensor.py models/gpt/cache.py
-        models/gpt/tensor.py""".split(),
+        engine/tensor/optim.py models/initial.py models/gpt/cache.py models/gpt/tensor.py""".split(),
     ),
     Evening(
         "words and evidence",
-        """tokenizers/spacing.py tokenizers/pieces.py tokenizers/word.py tokenizers/merges.py tokenizers/checks.py
+        """models/bigram/tensor.py tokenizers/spacing.py tokenizers/pieces.py tokenizers/word.py tokenizers/merges.py tokenizers/checks.py
         tokenizers/bpe.py data/chat.py data/corpus.py data/split.py training/hyperparameters.py training/schedule.py
         training/guards.py training/trainer.py training/evaluate.py experiments/statistics/intervals.py
         experiments/statistics/significance.py inference/beam.py""".split(),
