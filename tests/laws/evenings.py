@@ -45,9 +45,10 @@ CORE = [
     Evening(
         "words and evidence",
         """models/bigram/tensor.py tokenizers/spacing.py tokenizers/pieces.py tokenizers/word.py tokenizers/merges.py
-        tokenizers/checks.py tokenizers/bpe.py data/chat.py data/corpus.py data/split.py training/hyperparameters.py training/schedule.py
-        training/guards.py training/trainer.py training/evaluate.py experiments/statistics/intervals.py
-        experiments/statistics/significance.py inference/beam.py""".split(),
+        tokenizers/checks.py tokenizers/bpe.py data/chat.py data/corpus.py data/split.py
+        training/hyperparameters.py training/schedule.py training/guards.py training/trainer.py
+        training/evaluate.py experiments/statistics/intervals.py experiments/statistics/significance.py
+        inference/beam.py""".split(),
     ),
 ]
 

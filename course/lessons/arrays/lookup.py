@@ -145,7 +145,7 @@ EXERCISE = Exercise(
         Wrong(
             name="assigned",
             answer=_answer(_assigned),
-            sentence="an id that comes twice kept its last gradient alone: assigning to total[ids] writes, it does not add.",
+            sentence="an id that comes twice kept its last gradient alone: assigning to total[ids] does not add.",
         ),
         Wrong(
             name="averaged",
