@@ -32,7 +32,7 @@ demo: .venv/$(HERE).runtime  ## train a GPT in pure Python, invent ten names, sw
 test: .venv/$(HERE).dev  ## run every test that is not marked slow or oracle
 	$(PYTEST) $(WORKERS) -m "$(ORDINARY)"
 
-cover: .venv/$(HERE).dev  ## the same under coverage, in half as much time again; fails under 85 % of the lines
+cover: .venv/$(HERE).dev  ## the same under coverage, which costs nearly twice as much; fails under 85 % of the lines
 	$(PYTEST) $(WORKERS) -m "$(ORDINARY)" --cov --cov-fail-under=85
 
 slow: .venv/$(HERE).dev  ## run what `make test` leaves out: slow tests, 100 examples of each law, more faults
