@@ -189,8 +189,8 @@ def test_a_folder_that_cannot_be_written_loses_no_report(nanochat, begun):
 
 
 def test_a_report_is_as_wide_as_the_terminal(nanochat, begun, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     write(begun, WRONG)
     out = nanochat("learn", "check", "1a", "--plain").out
-    assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 70
+    assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 80
