@@ -30,7 +30,7 @@ def _changed_since_the_wheel(wheel: Distribution, package: Path) -> list[str] | 
     n_known = 0
     for file in wheel.files or ():
         path = Path(str(wheel.locate_file(file)))
-        if file.suffix != ".py" or file.hash is None or package not in path.parents:
+        if file.parts[0] != package.name or file.suffix != ".py" or file.hash is None or package not in path.parents:
             continue
         n_known += 1
         digest = bytes.fromhex(file_sha256(path)) if path.is_file() else b""

@@ -35,7 +35,9 @@ def test_a_wheel_knows_what_was_changed_and_what_is_gone(tmp_path):
 
 
 def test_a_wheel_that_lists_no_module_knows_nothing(tmp_path):
-    assert _changed_since_the_wheel(wheel(tmp_path, {}), tmp_path / "nanochat") is None
+    editable = wheel(tmp_path, {"__editable___nanochat_finder.py": ""})  # its environment may lie in the checkout
+    (tmp_path / "__editable___nanochat_finder.py").write_text("changed", encoding="utf-8")
+    assert _changed_since_the_wheel(editable, tmp_path) is None
 
 
 def test_a_checkout_asks_git_and_elsewhere_nobody_knows(tmp_path):

@@ -255,3 +255,10 @@ def test_what_an_environment_says_of_itself_is_text_and_no_markup():
     assert "<b>" not in text
     assert "$x$" not in text
     assert "`` `a`<i> `` (1; 2)" in text
+
+
+def test_a_study_in_a_notebook_is_a_table_of_its_variants(study_folder):
+    study = read_study(study_folder)
+    shown = study._repr_markdown_()
+    assert f"{len(study.results)} of {len(study.results) + len(study.missing)} cells" in shown
+    assert shown.count("\n|") == 2 + len({result.cell.variant for result in study.results})
