@@ -54,7 +54,7 @@ types: .venv/$(HERE).dev  ## check types with mypy, strictly in the package
 	@mkdir -p .venv/src && ln -sfn ../.. .venv/src/nanochat
 	MYPYPATH=.venv/src $(BIN)/mypy -p nanochat
 
-oracle: .venv/$(HERE).oracle  ## compare with torch, scipy and others; sweep on a Dask cluster
+oracle: .venv/$(HERE).oracle  ## compare with torch, scipy, nbformat and others; sweep on a Dask cluster
 	$(PYTEST) $(WORKERS) -m oracle
 
 bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once `make oracle` has installed it

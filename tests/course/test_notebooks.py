@@ -32,6 +32,7 @@ def test_a_notebook_runs_from_top_to_bottom(lesson, tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.oracle
 @EACH
 def test_a_notebook_has_no_prompt_and_no_result(lesson):
     for cell in cells(lesson, "code"):
@@ -40,6 +41,7 @@ def test_a_notebook_has_no_prompt_and_no_result(lesson):
         ast.parse(cell["source"])
 
 
+@pytest.mark.oracle
 @EACH
 def test_pictures_are_inside(lesson):
     attached = [name for cell in cells(lesson, "markdown") for name in cell.get("attachments", {})]
@@ -47,6 +49,7 @@ def test_pictures_are_inside(lesson):
     assert not [cell for cell in cells(lesson, "markdown") if ".svg)" in cell["source"] and "attachments" not in cell]
 
 
+@pytest.mark.oracle
 @EACH
 def test_a_notebook_is_the_same_text_each_time(lesson):
     pytest.importorskip("nbformat", reason="the extra `learn` is not installed")
