@@ -40,6 +40,7 @@ COMMANDS = {
     "report": Entry("Run", "run.report", "Write the report of a run or a study anew."),
     "ablate": Entry("Study", "study.ablate", "Compare variants over several seeds, with statistics."),
     "certify": Entry("Study", "study.certify", "Prove that both engines compute the same gradients."),
+    "health": Entry("Study", "study.health", "Try laws on a run or a configuration: is it sound?"),
     "bench": Entry("Study", "study.bench", "Measure training steps and decoding."),
     "graph": Entry("Teach", "teach.graph", "Draw the graph of an expression, or of a run's loss."),
     "data": Entry("File", "file.data", "Data files: checked, counted, converted."),
