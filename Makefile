@@ -65,6 +65,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) -c requirements/dev.txt --group pyproject.toml:build -o requirements/build.txt
 	$(COMPILE) -c requirements/dev.txt --group pyproject.toml:oracle -o requirements/oracle.txt
 	$(COMPILE) pyproject.toml --extra cluster -c requirements/dev.txt -c requirements/oracle.txt -o requirements/cluster.txt
+	$(COMPILE) pyproject.toml --extra learn -c requirements/dev.txt -c requirements/cluster.txt -o requirements/learn.txt
 
 # No header, no annotation, no index: a lock must not name a machine, a path or a host.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \

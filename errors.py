@@ -91,14 +91,15 @@ class WriteError(NanochatError):
     exit_code = 8
 
 
-_EXTRAS = {"cluster": "distributed"}
-"""What a plain installation lacks, and the packages that it takes; requirements/NAME.txt pins them (make lock)."""
+_EXTRAS = {"cluster": ("`--cluster`", "distributed"), "learn": ("`learn notebook`", "nbformat")}
+"""What a plain installation lacks: who asks for it, and the package; requirements/NAME.txt pins them (make lock)."""
 
 
 def missing_extra(name: str) -> ConfigError:
     """That an optional package is missing, and where it is pinned. (The index may hold another project of our name.)"""
+    asker, packages = _EXTRAS[name]
     return ConfigError(
-        f"--{name} needs {_EXTRAS[name]}, which is not installed: in a checkout of this program run "
+        f"{asker} needs {packages}, which is not installed: in a checkout of this program run "
         f"`pip install --require-hashes -r requirements/{name}.txt`"
     )
 

@@ -32,6 +32,7 @@ from .parser import Entry, LazyGroup, Work
 from .streams import discard, streams_guarded
 
 COMMANDS = {
+    "learn": Entry("Learn", "learn", "The course: read, write it yourself, and laws decide."),
     "train": Entry("Run", "run.train", "Train a model; with no flag at all, microgpt on names."),
     "sample": Entry("Run", "run.sample", "Draw text from a model, or search for the likeliest."),
     "chat": Entry("Run", "run.chat", "Talk with a model that was trained on conversations."),

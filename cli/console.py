@@ -70,10 +70,10 @@ def print_table(rows: list[dict[str, Any]], *, title: str = "", right: tuple[str
     results().print(table)
 
 
-def results() -> Console:
-    """Stdout for what is drawn: as wide as the terminal, and nothing is wrapped elsewhere."""
+def results(*, plain: bool = False) -> Console:
+    """Stdout for what is drawn: as wide as the terminal, and nothing is wrapped elsewhere; plain: words alone."""
     width = _columns() if sys.stdout.isatty() else _WIDE
-    return _Results(highlight=False, width=width, color_system=_colors())
+    return _Results(highlight=False, width=width, color_system=None if plain else _colors())
 
 
 def _colors() -> Literal["auto"] | None:

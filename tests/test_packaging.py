@@ -21,7 +21,7 @@ import pytest
 import nanochat
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = "storage engine tokenizers models data checkpoints inference training experiments cli".split()
+FOLDERS = "storage engine tokenizers models data checkpoints inference training experiments course cli".split()
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", "build", "dist", "results", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )
@@ -64,7 +64,10 @@ def wheel(sdist: Path) -> Path:
 def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     ours = {path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
     shipped = [
-        path for path in (ROOT / "data" / "builtin").rglob("*.*") if path.is_file() and "__pycache__" not in path.parts
+        path
+        for folder in ("data/builtin", "course/lessons")
+        for path in (ROOT / folder).rglob("*.*")
+        if path.is_file() and "__pycache__" not in path.parts
     ]
     ours |= {path.relative_to(ROOT).as_posix() for path in shipped}
     ours |= {path.name for path in ROOT.glob("*.py")} | {"py.typed"}

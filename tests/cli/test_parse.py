@@ -57,7 +57,7 @@ def test_the_help_of_the_whole_names_every_command(nanochat):
         assert f"\n  {name} " in done.out
     assert ".." not in done.out.replace("COMMAND [ARGS]...", "")
     assert [line for line in done.out.splitlines() if line.endswith(":") and line[0] != " "] == [
-        *("Options:", "Run:", "Study:", "Teach:", "File:", "More:")
+        *("Options:", "Learn:", "Run:", "Study:", "Teach:", "File:", "More:")
     ]
 
 

@@ -10,6 +10,7 @@ import nanochat
 PACKAGE = Path(nanochat.__file__).parent
 OUTSIDE = {"storage", "tests", "benchmarks", "build", "results"}
 EXEMPT = {
+    "course/lessons/__init__.py": "package data",
     "data/builtin/__init__.py": "package data",
     "data/builtin/world/tables.py": "package data",
     "machine.py": "/proc",

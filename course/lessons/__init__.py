@@ -1,0 +1,117 @@
+"""The lessons: what each is called, needs and takes, and its exercises. Their texts lie beside as package data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from hashlib import sha256
+from importlib import import_module
+from importlib.resources import files
+
+from ...errors import UsageError
+from ...validation import nearest
+from ..exercise import Exercise
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """One lesson. Its folder is a word, since its place in the course may change."""
+
+    number: int
+    word: str
+    """Of its folder here; a student's is `03-probabilities`."""
+    title: str
+    idea: str
+    """The one idea, in a line."""
+    exercises: tuple[str, ...]
+    """Modules in its folder, each with an EXERCISE: a, which is a must, and b."""
+    reading_min: int
+    """Estimated, as is the next one: nobody has been measured."""
+    working_min: int
+    needs: tuple[str, ...] = ()
+    """Words of the lessons before it that it builds on."""
+
+    @property
+    def folder(self) -> str:
+        """Its name among a student's files."""
+        return f"{self.number:02d}-{self.word}"
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Of its exercises: 3a, 3b."""
+        return tuple(f"{self.number}{letter}" for letter in "abc"[: len(self.exercises)])
+
+    def graders(self) -> str:
+        """The sha256 of its exercises, as they are installed here."""
+        there = sorted(files(f"{__package__}.{self.word}").iterdir(), key=lambda one: one.name)
+        digest = sha256()
+        for one in there:
+            if one.name.endswith(".py"):
+                digest.update(one.read_bytes())
+        return digest.hexdigest()
+
+    def text(self) -> str:
+        """The lesson, in Markdown."""
+        return files(f"{__package__}.{self.word}").joinpath("lesson.md").read_text(encoding="utf-8")
+
+    def figures(self) -> dict[str, str]:
+        """Its pictures, as they are committed: name of the file -> SVG."""
+        there = files(f"{__package__}.{self.word}").iterdir()
+        return {one.name: one.read_text(encoding="utf-8") for one in there if one.name.endswith(".svg")}
+
+
+LESSONS = (
+    Lesson(
+        number=1,
+        word="value",
+        title="A number that remembers",
+        idea="slopes multiply along a path and add over paths",
+        exercises=("bend", "join"),
+        reading_min=40,
+        working_min=30,
+    ),
+    Lesson(
+        number=2,
+        word="engine",
+        title="Your own engine",
+        idea="each operation stores its local slopes, and order is everything",
+        exercises=("number", "order"),
+        reading_min=30,
+        working_min=75,
+        needs=("value",),
+    ),
+    Lesson(
+        number=3,
+        word="probabilities",
+        title="Probabilities",
+        idea="logits become probabilities, and those one number of surprise",
+        exercises=("softmax", "hessian"),
+        reading_min=30,
+        working_min=45,
+        needs=("value",),
+    ),
+)
+
+
+def find_lesson(name: str) -> Lesson:
+    """By number, word or the key of an exercise: `3`, `probabilities`, `3a`. Raises UsageError."""
+    for lesson in LESSONS:
+        if name.lower() in (str(lesson.number), lesson.word, lesson.folder, *lesson.keys):
+            return lesson
+    known = [str(lesson.number) for lesson in LESSONS] + [lesson.word for lesson in LESSONS]
+    raise UsageError(f"there is no lesson {name!r}: {nearest(name, known)}")
+
+
+def find_key(name: str) -> str:
+    """The key of an exercise; of a lesson it is that of exercise a. Raises UsageError."""
+    lesson = find_lesson(name)
+    return name.lower() if name.lower() in lesson.keys else lesson.keys[0]
+
+
+@cache
+def find_exercise(key: str) -> Exercise:
+    """The exercise of a key such as `3a`. Raises UsageError."""
+    lesson = find_lesson(key)
+    module = lesson.exercises["abc".index(key[-1])]
+    exercise: Exercise = import_module(f"{__package__}.{lesson.word}.{module}").EXERCISE
+    return exercise

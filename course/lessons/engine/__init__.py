@@ -1,0 +1,1 @@
+"""Lesson 2: an engine of one's own."""

@@ -1,0 +1,190 @@
+"""A student's folder: who they are, which files they have, what is begun. No file of theirs is ever written over."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from hashlib import sha256
+from pathlib import Path
+
+from .. import __version__
+from ..errors import ConfigError, GuardError
+from ..storage.atomic import write_bytes, write_text
+from ..storage.reading import read_bytes
+from ..storage.toml import read_toml_table
+from ..validation import nearest, read_dataclass
+from .judging import Report
+from .lessons import LESSONS, Lesson, find_exercise, find_lesson
+from .progress import NAME, Attempt, Progress, now, read_progress, update
+from .variation import seed_of, variant_of
+
+SETTINGS = "course.toml"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """course.toml."""
+
+    student: str = ""
+    course: str = ""
+    seed: int | None = None
+    """Derived from course and student where it is not given."""
+    variants: Mapping[str, str] = field(default_factory=dict)
+    """Exercise -> variant, pinned by hand."""
+
+    def __post_init__(self) -> None:
+        if self.seed is not None and self.seed < 0:
+            raise ConfigError(f"seed={self.seed} in {SETTINGS} is negative: give 0 or more, or leave it out")
+        for key, name in self.variants.items():
+            known = [one for lesson in LESSONS for one in lesson.keys]
+            if key not in known:
+                raise ConfigError(f"variants.{key} in {SETTINGS} is no exercise: {nearest(key, known)}")
+            if name not in find_exercise(key).variants:
+                names = find_exercise(key).variants
+                raise ConfigError(f"variants.{key}={name!r} in {SETTINGS} is unknown: {nearest(name, names)}")
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The folder of one student."""
+
+    folder: Path
+    settings: Settings
+
+    @property
+    def seed(self) -> int:
+        """What variants and inputs follow from."""
+        own = self.settings.seed
+        return seed_of(self.settings.course, self.settings.student) if own is None else own
+
+    @property
+    def is_new(self) -> bool:
+        """Nothing was begun in it."""
+        return not (self.folder / NAME).exists()
+
+    def variant(self, key: str) -> str:
+        """The student's variant of an exercise."""
+        return self.settings.variants.get(key) or variant_of(find_exercise(key), key, self.seed)
+
+    def path(self, key: str) -> Path:
+        """Where the student's answer to an exercise lies."""
+        return self.folder / find_lesson(key).folder / find_exercise(key).file
+
+    def starter(self, key: str) -> str:
+        """What that file begins as."""
+        exercise = find_exercise(key)
+        return exercise.starter(exercise.variants[self.variant(key)])
+
+    def progress(self) -> Progress:
+        """Raises CheckpointError where progress.json is damaged."""
+        return read_progress(self.folder)
+
+
+def open_workspace(folder: Path) -> Workspace:
+    """The student's folder: `folder`, or the one above it where that is a lesson's. Raises ConfigError."""
+    above = folder.absolute().parent
+    if not (folder / NAME).exists() and (above / NAME).exists():
+        folder = above
+    path = folder / SETTINGS
+    content = read_toml_table(path, "the course's") if path.exists() else {}
+    return Workspace(folder, read_dataclass(Settings, content, ""))
+
+
+def start(space: Workspace, lesson: Lesson) -> list[tuple[Path, bool]]:
+    """Write what a lesson begins with: (file, whether it is new). What is there stays as it is. Raises WriteError."""
+    texts = {"lesson.md": lesson.text(), **lesson.figures()}
+    texts |= {space.path(key).name: space.starter(key) for key in lesson.keys}
+    folder = space.folder / lesson.folder
+    files = [(folder / name, text) for name, text in texts.items()]
+    files.append((space.folder / SETTINGS, _SETTINGS_TEXT))
+    written = [(path, _write_new(path, text)) for path, text in files]
+    for key in lesson.keys:
+        _note(space, key, partial(replace, variant=space.variant(key)))
+    return written
+
+
+def record_check(space: Workspace, key: str, path: Path, report: Report, text: str) -> Progress:
+    """Put what a check found into progress.json."""
+    digest = sha256(text.encode()).hexdigest()
+
+    def change(attempt: Attempt) -> Attempt:
+        has_passed = attempt.status == "passed"
+        return replace(
+            attempt,
+            status="passed" if report.passed or has_passed else "broken",
+            variant=report.variant,
+            file=_relative(path, space.folder),
+            tries=attempt.tries + (not has_passed),
+            first_try=attempt.first_try or now(),
+            passed=attempt.passed or (now() if report.passed else ""),
+            sha256=digest if report.passed or not has_passed else attempt.sha256,
+        )
+
+    return _note(space, key, change)
+
+
+def take_hint(space: Workspace, key: str) -> int:
+    """The number of the hint to show now, from 0; after the last one it stays."""
+    most = len(find_exercise(key).hints)
+    progress = _note(space, key, lambda attempt: replace(attempt, hints=min(most, attempt.hints + 1)))
+    return progress.attempt(key).hints - 1
+
+
+def give_up(space: Workspace, key: str) -> None:
+    """Keep that the student asked for the answer before passing."""
+    _note(space, key, lambda attempt: replace(attempt, gave_up=attempt.gave_up or attempt.status != "passed"))
+
+
+def reset(space: Workspace, key: str) -> tuple[Path, Path | None]:
+    """The starter again, and the copy that the file before it became, if there was one."""
+    path, copy = space.path(key), None
+    if path.exists():
+        raw = read_bytes(path)
+        copy = next(name for name in _copies(path) if not name.exists())
+        write_bytes(copy, raw, new=True)
+    write_bytes(path, space.starter(key).encode())
+    return path, copy
+
+
+def _copies(path: Path) -> Iterator[Path]:
+    return (path.with_name(f"{path.name}.{n}") for n in range(1, 10_000))
+
+
+def _note(space: Workspace, key: str, change: Callable[[Attempt], Attempt]) -> Progress:
+    return update(
+        space.folder,
+        key,
+        change,
+        student=space.settings.student,
+        seed=space.seed,
+        nanochat=__version__,
+    )
+
+
+def _write_new(path: Path, text: str) -> bool:
+    """Whether it was written: a file that is there stays."""
+    if path.exists():
+        return False
+    try:
+        write_text(path, text, new=True)
+    except GuardError:  # it came meanwhile
+        return False
+    return True
+
+
+def _relative(path: Path, folder: Path) -> str:
+    absolute = path.absolute()
+    home = folder.absolute()
+    return absolute.relative_to(home).as_posix() if absolute.is_relative_to(home) else str(absolute)
+
+
+_SETTINGS_TEXT = """\
+# Who you are. Your variants of the exercises follow from these two lines; a teacher tells you what to write.
+student = ""
+course = ""
+# seed = 4127              # in place of the one that follows from them
+
+# [variants]
+# 1a = "softplus"          # one exercise's variant, chosen by hand
+"""

@@ -1,0 +1,196 @@
+"""`nanochat learn` as a student types it."""
+
+import json
+import os
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from nanochat.course.lessons import LESSONS, find_exercise
+
+RIGHT = """
+import math
+from nanochat.engine import Value
+
+def bend(x):
+    n = x.data
+    value = max(n, 0.0) + math.log1p(math.exp(-abs(n)))
+    slope = 0.5 * (1 + math.tanh(n / 2))
+    return Value(value, (x,), (slope,), "softplus")
+"""
+WRONG = RIGHT.replace("slope = 0.5 * (1 + math.tanh(n / 2))", "slope = float(n > 0)")
+
+
+@pytest.fixture
+def begun(nanochat, tmp_path):
+    """A folder with lesson 1 begun and softplus pinned."""
+    (tmp_path / "course.toml").write_text('student = "ada"\n[variants]\n1a = "softplus"\n', encoding="utf-8")
+    assert nanochat("learn", "start", "1").code == 0
+    return tmp_path
+
+
+def write(folder: Path, text: str) -> None:
+    (folder / "01-value" / "bend.py").write_text(text, encoding="utf-8")
+
+
+def test_a_stranger_is_told_what_to_type(nanochat):
+    done = nanochat("learn")
+    assert done.code == 0
+    assert "nanochat learn start 1" in done.out
+    for lesson in LESSONS:
+        assert lesson.title in done.out
+
+
+def test_start_names_what_it_wrote_and_the_next_command(nanochat, tmp_path):
+    done = nanochat("learn", "start", "--dir", "meine Übung")
+    assert done.code == 0
+    assert (tmp_path / "meine Übung" / "01-value" / "bend.py").exists()
+    assert "nanochat learn check 1a --dir 'meine Übung'" in done.out
+    assert nanochat("learn", "--dir", "meine Übung").out.count("begun") == 2
+
+
+def test_the_starter_is_empty_and_that_is_a_broken_law(nanochat, begun):
+    done = nanochat("learn", "check")
+    assert (done.code, done.err) == (9, "")
+    assert "bend is still empty" in done.out
+
+
+def test_a_right_answer_passes_and_the_next_lesson_comes(nanochat, begun):
+    write(begun, RIGHT)
+    done = nanochat("learn", "check")
+    assert (done.code, done.err) == (0, "")
+    assert "all 6 laws hold" in done.out
+    assert "passed (1 try)" in nanochat("learn").out
+    if len(LESSONS) > 1:
+        assert "nanochat learn start 2" in nanochat("learn").out
+
+
+def test_a_wrong_answer_is_explained_and_can_be_tried_again(nanochat, begun):
+    write(begun, WRONG)
+    done = nanochat("learn", "check", "1a")
+    assert done.code == 9
+    assert "BROKEN   the slope is what nudging measures, at 100 points:  bend(0) should be slope 0.5" in done.out
+    assert "relu's slope" in done.out
+    again = next(line for line in done.out.splitlines() if line.startswith("again: nanochat "))
+    words = again.split("        ")[0].removeprefix("again: nanochat ").split()
+    repeated = nanochat(*words)
+    assert repeated.code == 9
+    assert "bend(0) should be slope 0.5" in repeated.out
+
+
+def test_no_explanation_contains_the_mending_code():
+    for lesson in LESSONS:
+        for key in lesson.keys:
+            for wrong in find_exercise(key).wrong:
+                assert "=" not in wrong.sentence.replace("x = ", "").replace("==", ""), wrong.sentence
+
+
+def test_json_is_one_document(nanochat, begun):
+    write(begun, WRONG)
+    done = nanochat("learn", "check", "--json")
+    content = json.loads(done.out)
+    assert done.code == 9
+    assert (content["exercise"], content["passed"], content["file"]) == ("1a", False, "01-value/bend.py")
+    assert [one["state"] for one in content["verdicts"]] == ["ok", "ok", "ok", "broken", "waiting", "waiting"]
+
+
+def test_steps_show_each_number_beside_the_right_one(nanochat, begun):
+    write(begun, WRONG)
+    out = nanochat("learn", "check", "--steps").out
+    assert any(line.split() == ["slope", "0", "0.5"] for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["check", "99"], 2, "there is no lesson '99'"),
+        (["start", "vallue"], 2, "did you mean 'value'"),
+        (["check", "1a", "--law", "slop"], 2, "did you mean 'slope'"),
+        (["check", "1a", "--seed", "-1"], 2, "--seed"),
+        (["check", "1a", "nowhere.py"], 3, "nowhere.py does not exist"),
+        (["check", "1a", "01-value"], 3, "is a folder"),
+        (["check", "--watch", "--json"], 2, "do not go together"),
+        (["compare", "1a"], 5, "is not passed yet"),
+    ],
+)
+def test_bad_words_get_one_sentence(nanochat, begun, words, code, sentence):
+    nanochat("learn", *words).assert_refused(code, sentence)
+
+
+def test_settings_with_an_unknown_key_are_refused(nanochat, begun):
+    (begun / "course.toml").write_text("sede = 3\n", encoding="utf-8")
+    nanochat("learn").assert_refused(3, "did you mean 'seed'")
+
+
+def test_a_damaged_progress_is_told_of_before_the_work(nanochat, begun):
+    (begun / "progress.json").write_text("{", encoding="utf-8")
+    for words in (["learn"], ["learn", "check", "1a"], ["learn", "hint"]):
+        nanochat(*words).assert_refused(4, "progress.json")
+
+
+def test_hints_come_one_at_a_time(nanochat, begun):
+    assert [nanochat("learn", "hint").out.count("hint ") for _ in range(4)] == [1, 2, 3, 3]
+
+
+def test_compare_shows_both_after_passing_or_giving_up(nanochat, begun):
+    done = nanochat("learn", "compare", "--give-up")
+    assert done.code == 0
+    assert "yours: 01-value/bend.py, line " in done.out
+    assert "def gelu(self)" in done.out
+    assert json.loads((begun / "progress.json").read_text(encoding="utf-8"))["lessons"]["1a"]["gave_up"] is True
+    write(begun, RIGHT)
+    nanochat("learn", "check")
+    assert "slope = 0.5" in nanochat("learn", "compare").out
+
+
+def test_reset_keeps_what_was_written(nanochat, begun):
+    write(begun, RIGHT)
+    assert "bend.py.1" in nanochat("learn", "reset").out
+    assert (begun / "01-value" / "bend.py.1").read_text(encoding="utf-8") == RIGHT
+
+
+def test_submit_writes_a_zip_once(nanochat, begun):
+    assert nanochat("learn", "submit").code == 0
+    nanochat("learn", "submit").assert_refused(5, "submission.zip")
+    assert nanochat("learn", "submit", "--force").code == 0
+
+
+def test_watch_checks_at_every_save_until_all_laws_hold(nanochat, begun):
+    write(begun, WRONG)
+
+    def save():
+        for _ in range(600):
+            time.sleep(0.1)
+            if json.loads((begun / "progress.json").read_text(encoding="utf-8"))["lessons"]["1a"]["tries"]:
+                write(begun, RIGHT)
+                return
+
+    saver = threading.Thread(target=save)
+    saver.start()
+    done = nanochat("learn", "check", "--watch")
+    saver.join()
+    assert done.code == 0
+    assert "5 of 6" not in done.out
+    assert done.out.count("1a an operation of your own") == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_that_cannot_be_written_loses_no_report(nanochat, begun):
+    write(begun, WRONG)
+    begun.chmod(0o555)
+    try:
+        done = nanochat("learn", "check", "1a")
+    finally:
+        begun.chmod(0o755)
+    assert "relu's slope" in done.out
+    done.assert_refused(8, "progress.json")
+
+
+def test_a_report_is_as_wide_as_the_terminal(nanochat, begun, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    write(begun, WRONG)
+    out = nanochat("learn", "check", "1a", "--plain").out
+    assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 70
