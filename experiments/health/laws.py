@@ -56,18 +56,21 @@ def _first_loss(subject: Subject) -> float:
 
 
 def _causality(subject: Subject) -> float:
+    subject.stir()
     return _rounding(subject, model.causality_error(subject.model, subject.ids()))
 
 
 def _cache(subject: Subject) -> float:
     if not hasattr(subject.model, "empty_cache"):
         raise NotApplicableError("a bigram keeps no cache")
+    subject.stir()
     return _rounding(subject, model.cache_error(subject.model, subject.ids()))
 
 
 def _rows(subject: Subject) -> float:
     if not model.in_arrays(subject.model):
         raise NotApplicableError("single numbers read one row at a time")
+    subject.stir()
     return _rounding(subject, model.row_error(subject.model, subject.square()))
 
 
@@ -116,6 +119,7 @@ def _shorter(row: Batch, part: int) -> Batch:
 
 
 def _padded_loss(subject: Subject) -> float:
+    subject.stir()
     subject.without_dropout()
     return _rounding(subject, model.padding_error(subject.model, subject.ids()))
 
@@ -185,7 +189,7 @@ def _overfit(subject: Subject) -> training.Overfit:
     return training.overfit(
         config.backend.optimizer,
         built,
-        Batch(row.inputs[:, :T], row.targets[:, :T]),
+        Batch(row.inputs[:, -T:], row.targets[:, -T:]),  # a row ends with a target that counts
         context=reach,
         steps=160 if config.mode == "scalar" else 200,
     )

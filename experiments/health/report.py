@@ -1,4 +1,4 @@
-"""A health report: the document for programs, the page for people."""
+"""A health report: rows and sentences for people, the document for programs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import Any
 
 from ... import __version__
 from ...machine import describe
-from ...plain import markdown
 from ...storage.strict_json import finite_or_null
 from .law import Finding, HealthError
 from .subject import Subject
@@ -39,9 +38,17 @@ def rows(findings: Sequence[Finding]) -> list[dict[str, str]]:
             "verdict": finding.verdict,
             "number": "" if finding.number is None else f"{finding.number:.3g}",
             "allowed": finding.law.bounds,
-            "what": finding.law.unit,
-            "sentence": finding.sentence,
         }
+        for finding in findings
+    ]
+
+
+def sentences(findings: Sequence[Finding]) -> list[str]:
+    """'cache: ...', of what its number is and what it means."""
+    return [
+        f"{finding.law.name} ({finding.law.unit}): {finding.sentence}"
+        if finding.number is not None
+        else f"{finding.law.name}: {finding.sentence}"
         for finding in findings
     ]
 
@@ -67,20 +74,3 @@ def to_document(findings: Sequence[Finding], subject: Subject) -> dict[str, Any]
             for finding in findings
         ],
     }
-
-
-def to_markdown(findings: Sequence[Finding], subject: Subject) -> str:
-    """The report for people."""
-    lines = [
-        f"# Health of {markdown(subject.name)}",
-        "",
-        f"{summary(findings)}.",
-        "",
-        "| law | verdict | number | allowed | of what |",
-        "|---|---|--:|---|---|",
-    ]
-    for row in rows(findings):
-        verdict = f"**{row['verdict']}**" if row["verdict"] == "fail" else row["verdict"]
-        lines.append(f"| {row['law']} | {verdict} | {row['number']} | {row['allowed']} | {row['what']} |")
-    lines += ["", *(f"- **{finding.law.name}**: {finding.sentence}." for finding in findings)]
-    return "\n".join(lines) + "\n"

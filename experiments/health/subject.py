@@ -83,6 +83,18 @@ class Subject:
         if self.first_weights:
             self.model.load_state_dict(self.first_weights)
 
+    def stir(self) -> None:
+        """Weights that hide nothing, inside `borrowed`: projections that begin with 0 let no mistake through.
+
+        A run keeps those that it has.
+        """
+        if not self.first_weights:
+            rng = np.random.default_rng(0)
+            weights = {name: np.array(weight) for name, weight in self.model.state_dict().items()}
+            self.model.load_state_dict(
+                {name: w + rng.normal(0.0, 1.0 / np.sqrt(w.shape[-1]), w.shape) for name, w in weights.items()}
+            )
+
     def without_dropout(self) -> None:
         """Training without chance, inside `borrowed`."""
         if hasattr(self.model, "dropout"):

@@ -23,7 +23,9 @@ commands = Commands()
 def _words(
     *,
     run: Annotated[str, typer.Option(help="Examine this run, or latest, with its newest weights.", metavar="RUN")] = "",
-    every: Annotated[bool, typer.Option("--every", help="Show laws that do not apply, too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--every", help="Show laws that do not apply, too, and what each says.")
+    ] = False,
     json: JsonFlag = False,
     **options: Any,
 ) -> Work:
@@ -41,7 +43,7 @@ def _words(
 def work(*, run: str, config: RunConfig | None, every: bool, json: bool) -> None:
     """Examine, print, and raise HealthError where a law is broken."""
     from ....experiments.health.laws import examine
-    from ....experiments.health.report import check, rows, summary, to_document
+    from ....experiments.health.report import check, rows, sentences, summary, to_document
     from ....experiments.health.subject import of_config, of_run
     from ...folders import find_folder
 
@@ -52,5 +54,6 @@ def work(*, run: str, config: RunConfig | None, every: bool, json: bool) -> None
     else:
         shown = [finding for finding in findings if every or finding.number is not None]
         print_table(rows(shown), title=subject.name, right=("number",))
-        print_result(summary(findings))
+        said = sentences([finding for finding in shown if every or finding.verdict == "fail"])
+        print_result("\n".join(["", *said, *([""] if said else []), summary(findings)]))
     check(findings, subject.name)
