@@ -18,7 +18,7 @@ from ...engine.tensor.ops.norms import rms_norm
 from ...engine.tensor.ops.rope import rope
 from .specimen import Swaps, op
 
-Step = Callable[..., tuple[Array, Vjp]]
+Step = Callable[..., tuple[Array, Any]]
 
 
 def scores(q: Array, k: Array) -> tuple[Array, Vjp]:
@@ -65,7 +65,8 @@ def self_attention(
     (B, T, width), G = qkv.shape, n_kv_head or n_head
     H, D = n_head, width // (n_head + 2 * G)
     heads = qkv.reshape(B, T, H + 2 * G, D).swapaxes(1, 2)  # (B, H + 2 Hkv, T, D)
-    placed, backs = heads[:, : H + G], list[Vjp]()
+    placed = heads[:, : H + G]
+    backs: list[Any] = []  # of what q and k go through, in order
     if positions is not None:
         placed, back = rope(np.ascontiguousarray(placed), positions=positions, base=base)
         backs.append(back)

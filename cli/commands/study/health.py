@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....errors import UsageError
+from ....errors import ConfigError, UsageError
+from ....plain import shown_path
 from ....training.resolve import resolve
-from ...console import print_json, print_result, print_table
+from ...console import print_json, print_result, print_table, say
 from ...options import JsonFlag, given_settings, setting_parameters
 from ...parser import Commands, Work
 
 if TYPE_CHECKING:
+    from ....experiments.health.subject import Subject
     from ....training.config import RunConfig
 
 commands = Commands()
@@ -26,6 +29,15 @@ def _words(
     every: Annotated[
         bool, typer.Option("--every", help="Show laws that do not apply, too, and what each says.")
     ] = False,
+    figures: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder for attention.png, embeddings.png and depth.png.",
+            metavar="DIR",
+            readable=False,
+            rich_help_panel="Output",
+        ),
+    ] = None,
     json: JsonFlag = False,
     **options: Any,
 ) -> Work:
@@ -37,10 +49,10 @@ def _words(
     if run and settings:
         raise UsageError("--run has its settings: examine either a run or a configuration")
     config = None if run else resolve(settings)
-    return partial(work, run=run, config=config, every=every, json=json)
+    return partial(work, run=run, config=config, every=every, figures=figures, json=json)
 
 
-def work(*, run: str, config: RunConfig | None, every: bool, json: bool) -> None:
+def work(*, run: str, config: RunConfig | None, every: bool, figures: Path | None, json: bool) -> None:
     """Examine, print, and raise HealthError where a law is broken."""
     from ....experiments.health.laws import examine
     from ....experiments.health.report import check, rows, sentences, summary, to_document
@@ -56,4 +68,20 @@ def work(*, run: str, config: RunConfig | None, every: bool, json: bool) -> None
         print_table(rows(shown), title=subject.name, right=("number",))
         said = sentences([finding for finding in shown if every or finding.verdict == "fail"])
         print_result("\n".join(["", *said, *([""] if said else []), summary(findings)]))
+    if figures is not None:
+        draw_figures(subject, figures)
     check(findings, subject.name)
+
+
+def draw_figures(subject: Subject, folder: Path) -> None:
+    """Into a folder, where none of that name is there yet."""
+    from ....experiments.health.figures import draw
+    from ....experiments.health.subject import NotApplicableError
+    from ....storage.atomic import make_directory
+
+    make_directory(folder)
+    try:
+        paths = draw(subject, folder, new=True)
+    except NotApplicableError as reason:
+        raise ConfigError(f"--figures draws what is inside a GPT, and {reason}: leave it out") from None
+    say(f"drawn: {', '.join(map(shown_path, paths))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -186,7 +186,7 @@ def exam(
     if not student:
         raise UsageError("whose exam is it? Give --student ID: it draws the specimens")
     rows = [_row(specimen, log) for specimen in drawn(student)]
-    points, most = sum(int(row["points"]) for row in rows), sum(3 if row["can_be_mended"] else 2 for row in rows)
+    points, most = sum(row["points"] for row in rows), sum(3 if row["can_be_mended"] else 2 for row in rows)
     if json:
         print_json({"student": student, "points": points, "most": most, "specimens": rows})
         return
@@ -196,7 +196,7 @@ def exam(
     say(f"noted in {shown_path(log)}")
 
 
-def _row(specimen: Specimen, log: Path) -> dict[str, object]:
+def _row(specimen: Specimen, log: Path) -> dict[str, Any]:
     """What may be told of it before it is named."""
     from ....course.zoo.casebook import read_events, standing
 

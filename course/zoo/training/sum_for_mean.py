@@ -28,6 +28,6 @@ SPECIMEN = Specimen(
     fault=backward,
     into=at("engine.tensor.replicas:Accumulator.backward"),
     n_steps=30,
-    found_by=("clip rate", "accumulation"),
+    found_by=("clip ratio", "accumulation"),
     blind=("padded loss", "clipping", "overfits", "op cross_entropy"),
 )

@@ -14,7 +14,7 @@ from nanochat.errors import DataError, UsageError
 def test_the_source_stands_alone_and_defines_the_function(name):
     specimen, scope = specimens()[name], {}
     text = source_of(specimen)
-    exec(compile(text, "student.py", "exec"), scope)
+    exec(compile(text, "student.py", "exec"), scope)  # noqa: S102 (it is our own)
     assert exercise_of(name).asks[0] in scope
     assert "SPECIMEN" not in text
     assert "from .." not in text
@@ -25,7 +25,9 @@ def test_a_file_with_the_bug_breaks_the_laws_and_one_without_keeps_them(tmp_path
     path.write_text(source_of(specimens()["B4"]), encoding="utf-8")
     report = check(f"{KEY}B4", path, variant="", seed=1337)
     assert {one.law: one.state for one in report.verdicts} == dict.fromkeys(specimens()["B4"].found_by, "broken")
-    mended = path.read_text(encoding="utf-8").replace("    e = np.exp(", "    s = np.where(seen, s, -np.inf)\n    e = np.exp(")
+    mended = path.read_text(encoding="utf-8").replace(
+        "    e = np.exp(", "    s = np.where(seen, s, -np.inf)\n    e = np.exp("
+    )
     path.write_text(mended, encoding="utf-8")
     assert check(f"{KEY}B4", path, variant="", seed=1337).passed
 

@@ -26,10 +26,16 @@ def test_the_specimen_itself_keeps_the_right_one_that_it_calls():
 
 
 def test_an_error_inside_puts_it_back_too():
-    right = Value.exp
-    with pytest.raises(ZeroDivisionError), injected(specimens()["A3"]):
-        assert Value.exp is not right
-        raise ZeroDivisionError
+    right, seen = Value.exp, []
+
+    def fails():
+        with injected(specimens()["A3"]):
+            seen.append(Value.exp)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert seen != [right]
     assert Value.exp is right
 
 

@@ -27,7 +27,7 @@ def test_a_trained_run_is_examined_with_its_own_weights_and_left_as_it_was(tmp_p
     before = subject.model.state_dict()
     findings = {finding.law.name: finding for finding in examine(subject)}
     assert not [name for name, finding in findings.items() if finding.verdict == "fail"]
-    assert findings["clip rate"].verdict in ("pass", "not applicable")
+    assert findings["clip ratio"].verdict in ("pass", "not applicable")
     assert subject.model.state_dict() == before != dict(subject.first_weights)
 
 
