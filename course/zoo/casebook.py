@@ -74,7 +74,7 @@ def standing(events: Sequence[dict[str, Any]], specimen: Specimen) -> Standing:
 
 
 def drawn(student: str) -> list[Specimen]:
-    """Six for a student's exam, one of each lab, one more and a trap: neighbours have others, oneself the same again."""
+    """The six of a student's exam: one of each lab, one more and a trap. The same again, and others for a neighbour."""
     rng, known = random.Random(seed_of("zoo", student)), list(specimens().values())
     traps, bugs = [one for one in known if not one.fault], [one for one in known if one.fault]
     chosen = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -34,11 +35,25 @@ _TRAINING = {
 }  # fmt: skip
 
 
-def habitat(specimen: Specimen | None = None, seed: int = 1337) -> RunConfig:
-    """The small run in which a specimen shows itself, or the one without any."""
+def settings_of(specimen: Specimen | None = None) -> dict[str, Any]:
+    """The small run in which a specimen shows itself, or the one without any, as settings."""
     model = _MODEL | dict(specimen.model if specimen else {})
     training = _TRAINING | dict(specimen.training if specimen else {})
-    return resolve({"preset": "microgpt", "mode": "tensor", "seed": seed, "model": model, "training": training})
+    return {"preset": "microgpt", "mode": "tensor", "model": model, "training": training}
+
+
+def habitat(specimen: Specimen | None = None, seed: int = 1337) -> RunConfig:
+    """The same, resolved."""
+    return resolve({**settings_of(specimen), "seed": seed})
+
+
+def as_toml(settings: Mapping[str, Any]) -> str:
+    """Settings as a file for --config."""
+    tables = {name: value for name, value in settings.items() if isinstance(value, dict)}
+    lines = [f"{name} = {json.dumps(value)}" for name, value in settings.items() if name not in tables]
+    for name, table in tables.items():
+        lines += ["", f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
+    return "\n".join(lines) + "\n"
 
 
 def subject_of(config: RunConfig, n_steps: int = 0) -> Subject:

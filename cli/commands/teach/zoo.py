@@ -52,14 +52,19 @@ def show(
     number: IdArgument,
     *,
     source: Annotated[bool, typer.Option("--source", help="Its function, to be mended; once you named it.")] = False,
+    config: Annotated[bool, typer.Option("--config", help="Settings of a small run in which it shows itself.")] = False,
     log: LogOption = LOG,
 ) -> None:
     """Tell what is seen of a specimen; once you have named it, all that is known."""
     from ....course.zoo.casebook import read_events, standing
     from ....course.zoo.catalogue import find_specimen
+    from ....course.zoo.instruments import as_toml, settings_of
     from ....course.zoo.mending import source_of
 
     specimen = find_specimen(number)
+    if config:
+        write_result(as_toml(settings_of(specimen)))
+        return
     known = standing(read_events(log), specimen)
     if source and not known.named:
         raise UsageError(f"{specimen.id} has no name yet: find it, then `nanochat zoo name {specimen.id} NAME`")
@@ -75,10 +80,11 @@ def show(
             f"blind     {', '.join(specimen.blind)}"
         )
     else:
-        settings = {**specimen.model, **specimen.training}
-        if settings:
-            print_result(f"seen with {' '.join(f'--set {name}={value}' for name, value in settings.items())}")
-        print_result(f"try       nanochat zoo run {specimen.id} -- health --preset microgpt --set mode=tensor")
+        print_result(
+            f"try       nanochat zoo show {specimen.id} --config > {specimen.id}.toml\n"
+            f"          nanochat zoo run {specimen.id} -- health --config {specimen.id}.toml\n"
+            f"          nanochat zoo run {specimen.id} -- certify --preset microgpt --out {specimen.id}-certificate"
+        )
 
 
 @commands.words("run", "nanochat zoo run B4 -- health --preset microgpt --set mode=tensor")

@@ -21,7 +21,7 @@ SPECIMEN = Specimen(
     name="cut-to-small",
     title="top-k sets the logits that it cuts to 1e-10 instead of minus infinity",
     case="karpathy/minGPT#10",
-    symptom="With top_k = 3, a third of what is drawn is none of the three.",
+    symptom="With top_k = 3, much of what is drawn is none of the three.",
     fault=weights,
     into=at("inference.samplers:_weights"),
     found_by=("top-k",),

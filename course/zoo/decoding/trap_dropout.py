@@ -9,7 +9,7 @@ SPECIMEN = Specimen(
     name="sound",
     title="nothing is wrong: dropout is on while it trains and off while it is evaluated",
     case="karpathy/nanoGPT#468 asks whether its curve is normal",
-    symptom="The training loss is 2.234, above the validation loss of 2.223.",
+    symptom="With dropout the training loss stays above the validation loss.",
     found_by=(),
     blind=("dropout", "repeats", "overlap", "targets"),
 )

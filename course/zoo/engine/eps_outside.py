@@ -19,7 +19,7 @@ def layer_norm(
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         axes, gn = tuple(range(x.ndim - 1)), g if weight is None else g * weight
-        along = (gn * centred).mean(-1, keepdims=True) / (std * (std + eps))
+        along = (gn * centred).mean(-1, keepdims=True) / std
         gx = (gn - gn.mean(-1, keepdims=True) - n * along) / (std + eps)
         return gx, None if weight is None else (g * n).sum(axes), None if bias is None else g.sum(axes)
 

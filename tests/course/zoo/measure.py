@@ -110,8 +110,8 @@ def summary(document):
         f"{sum(a and b for a, b in zip(by_health, by_rows, strict=True))}, neither "
         f"{sum(not (a or b) for a, b in zip(by_health, by_rows, strict=True))}. The validation loss hides "
         f"{words.count('hides')} of them (less than {HIDDEN} nats), flatters {words.count('flatters')}, shows "
-        f"{words.count('shows')}, and does not meet {words.count('does')}, "
-        f"which are of the other engine, of decoding, or not in this run's way; {words.count('stopped')} stop the run."
+        f"{words.count('shows')}, does not meet {words.count('does')} that are of the other engine or of decoding; "
+        f"{words.count('stopped')} end in a run that is stopped."
     )
 
 

@@ -29,6 +29,13 @@ def test_a_bug_is_found_named_and_mended_and_the_exam_counts_it(nanochat, tmp_pa
     assert (state["B4"]["state"], state["B4"]["guesses"], state["B4"]["points"]) == ("mended", 2, 3)
 
 
+def test_the_small_run_is_a_file_of_settings(nanochat, tmp_path):
+    """Without dropout in it this one cannot be seen."""
+    (tmp_path / "B13.toml").write_text(nanochat("zoo", "show", "B13", "--config").out, encoding="utf-8")
+    done = nanochat("zoo", "run", "B13", "--", "health", "--config", "B13.toml", "--json")
+    assert [one["law"] for one in json.loads(done.out)["findings"] if one["verdict"] == "fail"] == ["dropout"]
+
+
 def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
     nanochat("zoo", "run", "A1", "--", "health", "--preset", "none").assert_refused(2, "none")
 
