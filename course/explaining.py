@@ -12,18 +12,22 @@ CLOSE = 1e-10
 """Relative, or absolute below 1: two spellings of one formula differ by less, two formulas by more."""
 
 
-def explain(exercise: Exercise, answer: Answer, v: Any, cases: Sequence[Any]) -> str:
-    """The sentence of the known wrong answer that `answer` is; '' where it is none that we know.
+_FAILED = "result"
+"""The one label of a case that ended in an error."""
 
-    One that is the same everywhere comes before one that is the same only where it differs from a right answer:
-    that is somebody with two misconceptions, who is told of the first.
+
+def explain(exercise: Exercise, answer: Answer, v: Any, cases: Sequence[Any], broken: Sequence[Any]) -> str:
+    """The sentence of the known wrong answer that `answer` is, on `cases`; '' where it is none that we know.
+
+    One that is the same everywhere comes before one that is the same only where it differs from a right answer, which
+    is somebody with two misconceptions. That one has to differ in one of the `broken` cases, or it explains nothing.
     """
-    yours = [observed(exercise, answer, case, v) for case in cases]
-    right = [observed(exercise, exercise.right[0](v), case, v) for case in cases]
+    yours = [observed(exercise, answer, case, v) for case in (*broken, *cases)]
+    right = [observed(exercise, exercise.right[0](v), case, v) for case in (*broken, *cases)]
     partly = ""
     for wrong in (one for one in exercise.wrong if one.applies(v)):
-        theirs = (observed(exercise, wrong.answer(v), case, v) for case in cases)
-        match = _matched(zip(theirs, yours, right, strict=True))
+        theirs = (observed(exercise, wrong.answer(v), case, v) for case in (*broken, *cases))
+        match = _matched(zip(theirs, yours, right, strict=True), len(broken))
         if match == "whole":
             return wrong.sentence
         if match == "part":
@@ -32,15 +36,17 @@ def explain(exercise: Exercise, answer: Answer, v: Any, cases: Sequence[Any]) ->
 
 
 def _matched(
-    observations: Iterable[tuple[Observation, Observation, Observation]],
+    observations: Iterable[tuple[Observation, Observation, Observation]], n_broken: int
 ) -> Literal["whole", "part", "not"]:
     """How far (theirs, yours, right) of all cases are the same; one that is not ends the search early."""
     is_whole, is_part, differs = True, True, False
-    for theirs, yours, right in observations:
+    for i, (theirs, yours, right) in enumerate(observations):
         bends = [label for label in right if label not in theirs or not same(theirs[label], right[label])]
+        if yours.keys() == {_FAILED} != theirs.keys():  # their second mistake: it hides the first one here
+            bends = []
         is_whole = is_whole and alike(theirs, yours)
         is_part = is_part and all(same(theirs.get(label, ""), yours.get(label, "")) for label in bends)
-        differs = differs or bool(bends)
+        differs = differs or (bool(bends) and i < n_broken)
         if not is_whole and not is_part:
             return "not"
     return "whole" if is_whole else "part" if differs else "not"
@@ -54,7 +60,7 @@ def observed(exercise: Exercise, answer: Answer, case: Any, v: Any) -> Observati
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (a student's code may raise anything)
-        return {"result": f"raises {type(error).__name__}"}
+        return {_FAILED: f"raises {type(error).__name__}"}
 
 
 def _seen(x: object) -> float | str:

@@ -85,7 +85,7 @@ def judge(
     """Every law, or only `law`, on the cases of `seed`; `observe` hears the name of each law before it is tried."""
     v = exercise.variants[variant]
     verdicts: list[Verdict] = []
-    smallest: Any = None
+    smallest: list[Any] = []
     for one in exercise.laws:
         if law and one.name != law:
             continue
@@ -98,13 +98,13 @@ def judge(
         if found is None:
             verdicts.append(_verdict(one, "ok"))
         else:
-            smallest = smallest or found
+            smallest.append(found[0])
             verdicts.append(_verdict(one, "broken", found[1]))
     steps: tuple[Step, ...] = ()
     why = ""
     if smallest:
         observe("why")
-        why = explain(exercise, answer, v, seen_cases(exercise, v, seed))
+        why = explain(exercise, answer, v, seen_cases(exercise, v, seed), smallest)
         steps = tuple(_steps(exercise, answer, smallest[0], v))
     return Report(
         exercise=key,

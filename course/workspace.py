@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
 from .. import __version__
-from ..errors import ConfigError, GuardError
+from ..errors import ConfigError, GuardError, WriteError
+from ..plain import shown_path
 from ..storage.atomic import write_bytes, write_text
 from ..storage.reading import read_bytes
 from ..storage.toml import read_toml_table
@@ -64,17 +66,26 @@ class Workspace:
         return not (self.folder / NAME).exists()
 
     def variant(self, key: str) -> str:
-        """The student's variant of an exercise."""
+        """The student's variant of an exercise: pinned in course.toml, or that of the file which they began with.
+
+        So a name that is put into course.toml after `start` makes no file of theirs an answer to something else.
+        """
+        begun = self.progress().attempt(key).variant
+        is_known = begun in find_exercise(key).variants
+        return self.settings.variants.get(key) or (begun if is_known else self.drawn(key))
+
+    def drawn(self, key: str) -> str:
+        """The variant that somebody gets who begins now."""
         return self.settings.variants.get(key) or variant_of(find_exercise(key), key, self.seed)
 
     def path(self, key: str) -> Path:
         """Where the student's answer to an exercise lies."""
         return self.folder / find_lesson(key).folder / find_exercise(key).file
 
-    def starter(self, key: str) -> str:
+    def starter(self, key: str, variant: str = "") -> str:
         """What that file begins as."""
         exercise = find_exercise(key)
-        return exercise.starter(exercise.variants[self.variant(key)])
+        return exercise.starter(exercise.variants[variant or self.variant(key)])
 
     def progress(self) -> Progress:
         """Raises CheckpointError where progress.json is damaged."""
@@ -93,15 +104,20 @@ def open_workspace(folder: Path) -> Workspace:
 
 def start(space: Workspace, lesson: Lesson) -> list[tuple[Path, bool]]:
     """Write what a lesson begins with: (file, whether it is new). What is there stays as it is. Raises WriteError."""
+    with _kept(space.folder):
+        written = [(path, _write_new(path, text)) for path, text in _texts(space, lesson)]
+    for key in lesson.keys:
+        _note(space, key, partial(replace, variant=space.variant(key)))
+    return written
+
+
+def _texts(space: Workspace, lesson: Lesson) -> list[tuple[Path, str]]:
+    """Path and content of each file that a lesson begins with."""
     texts = {"lesson.md": lesson.text(), **lesson.figures()}
     texts |= {space.path(key).name: space.starter(key) for key in lesson.keys}
     folder = space.folder / lesson.folder
     files = [(folder / name, text) for name, text in texts.items()]
-    files.append((space.folder / SETTINGS, _SETTINGS_TEXT))
-    written = [(path, _write_new(path, text)) for path, text in files]
-    for key in lesson.keys:
-        _note(space, key, partial(replace, variant=space.variant(key)))
-    return written
+    return [*files, (space.folder / SETTINGS, _SETTINGS_TEXT)]
 
 
 def record_check(space: Workspace, key: str, path: Path, report: Report, text: str) -> Progress:
@@ -137,13 +153,16 @@ def give_up(space: Workspace, key: str) -> None:
 
 
 def reset(space: Workspace, key: str) -> tuple[Path, Path | None]:
-    """The starter again, and the copy that the file before it became, if there was one."""
+    """The starter again, of the variant that is drawn now, and the copy that the file before it became, if any."""
     path, copy = space.path(key), None
     if path.exists():
         raw = read_bytes(path)
         copy = next(name for name in _copies(path) if not name.exists())
         write_bytes(copy, raw, new=True)
-    write_bytes(path, space.starter(key).encode())
+    drawn = space.drawn(key)
+    with _kept(space.folder):
+        write_bytes(path, space.starter(key, drawn).encode())
+    _note(space, key, lambda attempt: replace(attempt, variant=drawn))
     return path, copy
 
 
@@ -152,14 +171,23 @@ def _copies(path: Path) -> Iterator[Path]:
 
 
 def _note(space: Workspace, key: str, change: Callable[[Attempt], Attempt]) -> Progress:
-    return update(
-        space.folder,
-        key,
-        change,
-        student=space.settings.student,
-        seed=space.seed,
-        nanochat=__version__,
-    )
+    with _kept(space.folder):
+        about = {"student": space.settings.student, "seed": space.seed, "nanochat": __version__}
+        return update(space.folder, key, change, **about)
+
+
+@contextmanager
+def _kept(folder: Path) -> Iterator[None]:
+    """Says of a folder that cannot be written what that means here: no command of `learn` but submit has an --out."""
+    try:
+        yield
+    except WriteError as error:
+        cause = error.__cause__
+        why = cause.strerror if isinstance(cause, OSError) else ""
+        raise WriteError(
+            f"{shown_path(folder.absolute())} cannot be written ({why or error}), so nothing is kept there: "
+            "change its permissions, or copy it to where you may write"
+        ) from error
 
 
 def _write_new(path: Path, text: str) -> bool:

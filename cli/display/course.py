@@ -44,7 +44,9 @@ def _standing(attempt: Attempt | None) -> Text:
 def print_report(report: Report, path: str, *, plain: bool, steps: bool) -> None:
     """The laws one by one, the smallest broken case of each, why, and how to go on."""
     console = results(plain=plain)
-    head = Text.assemble((f"{report.exercise} {report.title}", "bold"), "   ", _verdict(report), "   ", (path, "dim"))
+    title = (f"{report.exercise} {report.title}", "bold")
+    about = (f"   {report.variant}, {terminal(path, keep='')}", "dim")
+    head = Text.assemble(title, "   ", _verdict(report), about)
     console.print(head, soft_wrap=True)
     if report.failure:
         _print_line(console, Text("NO", style="bold red"), _text(report.failure))

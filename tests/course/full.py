@@ -10,7 +10,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from grading import KEYS, first_laws, misread, refused, starters_not_seen_as_empty
+from grading import KEYS, first_laws, misread, refused, starters_not_seen_as_empty, tried
 
 from nanochat.course.lessons import find_exercise
 from nanochat.storage.atomic import write_text
@@ -57,9 +57,10 @@ def examine(key: str) -> tuple[str, list[str], int]:
     lines = [f"## {key}, {exercise.title}", "", "| known wrong answer | first broken law | named |", "|---|---|--:|"]
     n_misread = 0
     for wrong in exercise.wrong:
-        found = list(misread(key, wrong.name, WRONG))
+        tries = list(tried(key, wrong.name, WRONG))
+        found = list(misread(key, wrong.name, tries))
         n_misread += len(found)
-        laws = ", ".join(f"{law} {n}" for law, n in first_laws(key, wrong.name, WRONG).most_common())
+        laws = ", ".join(f"{law} {n}" for law, n in first_laws(tries).most_common())
         lines.append(f"| {wrong.name} | {laws} | {WRONG - len(found)} of {WRONG} |")
         for seed, variant, what in found[:3]:
             sys.stderr.write(f"{key} {wrong.name}, seed {seed}, {variant}: {what}\n")

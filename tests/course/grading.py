@@ -27,6 +27,14 @@ class Refusal(NamedTuple):
     report: Report
 
 
+class Try(NamedTuple):
+    """A known wrong answer, judged."""
+
+    seed: int
+    variant: str
+    report: Report
+
+
 def refused(key: str, seeds: Iterable[int]) -> Iterator[Refusal]:
     """Every right answer on every seed, with the variant that the seed draws; those that are refused."""
     exercise = find_exercise(key)
@@ -38,28 +46,30 @@ def refused(key: str, seeds: Iterable[int]) -> Iterator[Refusal]:
                 yield Refusal(key, i, seed, variant, report)
 
 
-def misread(key: str, name: str, n_seeds: int) -> Iterator[tuple[int, str, str]]:
-    """(seed, variant, what happened) where a known wrong answer passes, or gets a sentence that is not its own."""
+def tried(key: str, name: str, n_seeds: int) -> Iterator[Try]:
+    """A known wrong answer on the first seeds in whose variant it is wrong."""
     exercise = find_exercise(key)
     wrong = next(one for one in exercise.wrong if one.name == name)
     for seed, variant in _where_it_applies(exercise, key, wrong, n_seeds):
-        report = judge(exercise, wrong.answer(exercise.variants[variant]), variant, seed)
+        yield Try(seed, variant, judge(exercise, wrong.answer(exercise.variants[variant]), variant, seed))
+
+
+def misread(key: str, name: str, tries: Iterable[Try]) -> Iterator[tuple[int, str, str]]:
+    """(seed, variant, what happened) where a known wrong answer passed, or got a sentence that is not its own."""
+    exercise = find_exercise(key)
+    sentence = next(one.sentence for one in exercise.wrong if one.name == name)
+    for seed, variant, report in tries:
         if report.passed:
             yield seed, variant, "it passes"
-        elif report.why != wrong.sentence:
+        elif report.why != sentence:
             called = [one.name for one in exercise.wrong if one.sentence == report.why]
             yield seed, variant, f"it is called {called}"
 
 
-def first_laws(key: str, name: str, n_seeds: int) -> Counter[str]:
-    """The first law that a known wrong answer breaks, by how often."""
-    exercise = find_exercise(key)
-    wrong = next(one for one in exercise.wrong if one.name == name)
-    found: Counter[str] = Counter()
-    for seed, variant in _where_it_applies(exercise, key, wrong, n_seeds):
-        report = judge(exercise, wrong.answer(exercise.variants[variant]), variant, seed)
-        found[next((one.law for one in report.verdicts if one.state == "broken"), "none")] += 1
-    return found
+def first_laws(tries: Iterable[Try]) -> Counter[str]:
+    """The first law that each broke, by how often."""
+    reports = [one.report for one in tries]
+    return Counter(next((one.law for one in report.verdicts if one.state == "broken"), "none") for report in reports)
 
 
 def _where_it_applies(exercise: Exercise, key: str, wrong: Wrong, n_seeds: int) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,7 @@
 """The graders graded: no right answer is refused, every known wrong one is, by its own name. full.py: more seeds."""
 
 import pytest
-from grading import KEYS, MUST, misread, refused, starters_not_seen_as_empty
+from grading import KEYS, MUST, misread, refused, starters_not_seen_as_empty, tried
 
 from nanochat.course.lessons import LESSONS, find_exercise
 from nanochat.course.source import obstacle
@@ -16,7 +16,7 @@ def test_no_right_answer_is_refused(key):
 
 @pytest.mark.parametrize(("key", "name"), WRONG)
 def test_a_known_wrong_answer_is_refused_by_its_own_name(key, name):
-    assert list(misread(key, name, 5)) == []
+    assert list(misread(key, name, tried(key, name, 5))) == []
 
 
 @pytest.mark.parametrize("key", KEYS)

@@ -104,8 +104,8 @@ def test_a_fork_is_refused(judged):
 
 def test_writing_outside_the_folder_is_refused_even_where_the_refusal_is_caught(judged):
     goal = judged.folder.parent / "elsewhere.txt"
-    text = f"def bend(x):\n    try:\n        open({str(goal)!r}, 'w')\n    except BaseException:\n        pass\n    return x\n"
-    report = judged(text)
+    attempt = f"    try:\n        open({str(goal)!r}, 'w')\n    except BaseException:\n        pass\n"
+    report = judged(f"def bend(x):\n{attempt}    return x\n")
     assert "line 3 opens" in report.failure
     assert "outside its folder" in report.failure
     assert not goal.exists()

@@ -110,7 +110,7 @@ def test_a_damaged_progress_is_told_of_and_stays(space, content, sentence):
 def test_a_folder_that_cannot_be_written_is_told_of(space):
     space.folder.chmod(0o555)
     try:
-        with pytest.raises(WriteError):
+        with pytest.raises(WriteError, match=r"cannot be written .*so nothing is kept there"):
             workspace.take_hint(space, "1a")
     finally:
         space.folder.chmod(0o755)
@@ -146,6 +146,17 @@ def test_a_variant_is_pinned(space):
 def test_settings_that_make_no_sense_are_refused(space, text, sentence):
     with pytest.raises(ConfigError, match=sentence):
         settings(space, text)
+
+
+def test_a_name_given_after_the_start_changes_no_variant_until_a_reset(space):
+    workspace.start(space, LESSON)
+    begun = space.variant("1a")
+    names = [name for name in "abcdefgh" if variant_of(find_exercise("1a"), "1a", seed_of("", name)) != begun]
+    named = settings(space, f'student = "{names[0]}"')
+    assert named.variant("1a") == begun
+    workspace.reset(named, "1a")
+    assert named.variant("1a") == variant_of(find_exercise("1a"), "1a", seed_of("", names[0]))
+    assert find_exercise("1a").variants[named.variant("1a")].formula in named.path("1a").read_text(encoding="utf-8")
 
 
 def test_every_variant_is_drawn_by_some_seed():

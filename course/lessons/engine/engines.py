@@ -246,11 +246,23 @@ def _refuse(self: Any, other: float) -> Any:
     return NotImplemented
 
 
+def _keep(self: Any, nodes: list[Any]) -> None:
+    """Nodes between keep what an earlier backward left."""
+
+
 def _forget_all(self: Any, nodes: list[Any]) -> None:
     for node in nodes:
         node.grad = 0.0
 
 
+_AGAIN = (
+    "a node handed on what it had so far, and then again when more came: what was early counts twice. In "
+    "a chain of 14 doublings it walks 32,766 steps for 14 nodes. When may a node speak?"
+)
+_EARLY = (
+    "each node spoke once, and some before everything computed from them had spoken: 14 where lesson 1 "
+    "has 26. Which order does no node regret?"
+)
 WRONG = (
     Wrong(
         name="assigns",
@@ -261,14 +273,22 @@ WRONG = (
     Wrong(
         name="walks again",
         answer=_with(_Node, backward=_rewalk),
-        sentence="a node handed on what it had so far, and then again when more came: what was early counts twice. In "
-        "a chain of 14 doublings it walks 32,766 steps for 14 nodes. When may a node speak?",
+        sentence=_AGAIN,
     ),
     Wrong(
         name="speaks too early",
         answer=_with(_Node, backward=_level_by_level),
-        sentence="each node spoke once, and some before everything computed from them had spoken: 14 where lesson 1 "
-        "has 26. Which order does no node regret?",
+        sentence=_EARLY,
+    ),
+    Wrong(
+        name="walks again, keeping",
+        answer=_with(_Node, backward=_rewalk, forget=_keep),
+        sentence=_AGAIN,
+    ),
+    Wrong(
+        name="speaks too early, keeping",
+        answer=_with(_Node, backward=_level_by_level, forget=_keep),
+        sentence=_EARLY,
     ),
     Wrong(
         name="oldest first",
@@ -278,7 +298,7 @@ WRONG = (
     Wrong(
         name="recursion",
         answer=_with(_Node, below=_recursive),
-        sentence="the slopes are right, and a chain of 5,000 nodes is deeper than Python's stack. A function that "
+        sentence="a chain of 5,000 nodes is deeper than Python's stack. A function that "
         "calls itself for each parent needs a frame for each: walk a list.",
     ),
     Wrong(
@@ -288,7 +308,7 @@ WRONG = (
     ),
     Wrong(
         name="inner nodes keep theirs",
-        answer=_with(_Node, forget=lambda self, nodes: None),
+        answer=_with(_Node, forget=_keep),
         sentence="the first backward is right. In the second one, nodes between still held what the first had left, "
         "and handed it on once more: leaves collect, nodes between start afresh.",
     ),

@@ -73,6 +73,10 @@ def _cases(rng: random.Random, functions: Functions) -> list[Program]:
     return [*simple(functions), *(draw(rng, functions, n) for n in range(3, 13) for _ in range(2))]
 
 
+def _single(rng: random.Random, functions: Functions) -> list[Program]:
+    return simple(functions)
+
+
 def _shared(rng: random.Random, functions: Functions) -> list[Program]:
     return [TWICE, SHARED, THREE]
 
@@ -195,10 +199,11 @@ EXERCISE = Exercise(
         ),
         Law(
             name="slope",
-            sentence="slopes are what nudging measures, on 28 programs",
+            sentence="the slopes of one operation are what nudging measures",
             holds=_slopes,
-            points=3,
+            points=2,
             needs=("value",),
+            cases=_single,
         ),
         Law(
             name="shared",
@@ -209,10 +214,16 @@ EXERCISE = Exercise(
             cases=_shared,
         ),
         Law(
+            name="programs",
+            sentence="... and those of 20 random programs",
+            holds=_slopes,
+            needs=("slope", "shared"),
+        ),
+        Law(
             name="again",
             sentence="a second backward adds the same to the leaves again, and nothing worse",
             holds=_again,
-            needs=("slope", "shared"),
+            needs=("programs",),
         ),
         Law(
             name="long",

@@ -121,6 +121,8 @@ def draw(rng: random.Random, functions: Sequence[str], n_steps: int) -> Program:
     while len(steps) < n_steps:
         left, right = rng.randrange(len(numbers)), rng.randrange(len(numbers))
         op = rng.choice([*_PAIRS, *functions])
+        if op == "-" and left == right:
+            continue
         if op in FUNCTIONS:
             if not FUNCTIONS[op].inside(numbers[left]):
                 continue
@@ -129,4 +131,18 @@ def draw(rng: random.Random, functions: Sequence[str], n_steps: int) -> Program:
         if abs(x) < _TAME:
             numbers.append(x)
             steps.append(Step(op, left, right))
-    return Program(leaves, tuple(steps))
+    return _pruned(leaves, steps)
+
+
+def _pruned(leaves: tuple[float, ...], steps: list[Step]) -> Program:
+    """Only what the last step was computed from, so that nobody reads a line that has nothing to do with the result."""
+    n, needed = len(leaves), {len(leaves) + len(steps) - 1}
+    for i in range(len(steps) - 1, -1, -1):
+        if n + i in needed:
+            needed |= {j for j in (steps[i].left, steps[i].right) if j >= 0}
+    place = {old: new for new, old in enumerate(sorted(needed))}
+    kept = [step for i, step in enumerate(steps) if n + i in needed]
+    return Program(
+        tuple(x for i, x in enumerate(leaves) if i in needed),
+        tuple(Step(op, place[left], place.get(right, -1)) for op, left, right in kept),
+    )

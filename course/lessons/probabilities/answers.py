@@ -154,6 +154,14 @@ def _target_alone(v: Formula, xs: list[float], target: int) -> list[float]:
     return [slope if i == target else 0.0 for i, slope in enumerate(v.slopes(xs, target))]
 
 
+def _slopes_of_a_sure_target(v: Formula, xs: list[float], target: int) -> list[float]:
+    return Formula(temperature=v.temperature).slopes(xs, target)
+
+
+def _slopes_of_the_scaled(v: Formula, xs: list[float], target: int) -> list[float]:
+    return [slope * v.temperature for slope in v.slopes(xs, target)]
+
+
 def _without_smoothing(v: Formula, logits: Values, target: int) -> Value:
     return _loss(Formula(temperature=v.temperature), logits, target)
 
@@ -254,6 +262,20 @@ WRONG = (
         answer=_with(loss=_several_nodes),
         sentence="the numbers are right, and they took several nodes. A vocabulary of 50,000 makes that 100,000 nodes "
         "a letter; as one node it is a single tuple of slopes.",
+    ),
+    Wrong(
+        name="slopes without smoothing",
+        answer=_with(loss=_other_slopes(_slopes_of_a_sure_target)),
+        sentence="the loss is right, and its slopes are those for a target that is sure: where does the wanted "
+        "probability of each answer enter?",
+        applies=lambda v: v.smoothing > 0,
+    ),
+    Wrong(
+        name="slopes without the temperature",
+        answer=_with(loss=_other_slopes(_slopes_of_the_scaled)),
+        sentence="the loss is right, and its slopes are those for the logits after the division. One more step of the "
+        "chain rule leads back to the logits themselves.",
+        applies=_is_warm,
     ),
     Wrong(
         name="without smoothing",

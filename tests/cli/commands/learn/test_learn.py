@@ -185,12 +185,12 @@ def test_a_folder_that_cannot_be_written_loses_no_report(nanochat, begun):
     finally:
         begun.chmod(0o755)
     assert "relu's slope" in done.out
-    done.assert_refused(8, "progress.json")
+    done.assert_refused(8, "so nothing is kept there")
 
 
 def test_a_report_is_as_wide_as_the_terminal(nanochat, begun, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "70")
+    monkeypatch.setenv("COLUMNS", "80")
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     write(begun, WRONG)
     out = nanochat("learn", "check", "1a", "--plain").out
-    assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 70
+    assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 80
