@@ -41,8 +41,10 @@ COMMANDS = {
     "report": Entry("Run", "run.report", "Write the report of a run or a study anew."),
     "ablate": Entry("Study", "study.ablate", "Compare variants over several seeds, with statistics."),
     "certify": Entry("Study", "study.certify", "Prove that both engines compute the same gradients."),
+    "health": Entry("Study", "study.health", "Try laws on a run or a configuration: is it sound?"),
     "bench": Entry("Study", "study.bench", "Measure training steps and decoding."),
     "graph": Entry("Teach", "teach.graph", "Draw the graph of an expression, or of a run's loss."),
+    "zoo": Entry("Teach", "teach.zoo", "Bugs of public code, put in one at a time, for you to find."),
     "data": Entry("File", "file.data", "Data files: checked, counted, converted."),
     "tokenizer": Entry("File", "file.tokenizer", "Text to ids and back."),
     "checkpoint": Entry("File", "file.checkpoint", "Models and checkpoints on disk."),
@@ -123,7 +125,7 @@ def _attempt(argv: Sequence[str]) -> int:
 
             for sentence in unknown_variables(os.environ):
                 _remark(argv, sentence)
-        return _run(argv)
+        return run(argv)
 
 
 def _remark(argv: Sequence[str], message: Warning | str, *_: object, **__: object) -> None:
@@ -141,7 +143,8 @@ def _spelled(message: Warning | NanochatError | str, argv: Sequence[str]) -> str
     return name_flags(str(message), settings, argv)
 
 
-def _run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
+    """Parse and work; the exit code, its one sentence said."""
     try:
         work = parse(argv)
         if work is not None:

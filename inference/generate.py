@@ -6,6 +6,7 @@ Knows no tokenizer.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache
 from typing import Any
 
@@ -96,13 +97,16 @@ SMALL = 100_000_000
 
 def read_logits(model: Predictor, ids: Sequence[Sequence[int]] | np.ndarray, memory: Any = None) -> np.ndarray:
     """`logits_array`, which see       (B, T) -> (B, T, V)"""
+    with on_few_threads(model, sum(map(len, ids))):
+        return logits_array(model, ids, memory)
+
+
+def on_few_threads(model: Predictor, n_tokens: int) -> AbstractContextManager[None]:
+    """One BLAS thread where an array model reads so few tokens that others would only wait."""
     config = getattr(model, "config", None)
-    if not getattr(model, "takes_arrays", False) or config is None:
-        return logits_array(model, ids, memory)
-    if sum(map(len, ids)) * _n_weights(config) > SMALL:
-        return logits_array(model, ids, memory)
-    with one_blas_thread():
-        return logits_array(model, ids, memory)
+    if not getattr(model, "takes_arrays", False) or config is None or n_tokens * _n_weights(config) > SMALL:
+        return nullcontext()
+    return one_blas_thread()
 
 
 @cache

@@ -106,14 +106,14 @@ _BINARY: dict[str, Callable[[Value, Value], Value]] = {
     "sub": lambda a, b: a - b,
     "mul": lambda a, b: a * b,
     "div": lambda a, b: a / b,
-    "maximum": Value.max,
+    "maximum": lambda a, b: a.max(b),
 }
 _UNARY: dict[str, Callable[[Value], Value]] = {
     "neg": lambda v: -v,
-    "exp": Value.exp,
-    "log": Value.log,
-    "sqrt": Value.sqrt,
-    "tanh": Value.tanh,
+    "exp": lambda v: v.exp(),
+    "log": lambda v: v.log(),
+    "sqrt": lambda v: v.sqrt(),
+    "tanh": lambda v: v.tanh(),
     "abs": abs,
 }
 

@@ -52,14 +52,12 @@ class GPT(Module):
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
         self.dropout.training = True
         x = self._blocks(np.asarray(inputs), segments, None)
-        return F.cross_entropy(self._head(x), targets=np.asarray(targets), softcap=self.config.logit_softcap)
+        return F.cross_entropy(self.head(x), targets=np.asarray(targets), softcap=self.config.logit_softcap)
 
     def logits(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """(B, T) -> (B, T, V). With a cache the ids follow those that it has seen, and are added to it."""
         self.dropout.training = False
-        z = self._head(self._blocks(np.asarray(ids), None, cache))
-        cap = self.config.logit_softcap
-        return F.tanh(z * (1 / cap)) * cap if cap else z
+        return self.capped(self.head(self._blocks(np.asarray(ids), None, cache)))
 
     def predict(self, ids: np.ndarray, cache: KVCache | None = None) -> np.ndarray:
         """`logits` as a plain array, without a graph; whoever reads it names what is not finite."""
@@ -76,14 +74,15 @@ class GPT(Module):
         if n_new > self.config.block_size:
             raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
         positions = np.arange(n_new) if cache is None else cache.positions(n_new)
-        x = self._embed(ids, positions)
+        x = self.embed(ids, positions)
         for layer, block in enumerate(self.h):
             x = block(x, positions, segments, self.dropout, None if cache is None else (cache, layer))
         if cache is not None:
             cache.advance(n_new)
         return x
 
-    def _embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
+    def embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
+        """What enters the first block       ids (B, T), positions (T,) or (B, T) -> (B, T, C)"""
         if self.wpe is not None:
             x = F.embedding_sum(self.wte.weight, self.wpe.weight, ids=ids, positions=positions)  # (B, T, C)
         else:
@@ -94,9 +93,15 @@ class GPT(Module):
             x = F.rms_norm(x, None, eps=self.config.norm_eps)
         return self.dropout(x)
 
-    def _head(self, x: Tensor) -> Tensor:
+    def head(self, x: Tensor) -> Tensor:
+        """The residual stream after any block as logits, without their cap       (B, T, C) -> (B, T, V)"""
         x = x if self.norm_f is None else self.norm_f(x)
         return F.linear(x, self.wte.weight, None) if self.lm_head is None else self.lm_head(x)
+
+    def capped(self, z: Tensor) -> Tensor:
+        """Logits held between -logit_softcap and logit_softcap       Gemma Team 2024, arXiv:2408.00118"""
+        cap = self.config.logit_softcap
+        return F.tanh(z * (1 / cap)) * cap if cap else z
 
 
 class Block(Module):
@@ -157,20 +162,26 @@ class Attention(Module):
     def _decode(self, qkv: Tensor, positions: np.ndarray, cache: KVCache, layer: int) -> Tensor:
         """The same for tokens that follow those in the cache. On plain arrays: no gradient flows through a cache."""
         config, (B, T, _) = self.config, qkv.shape
+        q, k, v = self.heads(qkv.data, positions)
+        keys, values = cache.append(layer, k, v)
+        if T == 1 and cache.even:
+            y = attend_last(q, keys, values, window=config.window)
+        else:
+            lengths = None if cache.even else cache.lengths + T
+            y, _ = ops.attention(q, keys, values, window=config.window, lengths=lengths)
+        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.n_embd))
+
+    def heads(self, qkv: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Queries (B, H, T, D), keys and values (B, Hkv, T, D) as attention meets them: rotated and normed."""
+        config, (B, T, _) = self.config, qkv.shape
         n_q, n_placed = config.n_head, config.n_head + config.kv_heads
-        heads = qkv.data.reshape(B, T, n_placed + config.kv_heads, config.head_size).swapaxes(1, 2)
+        heads = qkv.reshape(B, T, n_placed + config.kv_heads, config.head_size).swapaxes(1, 2)
         placed, v = heads[:, :n_placed], heads[:, n_placed:]  # (B, H + Hkv, T, D), (B, Hkv, T, D)
         if config.positions == "rope":
             placed = ops.rope(placed, positions=positions)[0]
         if config.qk_norm:
             placed = ops.rms_norm(placed, eps=config.norm_eps)[0]
-        keys, values = cache.append(layer, placed[:, n_q:], v)
-        if T == 1 and cache.even:
-            y = attend_last(placed[:, :n_q], keys, values, window=config.window)
-        else:
-            lengths = None if cache.even else cache.lengths + T
-            y, _ = ops.attention(placed[:, :n_q], keys, values, window=config.window, lengths=lengths)
-        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.n_embd))
+        return placed[:, :n_q], placed[:, n_q:], v
 
 
 class MLP(Module):

@@ -1,0 +1,1 @@
+"""Bugs of decoding: caches, samplers, beams, tokenizers."""

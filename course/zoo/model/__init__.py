@@ -1,0 +1,1 @@
+"""Bugs of the model: masks, scales, heads, positions, residual connections, first weights."""

@@ -1,0 +1,1 @@
+"""Bugs of training and of its data: targets, padding, batches, accumulation, optimizers, schedules."""

@@ -1,0 +1,42 @@
+"""What is noted, and what it is worth."""
+
+import pytest
+
+from nanochat.course.zoo.casebook import drawn, note, read_events, standing
+from nanochat.course.zoo.catalogue import specimens
+from nanochat.errors import CheckpointError
+from nanochat.storage.atomic import write_json
+
+B4 = specimens()["B4"]
+
+
+def test_a_name_counts_after_an_instrument_and_within_three_guesses(tmp_path):
+    log = tmp_path / "zoo.json"
+    for event in ({"command": "health"}, {"answer": "no-scale"}, {"answer": B4.name}, {"mended": True}):
+        note(log, specimen="B4", **event)
+    assert standing(read_events(log), B4).points == 3
+    assert standing(read_events(log)[1:], B4).points == 1  # guessed
+    many = [{"specimen": "B4", "answer": "no-scale"}] * 3
+    assert standing([*many, *read_events(log)], B4).points == 1
+
+
+def test_guesses_after_the_name_do_not_count():
+    events = [{"specimen": "B4", "answer": answer} for answer in (B4.name, "no-scale")]
+    assert standing(events, B4).guesses == 1
+
+
+def test_an_exam_has_a_bug_of_each_lab_and_a_trap_and_is_the_same_again():
+    exams = [drawn(f"student {i}") for i in range(20)]
+    assert exams == [drawn(f"student {i}") for i in range(20)]
+    for exam in exams:
+        assert len({one.id for one in exam}) == 6
+        assert {one.lab for one in exam if one.fault} == {"engine", "model", "training", "decoding"}
+        assert sum(one.fault is None for one in exam) == 1
+    assert len({tuple(one.id for one in exam) for exam in exams}) > 15
+
+
+@pytest.mark.parametrize("content", [[], {"kind": "run"}, {"kind": "zoo", "version": 9, "events": []}])
+def test_a_log_of_something_else_or_another_version_is_refused(tmp_path, content):
+    write_json(tmp_path / "zoo.json", content)
+    with pytest.raises(CheckpointError, match="--log"):
+        read_events(tmp_path / "zoo.json")

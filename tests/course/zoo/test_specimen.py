@@ -1,0 +1,45 @@
+"""Injection: what is swapped is put back, wherever it had been imported to, and no file is touched."""
+
+import pytest
+
+from nanochat.course.zoo.catalogue import specimens
+from nanochat.course.zoo.specimen import injected
+from nanochat.engine.scalar.value import Value
+from nanochat.experiments.laws import decoding
+from nanochat.inference import beam
+from nanochat.training import prepare
+
+
+def test_a_function_is_swapped_in_every_module_that_imported_it_and_put_back():
+    right = beam.beam_search
+    with injected(specimens()["D5"]):
+        assert decoding.beam_search is beam.beam_search is not right
+    assert decoding.beam_search is beam.beam_search is right
+
+
+def test_the_specimen_itself_keeps_the_right_one_that_it_calls():
+    right = prepare.build_dataset
+    with injected(specimens()["C6"]):
+        assert prepare.build_dataset is not right
+        assert prepare.build_dataset.__globals__["right"] is right
+    assert prepare.build_dataset is right
+
+
+def test_an_error_inside_puts_it_back_too():
+    right, seen = Value.exp, []
+
+    def fails():
+        with injected(specimens()["A3"]):
+            seen.append(Value.exp)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fails()
+    assert seen != [right]
+    assert Value.exp is right
+
+
+def test_a_trap_changes_nothing():
+    assert all(not one.places for one in specimens().values() if not one.fault)
+    with injected(specimens()["A13"]):
+        pass
