@@ -59,6 +59,19 @@ def test_one_law_alone_is_asked(judged):
     assert [one.law for one in judged(GOOD, law="large").verdicts] == ["large"]
 
 
+def test_one_function_can_be_checked_while_the_next_is_still_empty(tmp_path):
+    path = tmp_path / "softmax.py"
+    path.write_text(
+        "def softmax(xs):\n    m = max(x.data for x in xs)\n    exps = [(x - m).exp() for x in xs]\n"
+        "    return [e / sum(exps) for e in exps]\n\ndef cross_entropy(logits, target):\n    ...\n",
+        encoding="utf-8",
+    )
+    report = check("3a", path, variant="plain", seed=1, limits=FAST)
+    states = {one.law: one.state for one in report.verdicts}
+    assert [states[name] for name in ("list", "value", "large", "slope", "loss")] == ["ok", "ok", "ok", "ok", "broken"]
+    assert next(one.broken.got for one in report.verdicts if one.law == "loss") == "None (is there a `return`?)"
+
+
 FAILURES = {
     "syntax": ("def bend(x:\n", "line 1: '(' was never closed"),
     "empty": ("  \n", "the file is empty"),
