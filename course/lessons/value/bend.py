@@ -115,7 +115,7 @@ def _observe(answer: Answer, x: float, v: Curve) -> Observation:
     leaf = Value(x)
     y: Any = answer["bend"](leaf)
     if got := flaw(y):
-        return {"result": got}
+        return {"made of": got}
     y.backward()
     return {"value": y.data, "slope": leaf.grad, "made of": _made(y, leaf)}
 

@@ -123,7 +123,7 @@ def _observe(answer: Answer, case: tuple[float, float], v: _Surface) -> Observat
     a, b = map(Value, case)
     y = answer["join"](a, b)
     if got := flaw(y):
-        return {"result": got}
+        return {"made of": got}
     y.backward()
     return {"value": y.data, "slope for a": a.grad, "slope for b": b.grad, "made of": _made(y, a, b)}
 

@@ -13,8 +13,8 @@ X = Value(2.0)
 FLAWS = [
     (None, "None"),
     (4.0, "a plain float"),
-    (Value(X), "a Value inside a Value"),
-    (Value(...), "a Value of Ellipsis"),
+    (Value(X, (X,), (1.0,)), "a Value inside a Value"),
+    (Value(..., (X,), (1.0,)), "a Value of Ellipsis"),
     (Value(4.0, X, (4.0,)), "no tuple"),
     (Value(4.0, (X,), 4.0), "no tuple"),
     (Value(4.0, (2.0,), (4.0,)), "a plain number as its parent"),
@@ -52,6 +52,13 @@ def test_a_node_that_is_none_breaks_the_first_law_and_no_other(make, sentence):
     assert report.why == sentence
 
 
+def test_a_formula_that_overflows_hides_no_other_mistake():
+    def bend(x):
+        return Value(math.log(1 + math.exp(x.data)), (x), (1.0))
+
+    assert judge(find_exercise("1a"), {"bend": bend}, "softplus", 1).why == NO_TUPLE
+
+
 def test_two_parents_by_way_of_several_nodes_are_called_several_nodes():
     report = judge(find_exercise("1b"), {"join": lambda a, b: a * b / (a + b)}, "harmonic", 1)
     assert [one.broken.got for one in report.verdicts if one.broken] == ["several nodes"]
@@ -59,14 +66,8 @@ def test_two_parents_by_way_of_several_nodes_are_called_several_nodes():
 
 
 def test_a_long_order_is_cut_between_two_nodes():
-    def order(y):
-        found = []
-        while y.parents:
-            found.append(y)
-            y = y.parents[0]
-        return [*found, y]
-
-    report = judge(find_exercise("2b"), {"order": order}, "parents first", 1)
+    backwards = next(one for one in find_exercise("2b").wrong if one.name == "the other way round")
+    report = judge(find_exercise("2b"), backwards.answer(False), "parents first", 1)
     long = next(one.broken.got for one in report.verdicts if one.law == "long" and one.broken)
     assert long.endswith(", n4985, and 4,985 more]")
 
