@@ -22,8 +22,9 @@ def flaw(y: Any) -> str:
     """What y is in place of a node made of numbers, tuples and parents; '' where it is one."""
     if not isinstance(y, Value):
         return digits(y) if y is None else f"a plain {type(y).__name__}"
-    if not _is_number(y.data):
-        return "a Value inside a Value" if isinstance(y.data, Value) else f"a Value of {digits(y.data)}"
+    data: Any = y.data
+    if not _is_number(data):
+        return "a Value inside a Value" if isinstance(data, Value) else f"a Value of {digits(data)}"
     if not isinstance(y.parents, (tuple, list)) or not isinstance(y.local_grads, (tuple, list)):
         return "a node whose parents or slopes are no tuple"
     if not all(isinstance(parent, Value) for parent in y.parents):
@@ -31,6 +32,11 @@ def flaw(y: Any) -> str:
     if not all(map(_is_number, y.local_grads)):
         return "a node with a slope that is no number"
     return ""
+
+
+def misbuilt(data: Any, parents: Any, slopes: Any) -> Value:
+    """A node as somebody makes one who was never told its types: for known wrong answers."""
+    return Value(data, parents, slopes)
 
 
 def _is_number(x: Any) -> bool:

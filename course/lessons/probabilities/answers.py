@@ -8,7 +8,7 @@ from typing import Any
 
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Wrong
-from ..nodes import NO_TUPLE, VALUE_INSIDE
+from ..nodes import NO_TUPLE, VALUE_INSIDE, misbuilt
 from .formula import Formula
 
 Values = Sequence[Value]
@@ -157,7 +157,7 @@ def _log_of_zero(v: Formula, logits: Values, target: int) -> Value:
 
 def _slopes_as_values(v: Formula, logits: Values, target: int) -> Value:
     loss = _loss(v, logits, target)
-    return Value(loss.data, tuple(logits), tuple(map(Value, loss.local_grads)))
+    return misbuilt(loss.data, tuple(logits), [Value(slope) for slope in loss.local_grads])
 
 
 def _several_nodes(v: Formula, logits: Values, target: int) -> Value:
@@ -307,7 +307,7 @@ WRONG = (
     ),
     Wrong(
         name="no tuple",
-        answer=_with(loss=lambda v, logits, target: Value(v.loss(_data(logits), target), tuple(logits), 1.0)),
+        answer=_with(loss=lambda v, logits, target: misbuilt(v.loss(_data(logits), target), tuple(logits), 1.0)),
         sentence=NO_TUPLE,
     ),
     Wrong(

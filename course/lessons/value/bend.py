@@ -10,7 +10,7 @@ from typing import Any
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
 from ...judging import digits
-from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw
+from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw, misbuilt
 from .curves import CURVES, Curve
 
 _NUDGE = 1e-5
@@ -193,22 +193,22 @@ WRONG = (
     ),
     Wrong(
         name="no comma",
-        answer=lambda v: {"bend": lambda x: Value(v.f(x.data), x, v.slope(x.data))},
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), x, v.slope(x.data))},
         sentence=NO_TUPLE,
     ),
     Wrong(
         name="x written over",
-        answer=lambda v: {"bend": lambda x: Value(v.f(x.data), (x.data,), (v.slope(x.data),))},
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), (x.data,), (v.slope(x.data),))},
         sentence=PLAIN_PARENT,
     ),
     Wrong(
         name="a Value inside",
-        answer=lambda v: {"bend": lambda x: Value(Value(v.f(x.data)), (x,), (v.slope(x.data),))},
+        answer=lambda v: {"bend": lambda x: misbuilt(Value(v.f(x.data)), (x,), (v.slope(x.data),))},
         sentence=VALUE_INSIDE,
     ),
     Wrong(
         name="a Value as slope",
-        answer=lambda v: {"bend": lambda x: Value(v.f(x.data), (x,), (Value(v.slope(x.data)),))},
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), (x,), (Value(v.slope(x.data)),))},
         sentence=VALUE_INSIDE,
     ),
     Wrong(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
 from ...judging import digits
-from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw
+from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw, misbuilt
 
 _NUDGE = 1e-5
 _CLOSE = 1e-6
@@ -189,17 +189,17 @@ EXERCISE = Exercise(
         ),
         Wrong(
             name="no tuple",
-            answer=lambda v: {"join": lambda a, b: Value(v.f(a.data, b.data), a, v.slopes(a.data, b.data))},
+            answer=lambda v: {"join": lambda a, b: misbuilt(v.f(a.data, b.data), a, v.slopes(a.data, b.data))},
             sentence=NO_TUPLE,
         ),
         Wrong(
             name="written over",
-            answer=lambda v: {"join": lambda a, b: Value(v.f(a.data, b.data), (a.data, b.data), (1.0, 1.0))},
+            answer=lambda v: {"join": lambda a, b: misbuilt(v.f(a.data, b.data), (a.data, b.data), (1.0, 1.0))},
             sentence=PLAIN_PARENT,
         ),
         Wrong(
             name="a Value inside",
-            answer=lambda v: {"join": lambda a, b: Value(Value(v.f(a.data, b.data)), (a, b), (1.0, 1.0))},
+            answer=lambda v: {"join": lambda a, b: misbuilt(Value(v.f(a.data, b.data)), (a, b), (1.0, 1.0))},
             sentence=VALUE_INSIDE,
         ),
         Wrong(
