@@ -141,6 +141,11 @@ def test_an_endless_loop_ends(judged):
     assert "did not come to an end within 2 s, while the law `number` was tried" in report.failure
 
 
+def test_a_loop_that_prints_is_asked_about_its_printing(judged):
+    report = judged("def bend(x):\n    while True:\n        print(x)\n", limits=Limits(wall_s=2.0, cpu_s=30))
+    assert "does a loop print without an end" in report.failure
+
+
 def test_waiting_ends(judged):
     """It takes no processor time, so only the clock ends it."""
     waits = "from dataclasses import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\nlock.acquire()\n"
