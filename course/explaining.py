@@ -41,7 +41,8 @@ def _matched(
     """How far (theirs, yours, right) of all cases are the same; one that is not ends the search early."""
     is_whole, is_part, differs = True, True, False
     for i, (theirs, yours, right) in enumerate(observations):
-        bends = [label for label in right if label not in theirs or not same(theirs[label], right[label])]
+        labels = {**right, **theirs}  # a word in place of numbers is to be said of both, not missing from both
+        bends = [one for one in labels if not (one in right and one in theirs and same(theirs[one], right[one]))]
         if yours.keys() == {_FAILED} != theirs.keys():  # their second mistake: it hides the first one here
             bends = []
         is_whole = is_whole and alike(theirs, yours)

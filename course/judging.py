@@ -168,6 +168,8 @@ def _steps(exercise: Exercise, answer: Answer, case: Any, v: Any) -> Iterator[St
 
 def digits(number: Any) -> str:
     """A number with six figures; a whole one without a point; anything else as Python shows it, in a line."""
+    if number is None:
+        return "None (is there a `return`?)"
     if isinstance(number, bool) or not isinstance(number, (int, float)):
         text = number if isinstance(number, str) else repr(number)
         return " ".join(text.split())[:80]

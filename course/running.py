@@ -65,7 +65,9 @@ def check(
     report = next((Report.from_dict(one["report"]) for one in said if "report" in one), None)
     if report is None:
         doing = next((one["law"] for one in reversed(said) if "law" in one), "")
-        failure = next((one["failure"] for one in said if "failure" in one), "") or _ended(doing, end, limits)
+        failure = next((one["failure"] for one in said if "failure" in one), "") or _ended(
+            doing, end, limits, is_loud=len(output) >= limits.output_bytes
+        )
         report = replace(empty, failure=failure)
     return replace(report, file=path.name, output=printed)
 
@@ -146,13 +148,14 @@ def _lines(raw: bytes) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
-def _ended(doing: str, end: int | None, limits: Limits) -> str:
+def _ended(doing: str, end: int | None, limits: Limits, *, is_loud: bool) -> str:
     """Why there is no report, from how the child ended."""
     during = f"while the law `{doing}` was tried" if doing and doing != "why" else "while the file was loaded"
+    loop = "does a loop print without an end, or far too much?" if is_loud else "is there a loop that never ends?"
     if end is None:
-        return f"it did not come to an end within {limits.wall_s:g} s, {during}: is there a loop that never ends?"
+        return f"it did not come to an end within {limits.wall_s:g} s, {during}: {loop}"
     if sys.platform != "win32" and end in (-signal.SIGXCPU, -signal.SIGKILL):
-        return f"it took more than {limits.cpu_s} s of processor time, {during}: is there a loop that never ends?"
+        return f"it took more than {limits.cpu_s} s of processor time, {during}: {loop}"
     if end < 0:
         return f"Python was ended by signal {-end}, {during}: is memory filled, or a recursion without an end?"
     return f"it left Python by itself (exit code {end}), {during}: an answer only defines and returns"

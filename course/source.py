@@ -70,7 +70,7 @@ def _imports(tree: ast.Module) -> Iterator[tuple[int, str]]:
 
 
 def _missing(exercise: Exercise, tree: ast.Module, starter: str) -> str:
-    """A function that is not there, or is as empty as on the first day."""
+    """A function that is not there, or nothing written in any: what is still empty waits for its own laws."""
     defined, first = _definitions(tree), _definitions(ast.parse(starter))
     assigned = {target.id for node in ast.walk(tree) if isinstance(node, ast.Assign) for target in _names(node)}
     for name in exercise.asks:
@@ -78,8 +78,8 @@ def _missing(exercise: Exercise, tree: ast.Module, starter: str) -> str:
             if name in assigned:
                 return f"{name} is not written with def or class: write it out"
             return f"there is no {name} in the file: it is what this exercise asks for"
-        if ast.dump(defined[name]) == ast.dump(first[name]) or _is_blank(defined[name]):
-            return f"{name} is still empty: write it where the dots are, and check again"
+    if all(ast.dump(defined[name]) == ast.dump(first[name]) or _is_blank(defined[name]) for name in exercise.asks):
+        return f"{exercise.asks[0]} is still empty: write it where the dots are, and check again"
     return ""
 
 

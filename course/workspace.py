@@ -153,12 +153,13 @@ def give_up(space: Workspace, key: str) -> None:
 
 
 def reset(space: Workspace, key: str) -> tuple[Path, Path | None]:
-    """The starter again, of the variant that is drawn now, and the copy that the file before it became, if any."""
+    """The starter again, of the variant that is drawn now, and the copy that what was written became, if any."""
     path, copy = space.path(key), None
     if path.exists():
         raw = read_bytes(path)
-        copy = next(name for name in _copies(path) if not name.exists())
-        write_bytes(copy, raw, new=True)
+        if raw != space.starter(key).encode():
+            copy = next(name for name in _copies(path) if not name.exists())
+            write_bytes(copy, raw, new=True)
     drawn = space.drawn(key)
     with _kept(space.folder):
         write_bytes(path, space.starter(key, drawn).encode())

@@ -128,6 +128,8 @@ def find_lesson(name: str) -> Lesson:
     for lesson in LESSONS:
         if name.lower() in (str(lesson.number), lesson.word, lesson.folder, *lesson.keys):
             return lesson
+        if name[:-1] == str(lesson.number) and name[-1].isalpha():
+            raise UsageError(f"there is no exercise {name!r}: choose one of {', '.join(lesson.keys)}")
     known = [str(lesson.number) for lesson in LESSONS] + [lesson.word for lesson in LESSONS]
     raise UsageError(f"there is no lesson {name!r}: {nearest(name, known)}")
 

@@ -59,6 +59,19 @@ def test_one_law_alone_is_asked(judged):
     assert [one.law for one in judged(GOOD, law="large").verdicts] == ["large"]
 
 
+def test_one_function_can_be_checked_while_the_next_is_still_empty(tmp_path):
+    path = tmp_path / "softmax.py"
+    path.write_text(
+        "def softmax(xs):\n    m = max(x.data for x in xs)\n    exps = [(x - m).exp() for x in xs]\n"
+        "    return [e / sum(exps) for e in exps]\n\ndef cross_entropy(logits, target):\n    ...\n",
+        encoding="utf-8",
+    )
+    report = check("3a", path, variant="plain", seed=1, limits=FAST)
+    states = {one.law: one.state for one in report.verdicts}
+    assert [states[name] for name in ("list", "value", "large", "slope", "loss")] == ["ok", "ok", "ok", "ok", "broken"]
+    assert next(one.broken.got for one in report.verdicts if one.law == "loss") == "None (is there a `return`?)"
+
+
 FAILURES = {
     "syntax": ("def bend(x:\n", "line 1: '(' was never closed"),
     "empty": ("  \n", "the file is empty"),
@@ -126,6 +139,11 @@ def test_a_flood_of_output_is_cut(judged):
 def test_an_endless_loop_ends(judged):
     report = judged("def bend(x):\n    while True:\n        pass\n", limits=Limits(wall_s=2.0, cpu_s=30))
     assert "did not come to an end within 2 s, while the law `number` was tried" in report.failure
+
+
+def test_a_loop_that_prints_is_asked_about_its_printing(judged):
+    report = judged("def bend(x):\n    while True:\n        print(x)\n", limits=Limits(wall_s=2.0, cpu_s=30))
+    assert "does a loop print without an end" in report.failure
 
 
 def test_waiting_ends(judged):

@@ -36,8 +36,8 @@ def compare(
     if space.progress().attempt(key).status != "passed":
         if not give_up:
             raise GuardError(
-                f"{key} is not passed yet, and then it is yours to find: try `{command(f'hint {key}', dir)}`, "
-                "or give --give-up"
+                f"{key} is not passed yet, and the project's code would tell you all of it: try "
+                f"`{command(f'hint {key}', dir)}`, or add --give-up to see it now (that is kept)"
             )
         workspace.give_up(space, key)
     one, path = find_exercise(key), space.path(key)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ....errors import DataError
+
 if TYPE_CHECKING:
     from ....course.progress import Progress
     from ....course.workspace import Workspace
@@ -29,6 +31,15 @@ def find(folder: Path, name: str) -> tuple[Workspace, str]:
 
     space = open_workspace(folder)
     return space, find_key(name) if name else current(space.progress())
+
+
+def find_begun(folder: Path, name: str) -> tuple[Workspace, str]:
+    """As `find`. Raises DataError where the lesson is not begun: there is no file to reset or to have a hint for."""
+    space, key = find(folder, name)
+    if key not in space.progress().lessons:
+        lesson = command(f"start {key[:-1]}", folder)
+        raise DataError(f"{key} is not begun here: `{lesson}` writes its lesson and its file")
+    return space, key
 
 
 def current(progress: Progress) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...console import print_result
 from ...parser import Commands
-from .folder import HERE, DirOption, ExerciseArgument, find
+from .folder import HERE, DirOption, ExerciseArgument, find_begun
 
 commands = Commands()
 
@@ -15,7 +15,7 @@ def hint(exercise: ExerciseArgument = "", *, dir: DirOption = HERE) -> None:
     from ....course.lessons import find_exercise
     from ....course.workspace import take_hint
 
-    space, key = find(dir, exercise)
+    space, key = find_begun(dir, exercise)
     hints = find_exercise(key).hints
     number = take_hint(space, key)
     for i, text in enumerate(hints[: number + 1]):

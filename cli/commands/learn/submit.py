@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from ....plain import shown_path
-from ...console import print_result
+from ...console import print_result, say
+from ...folders import check_free_file
 from ...options import ReplaceFlag
 from ...parser import Commands
 from .folder import HERE, DirOption
@@ -27,8 +28,13 @@ def submit(
 ) -> None:
     """Put your answers, progress.json and a receipt with their sha256 into one zip."""
     from ....course.submission import submit as pack
-    from ....course.workspace import open_workspace
+    from ....course.workspace import SETTINGS, open_workspace
 
-    for name in pack(open_workspace(dir), out, new=not force):
+    space = open_workspace(dir)
+    if not force:
+        check_free_file(out)
+    for name in pack(space, out, new=not force):
         print_result(f"  {name}")
     print_result(f"written: {shown_path(out)}")
+    if not space.settings.student:
+        say(f"nobody is named in {SETTINGS}: write your name there and submit again with --force")

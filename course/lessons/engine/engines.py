@@ -237,6 +237,10 @@ def _plus_minus(self: Any, other: Any) -> Any:
     return self.pair(other, self.data - _plain(other), (1.0, 1.0))
 
 
+def _reversed_minus(self: Any, other: float) -> Any:
+    return self - other
+
+
 def _untracked(self: Any, name: str) -> Any:
     made = _Node.apply(self, name)
     return made if name in ("exp", "log") else type(self)(made.data)
@@ -343,6 +347,19 @@ WRONG = (
         answer=_with(_Node, slopes={"log": lambda x: x}),
         sentence="the slope of log at x is not x: log climbs ever slower, so its slope shrinks as x grows. Nudge it "
         "at 2.",
+    ),
+    Wrong(
+        name="relu always lets through",
+        answer=_with(_Node, slopes={"relu": lambda x: 1.0}),
+        sentence="the slope of relu is 1 where x is positive. Where it is negative the result stays 0: how fast is "
+        "that?",
+        applies=lambda functions: "relu" in functions,
+    ),
+    Wrong(
+        name="minus turned round",
+        answer=_with(_Node, __rsub__=_reversed_minus),
+        sentence="2 - a was computed as a - 2: where the plain number stands on the left, it is what is subtracted "
+        "from.",
     ),
     Wrong(
         name="untracked",

@@ -33,7 +33,7 @@ _VARIANTS = (
 
 def _starter(functions: Functions) -> str:
     asked = "\n".join(map(_blank, functions))
-    return f'''"""Exercise 2a: an engine of your own, in at most 60 lines and with Python alone.
+    return f'''"""Exercise 2a: an engine of your own, in about 60 lines and with Python alone.
 
 A Number has `data` and `grad`. It adds, subtracts and multiplies, with another Number or a plain number on either side
 (2 + a asks for __radd__), and has {", ".join(functions)}.

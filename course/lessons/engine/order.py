@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
+from ...judging import digits
 
 
 class _Shape(NamedTuple):
@@ -72,12 +73,20 @@ def _call(shape: _Shape) -> str:
     return f"order(n{len(shape.parents) - 1}) of {' '.join(rows)}"
 
 
+def _shown(found: list[Any], most: int = 15) -> str:
+    more = len(found) - most
+    return f"[{', '.join(map(str, found[:most]))}{f', and {more:,} more' if more > 0 else ''}]"
+
+
 def _complete(answer: Answer, shape: _Shape, is_backward: bool) -> Broken | None:
     nodes = shape.build()
-    found = list(answer["order"](nodes[-1]))
+    found = answer["order"](nodes[-1])
+    if found is None:
+        return Broken(call=_call(shape), expected="a list of nodes", got=digits(found))
+    found = list(found)
     if sorted(map(id, found)) == sorted(map(id, nodes)):
         return None
-    return Broken(call=_call(shape), expected=f"{len(nodes)} nodes, each once", got=str(found)[:120])
+    return Broken(call=_call(shape), expected=f"{len(nodes)} nodes, each once", got=_shown(found))
 
 
 def _ordered(answer: Answer, shape: _Shape, is_backward: bool) -> Broken | None:
@@ -87,7 +96,7 @@ def _ordered(answer: Answer, shape: _Shape, is_backward: bool) -> Broken | None:
         for parent in node.parents:
             if (place[id(parent)] < place[id(node)]) == is_backward:
                 first = f"{node} before {parent}" if is_backward else f"{parent} before {node}"
-                return Broken(call=_call(shape), expected=first, got=str(found)[:120])
+                return Broken(call=_call(shape), expected=first, got=_shown(found))
     return None
 
 

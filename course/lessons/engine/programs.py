@@ -110,7 +110,8 @@ SIDES = tuple(Program((1.5,), (Step(op, 0),)) for op in ("+2", "2+", "*2", "2*",
 def simple(functions: Sequence[str]) -> list[Program]:
     """One step each: every operation that is asked for."""
     pairs = [Program((2.0, 3.0), (Step(sign, 0, 1),)) for sign in _PAIRS]
-    return pairs + [Program((0.7 if name != "cos" else 1.2,), (Step(name, 0),)) for name in functions]
+    off = [Program((-0.7,), (Step("relu", 0),))] if "relu" in functions else []
+    return [*pairs, *(Program((0.7 if name != "cos" else 1.2,), (Step(name, 0),)) for name in functions), *off]
 
 
 def draw(rng: random.Random, functions: Sequence[str], n_steps: int) -> Program:

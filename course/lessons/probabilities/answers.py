@@ -8,6 +8,7 @@ from typing import Any
 
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Wrong
+from ..nodes import NO_TUPLE, VALUE_INSIDE, misbuilt
 from .formula import Formula
 
 Values = Sequence[Value]
@@ -105,6 +106,14 @@ def _plain_numbers(v: Formula, xs: Values) -> list[Value]:
     return [Value(p) for p in v.softmax(_data(xs))]
 
 
+def _floats(v: Formula, xs: Values) -> list[float]:
+    return v.softmax(_data(xs))
+
+
+def _without_temperature_or_maximum(v: Formula, xs: Values) -> list[Value]:
+    return _no_maximum(Formula(), xs)
+
+
 def _without_temperature(v: Formula, xs: Values) -> list[Value]:
     return _composed(Formula(), xs)
 
@@ -136,6 +145,19 @@ def _log_of_softmax(v: Formula, logits: Values, target: int) -> Value:
     logs = [math.log(p) if p > 0 else -math.inf for p in v.softmax(xs)]
     value = -sum(q * log for q, log in zip(v.wanted(len(xs), target), logs, strict=True) if q)
     return Value(value, tuple(logits), v.slopes(xs, target))
+
+
+def _log_of_zero(v: Formula, logits: Values, target: int) -> Value:
+    """As math has it: log(0) is an error."""
+    p = v.softmax(_data(logits))[target]
+    if p == 0:
+        math.log(p)
+    return _loss(v, logits, target)
+
+
+def _slopes_as_values(v: Formula, logits: Values, target: int) -> Value:
+    loss = _loss(v, logits, target)
+    return misbuilt(loss.data, tuple(logits), [Value(slope) for slope in loss.local_grads])
 
 
 def _several_nodes(v: Formula, logits: Values, target: int) -> Value:
@@ -170,6 +192,11 @@ def _is_warm(v: Formula) -> bool:
     return v.temperature != 1
 
 
+_NO_TEMPERATURE = "this is softmax without the temperature that your formula has."
+_LOG_OF_ZERO = (
+    "a probability so small that a float calls it 0 was given to log. Take the logarithm of the quotient first, on "
+    "paper: what is left to compute?"
+)
 WRONG = (
     Wrong(
         name="no maximum",
@@ -209,8 +236,20 @@ WRONG = (
     Wrong(
         name="without the temperature",
         answer=_with(_without_temperature),
-        sentence="this is softmax without the temperature that your formula has.",
+        sentence=_NO_TEMPERATURE,
         applies=_is_warm,
+    ),
+    Wrong(
+        name="without the temperature, and no maximum",
+        answer=_with(_without_temperature_or_maximum),
+        sentence=_NO_TEMPERATURE,
+        applies=_is_warm,
+    ),
+    Wrong(
+        name="floats",
+        answer=_with(_floats),
+        sentence="softmax gives plain numbers, which remember nothing. The functions of math make them; a Value has "
+        "its own `exp`.",
     ),
     Wrong(
         name="times the temperature",
@@ -254,14 +293,28 @@ WRONG = (
     Wrong(
         name="log of 0",
         answer=_with(loss=_log_of_softmax),
-        sentence="a probability so small that a float calls it 0 was given to log. Take the logarithm of the quotient "
-        "first, on paper: what is left to compute?",
+        sentence=_LOG_OF_ZERO,
+    ),
+    Wrong(
+        name="log of 0, as math has it",
+        answer=_with(loss=_log_of_zero),
+        sentence=_LOG_OF_ZERO,
+    ),
+    Wrong(
+        name="Values as slopes",
+        answer=_with(loss=_slopes_as_values),
+        sentence=VALUE_INSIDE,
+    ),
+    Wrong(
+        name="no tuple",
+        answer=_with(loss=lambda v, logits, target: misbuilt(v.loss(_data(logits), target), tuple(logits), 1.0)),
+        sentence=NO_TUPLE,
     ),
     Wrong(
         name="several nodes",
         answer=_with(loss=_several_nodes),
-        sentence="the numbers are right, and they took several nodes. A vocabulary of 50,000 makes that 100,000 nodes "
-        "a letter; as one node it is a single tuple of slopes.",
+        sentence="cross_entropy took several nodes. A vocabulary of 50,000 makes that 100,000 nodes a letter; as one "
+        "node it is a single tuple of slopes.",
     ),
     Wrong(
         name="slopes without smoothing",

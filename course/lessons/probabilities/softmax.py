@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Broken, Exercise, Law, Observation
 from ...judging import digits
+from ..nodes import flaw
 from .answers import RIGHT, WRONG
 from .formula import Formula
 
@@ -73,7 +74,7 @@ def _list(answer: Answer, case: Case, v: Formula) -> Broken | None:
     n = len(case.logits)
     if isinstance(p, (list, tuple)) and len(p) == n and all(isinstance(one, Value) for one in p):
         return None
-    got = f"{type(p).__name__} {digits(p)}" if not isinstance(p, (list, tuple)) else digits(p)
+    got = digits(p) if p is None or isinstance(p, (list, tuple)) else f"{type(p).__name__} {digits(p)}"
     return _broken_softmax(case, f"a list of {n} Values", got)
 
 
@@ -111,12 +112,11 @@ def _slopes(answer: Answer, case: Case, v: Formula) -> Broken | None:
 def _loss(answer: Answer, case: Case, v: Formula) -> Broken | None:
     loss = answer["cross_entropy"](case.values(), case.target)
     expected = v.loss(case.logits, case.target)
-    got = loss.data if isinstance(loss, Value) else loss
-    if isinstance(loss, Value) and isinstance(got, (int, float)):
-        if math.isclose(got, expected, rel_tol=1e-9, abs_tol=1e-12):
-            return None
-        return _broken_loss(case, digits(expected), digits(got))
-    return _broken_loss(case, f"a Value of {digits(expected)}", f"{type(got).__name__} {digits(got)}")
+    if got := flaw(loss):
+        return _broken_loss(case, f"a Value of {digits(expected)}, made from the logits", got)
+    if math.isclose(loss.data, expected, rel_tol=1e-9, abs_tol=1e-12):
+        return None
+    return _broken_loss(case, digits(expected), digits(loss.data))
 
 
 def _node(answer: Answer, case: Case, v: Formula) -> Broken | None:
@@ -181,13 +181,17 @@ def _made(loss: Any, logits: list[Value]) -> str:
 def _observe(answer: Answer, case: Case, v: Formula) -> Observation:
     xs = case.values()
     p = answer["softmax"](xs)
-    seen: dict[str, float | str] = {f"p[{i}]": one.data for i, one in enumerate(p)}
-    p[0].backward()
-    seen |= {f"d p[0] / d x[{i}]": x.grad for i, x in enumerate(xs)}
+    seen: dict[str, float | str]
+    if not isinstance(p, Sequence) or not all(isinstance(one, Value) for one in p):
+        seen = {"p": "plain numbers" if isinstance(p, Sequence) else digits(p)}
+    else:
+        seen = {f"p[{i}]": one.data for i, one in enumerate(p)}
+        p[0].backward()
+        seen |= {f"d p[0] / d x[{i}]": x.grad for i, x in enumerate(xs)}
     logits = case.values()
     loss = answer["cross_entropy"](logits, case.target)
-    if not isinstance(loss, Value):
-        return seen | {"loss": f"a plain {type(loss).__name__}"}
+    if got := flaw(loss):
+        return seen | {"loss": got}
     seen |= {"loss": loss.data, "loss is made of": _made(loss, logits)}
     loss.backward()
     return seen | {f"d loss / d x[{i}]": x.grad for i, x in enumerate(logits)}

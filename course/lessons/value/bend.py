@@ -10,6 +10,7 @@ from typing import Any
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
 from ...judging import digits
+from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw, misbuilt
 from .curves import CURVES, Curve
 
 _NUDGE = 1e-5
@@ -50,12 +51,8 @@ def _large(rng: random.Random, v: Curve) -> list[float]:
 
 
 def _is_number(answer: Answer, x: float, v: Curve) -> Broken | None:
-    y = answer["bend"](Value(x))
-    if not isinstance(y, Value):
-        return _broken(x, "a Value", f"{type(y).__name__} {digits(y)}")
-    if not isinstance(y.data, (int, float)):
-        return _broken(x, f"the number {digits(v.f(x))} as its data", digits(y.data))
-    return None
+    got = flaw(answer["bend"](Value(x)))
+    return _broken(x, f"a Value of {digits(v.f(x))}, made from x", got) if got else None
 
 
 def _value(answer: Answer, x: float, v: Curve) -> Broken | None:
@@ -117,8 +114,8 @@ def _made(y: Value, leaf: Value) -> str:
 def _observe(answer: Answer, x: float, v: Curve) -> Observation:
     leaf = Value(x)
     y: Any = answer["bend"](leaf)
-    if not isinstance(y, Value):
-        return {"result": f"a plain {type(y).__name__}"}
+    if got := flaw(y):
+        return {"made of": got}
     y.backward()
     return {"value": y.data, "slope": leaf.grad, "made of": _made(y, leaf)}
 
@@ -145,7 +142,7 @@ def _overflowing(sign: Callable[[float], float]) -> Callable[[Curve], Answer]:
 
 _OVERFLOW = (
     "exp(1000) is larger than any float, and math.exp says so by an error. The curve itself is tame there: "
-    "which form of the formula has no large number in it? (Try the two signs of x apart.)"
+    "which form of the formula has no large number in it? (Treat the two signs of x apart.)"
 )
 WRONG = (
     Wrong(
@@ -195,6 +192,26 @@ WRONG = (
         "and a plain number remembers nothing.",
     ),
     Wrong(
+        name="no comma",
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), x, v.slope(x.data))},
+        sentence=NO_TUPLE,
+    ),
+    Wrong(
+        name="x written over",
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), (x.data,), (v.slope(x.data),))},
+        sentence=PLAIN_PARENT,
+    ),
+    Wrong(
+        name="a Value inside",
+        answer=lambda v: {"bend": lambda x: misbuilt(Value(v.f(x.data)), (x,), (v.slope(x.data),))},
+        sentence=VALUE_INSIDE,
+    ),
+    Wrong(
+        name="a Value as slope",
+        answer=lambda v: {"bend": lambda x: misbuilt(v.f(x.data), (x,), (Value(v.slope(x.data)),))},
+        sentence=VALUE_INSIDE,
+    ),
+    Wrong(
         name="composed",
         answer=lambda v: {"bend": lambda x: Value(v.f(x.data), (x,), (v.slope(x.data),)) * 1.0},
         sentence="the numbers are right, and they took several nodes. One is asked: one value, one slope, one parent.",
@@ -213,7 +230,7 @@ EXERCISE = Exercise(
     cases=_cases,
     call=lambda x: f"bend({digits(x)})",
     laws=(
-        Law(name="number", sentence="a Value comes back, and its data is a number", holds=_is_number),
+        Law(name="number", sentence="a Value comes back, with a number, parents and slopes", holds=_is_number),
         Law(name="value", sentence="the value is the formula's", holds=_value, points=2, needs=("number",)),
         Law(name="node", sentence="it is one node, made from x", holds=_one_node, points=1, needs=("number",)),
         Law(

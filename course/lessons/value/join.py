@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from ....engine.scalar.value import Value
 from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
 from ...judging import digits
+from ..nodes import NO_TUPLE, PLAIN_PARENT, VALUE_INSIDE, flaw, misbuilt
 
 _NUDGE = 1e-5
 _CLOSE = 1e-6
+_ONE = "one node with the parents a and b"
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ def _cases(rng: random.Random, v: _Surface) -> list[tuple[float, float]]:
 
 def _value(answer: Answer, case: tuple[float, float], v: _Surface) -> Broken | None:
     y = answer["join"](*map(Value, case))
-    if not isinstance(y, Value):
-        return _broken(case, "a Value", type(y).__name__)
+    if got := flaw(y):
+        return _broken(case, f"a Value of {digits(v.f(*case))}, made from a and b", got)
     is_right = math.isclose(y.data, v.f(*case), rel_tol=1e-9)
     return None if is_right else _broken(case, digits(v.f(*case)), digits(y.data))
 
@@ -83,7 +85,7 @@ def _parents(answer: Answer, case: tuple[float, float], v: _Surface) -> Broken |
     y = answer["join"](a, b)
     if tuple(y.parents) == (a, b) and len(y.local_grads) == 2:
         return None
-    return _broken(case, "one node with the parents a and b", f"{len(y.parents)} parents")
+    return _broken(case, _ONE, _made(y, a, b))
 
 
 def _slopes(answer: Answer, case: tuple[float, float], v: _Surface) -> Broken | None:
@@ -120,10 +122,19 @@ def _broken(case: tuple[float, float], expected: str, got: str) -> Broken:
 def _observe(answer: Answer, case: tuple[float, float], v: _Surface) -> Observation:
     a, b = map(Value, case)
     y = answer["join"](a, b)
-    if not isinstance(y, Value):
-        return {"result": f"a plain {type(y).__name__}"}
+    if got := flaw(y):
+        return {"made of": got}
     y.backward()
-    return {"value": y.data, "slope for a": a.grad, "slope for b": b.grad, "parents": len(y.parents)}
+    return {"value": y.data, "slope for a": a.grad, "slope for b": b.grad, "made of": _made(y, a, b)}
+
+
+def _made(y: Value, a: Value, b: Value) -> str:
+    if not set(y.parents) <= {a, b}:
+        return "several nodes"
+    names = "".join("a" if parent is a else "b" for parent in y.parents)
+    if names != "ab":
+        return f"one node with the parents {' and '.join(names)}" if names else "a node without parents"
+    return _ONE if len(y.local_grads) == 2 else f"{_ONE}, and {len(y.local_grads)} slopes"
 
 
 def _node(v: _Surface, slopes: Callable[[float, float], tuple[float, float]]) -> Answer:
@@ -170,6 +181,26 @@ EXERCISE = Exercise(
             name="sign",
             answer=lambda v: _node(v, lambda a, b: (v.slopes(a, b)[0], -v.slopes(a, b)[1])),
             sentence="the slope for a is right, and that for b has the wrong sign: where does the value go as b grows?",
+        ),
+        Wrong(
+            name="several nodes",
+            answer=lambda v: {"join": lambda a, b: _node(v, v.slopes)["join"](a, b) * 1.0},
+            sentence="it took several nodes. One is asked: one value, two parents, and two slopes that you found.",
+        ),
+        Wrong(
+            name="no tuple",
+            answer=lambda v: {"join": lambda a, b: misbuilt(v.f(a.data, b.data), a, v.slopes(a.data, b.data))},
+            sentence=NO_TUPLE,
+        ),
+        Wrong(
+            name="written over",
+            answer=lambda v: {"join": lambda a, b: misbuilt(v.f(a.data, b.data), (a.data, b.data), (1.0, 1.0))},
+            sentence=PLAIN_PARENT,
+        ),
+        Wrong(
+            name="a Value inside",
+            answer=lambda v: {"join": lambda a, b: misbuilt(Value(v.f(a.data, b.data)), (a, b), (1.0, 1.0))},
+            sentence=VALUE_INSIDE,
         ),
         Wrong(
             name="both the same",

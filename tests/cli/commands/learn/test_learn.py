@@ -106,6 +106,7 @@ def test_steps_show_each_number_beside_the_right_one(nanochat, begun):
     ("words", "code", "sentence"),
     [
         (["check", "99"], 2, "there is no lesson '99'"),
+        (["check", "1c"], 2, "there is no exercise '1c': choose one of 1a, 1b"),
         (["start", "vallue"], 2, "did you mean 'value'"),
         (["check", "1a", "--law", "slop"], 2, "did you mean 'slope'"),
         (["check", "1a", "--seed", "-1"], 2, "--seed"),
@@ -151,9 +152,30 @@ def test_reset_keeps_what_was_written(nanochat, begun):
     assert (begun / "01-value" / "bend.py.1").read_text(encoding="utf-8") == RIGHT
 
 
+def test_what_nobody_wrote_is_not_kept_by_reset(nanochat, begun):
+    assert "is kept" not in nanochat("learn", "reset").out
+    assert not (begun / "01-value" / "bend.py.1").exists()
+
+
+def test_a_lesson_that_is_not_begun_has_nothing_to_hint_at_or_to_reset(nanochat, tmp_path):
+    for word in ("hint", "reset"):
+        nanochat("learn", word, "2a").assert_refused(3, "2a is not begun here: `nanochat learn start 2` writes")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_somebody_without_a_name_is_told_how_to_get_formulas_of_their_own(nanochat, tmp_path):
+    out = nanochat("learn", "start", "1").out
+    assert "Nobody is named in course.toml" in out
+    assert "  nanochat learn reset 1a\n  nanochat learn reset 1b\n" in out
+    assert "nobody is named in course.toml" in nanochat("learn", "submit").err
+    (tmp_path / "course.toml").write_text('student = "ada"\n', encoding="utf-8")
+    assert "Nobody is named" not in nanochat("learn", "start", "2").out
+    assert nanochat("learn", "submit", "--force").err == ""
+
+
 def test_submit_writes_a_zip_once(nanochat, begun):
     assert nanochat("learn", "submit").code == 0
-    nanochat("learn", "submit").assert_refused(5, "submission.zip")
+    nanochat("learn", "submit").assert_refused(5, "submission.zip exists already: choose another name, or pass --force")
     assert nanochat("learn", "submit", "--force").code == 0
 
 
