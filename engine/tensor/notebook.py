@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from ...plain import html
-from .tensor import Tensor
+from .tensor import Tensor, _raise_freed
 
 _MOST_CELLS = 32
 """Of a row or a column that is drawn."""
@@ -24,6 +24,8 @@ def bundle(tensor: Tensor) -> dict[str, str]:
 def describe(tensor: Tensor) -> str:
     """`Tensor (2, 3) float32, computed by matmul` or, for a leaf, the size of its gradient"""
     words = f"Tensor {tensor.shape} {tensor.dtype}"
+    if tensor._vjp is _raise_freed:
+        return f"{words}, computed; backward() has freed its graph"
     if tensor._vjp is not None:
         return f"{words}, computed by {getattr(tensor._vjp, '__qualname__', '').split('.')[0].strip('_') or 'an op'}"
     if not tensor.requires_grad:
@@ -41,9 +43,10 @@ def heat_map(array: np.ndarray) -> str:
     rows = shown if array.ndim < 2 else shown[: array.shape[-2]]  # the first of leading axes
     cells = rows[:_MOST_CELLS, :_MOST_CELLS].astype(np.float64)
     finite = np.abs(cells[np.isfinite(cells)])
-    largest = float(finite.max(initial=0.0)) or 1.0
+    largest = float(finite.max(initial=0.0))
+    shares = cells / (largest or 1.0)
     squares = [
-        f'<rect x="{x * _CELL}" y="{y * _CELL}" width="{_CELL}" height="{_CELL}" fill="{_colour(value / largest)}">'
+        f'<rect x="{x * _CELL}" y="{y * _CELL}" width="{_CELL}" height="{_CELL}" fill="{_colour(shares[y, x])}">'
         f"<title>[{y}, {x}] {value:.4g}</title></rect>"
         for y, row in enumerate(cells.tolist())
         for x, value in enumerate(row)
@@ -51,7 +54,7 @@ def heat_map(array: np.ndarray) -> str:
     height, width = (n * _CELL for n in cells.shape)
     note = "" if cells.size == array.size else f"<p>its first {cells.shape[0]} x {cells.shape[1]} numbers</p>"
     size = f'viewBox="0 0 {width} {height}" width="{width}" height="{height}"'
-    what = f"heat map of {cells.shape[0]} x {cells.shape[1]} numbers, the largest {largest:.4g}"
+    what = f"heat map of {cells.shape[0]} x {cells.shape[1]} numbers, the largest of size {largest:.4g}"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html(what)}" {size}>{"".join(squares)}</svg>'
         + note

@@ -338,6 +338,11 @@ def _double(v: Product) -> Answer:
     return _answer(v, product)
 
 
+def _dotted(v: Product) -> Answer:
+    """g @ b.T and a.T @ g where b is a vector, whose .T it is itself."""
+    return _answer(v, lambda a, b: (a @ b, lambda g: (g @ b.T, a.T @ g)))
+
+
 def _turned(array: Array) -> Array:
     return array.swapaxes(-1, -2) if array.ndim > 1 else array
 
@@ -420,6 +425,13 @@ MISTAKES = (
         "the memory and the time.",
     ),
     Wrong(
+        name="a vector's transpose",
+        answer=_dotted,
+        sentence="b is a vector, and .T leaves a vector as it is: g @ b.T adds up what should stay apart. Every "
+        "da[i, k] is one g times one b; which ones?",
+        applies=lambda v: v.right == "k",
+    ),
+    Wrong(
         name="not added up",
         answer=_adding(lambda g, shape: g),
         sentence="a number that was repeated was used several times, and slopes over several paths add: the gradient "
@@ -464,15 +476,15 @@ EXERCISE = Exercise(
     starter=_starter,
     variants=VARIANTS,
     cases=_cases,
-    call=lambda case: _calls(case)[0],
+    call=lambda case: " and ".join(_calls(case)),
     laws=(
         _law("pair", "each function gives an array and a function", _pair, 1),
         _law("value", "y is what loops over numbers compute", _value, 2, "pair"),
         _law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
         _law("slopes", "the gradients are what nudging measures, entry by entry", _slopes, 3, "value", "shape"),
         _law("adjoint", "a direction weighs the same there and back", _adjoint, 1, "value", "shape"),
-        _law("untouched", "inputs and g are as they were", _untouched, 1, "pair"),
-        _law("single", "float32 stays float32", _single, 1, "pair"),
+        _law("untouched", "inputs and g are as they were", _untouched, 1, "shape"),
+        _law("single", "float32 stays float32", _single, 1, "shape"),
     ),
     observe=_observe,
     right=(lambda v: _answer(v), _looped),

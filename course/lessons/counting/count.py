@@ -32,7 +32,7 @@ class Text:
 def _starter(v: Counting) -> str:
     return f'''"""Exercise 4a: a language model that counts.
 
-Count {v.words}, each document by itself.
+Count pairs from {v.words}, each document by itself.
 With N(a, b) pairs from a to b, N(a) pairs from a, and V tokens:
 
     p(b | a) = {v.formula}
@@ -44,7 +44,9 @@ import math
 
 
 def count_model(documents, vocab_size):
-    """documents: lists of ids, each below vocab_size -> vocab_size rows; row a holds p(b | a) for every b"""
+    """documents: lists of ids below vocab_size, dots included, [[0, 1, 2, 2, 1, 0]] for .abba.
+    -> vocab_size rows; row a holds p(b | a) for every b
+    """
     ...
 
 
@@ -55,10 +57,10 @@ def nats(probabilities, documents):
 
 
 def _cases(rng: random.Random, v: Counting) -> list[Text]:
-    """`.abba.` first, where . is 0, a is 1, b is 2."""
+    """`.abba.` first, where . is 0, a is 1, b is 2. In one case the last token is never seen: its row is chance."""
     by_hand = Text([[0, 1, 2, 2, 1, 0]], 3, [[1 / 3] * 3] * 3)
-    longer = [Text(drawn(rng, n, size), size, random_table(rng, size)) for n, size in ((2, 3), (3, 4), (6, 5))]
-    return [by_hand, *longer]
+    sizes = ((2, 3, 3), (3, 4, 5), (6, 5, 5))
+    return [by_hand, *(Text(drawn(rng, n, used), size, random_table(rng, size)) for n, used, size in sizes)]
 
 
 # **** laws
@@ -182,7 +184,7 @@ EXERCISE = Exercise(
     starter=_starter,
     variants=VARIANTS,
     cases=_cases,
-    call=str,
+    call=lambda case: f"{case} and nats of these documents",
     laws=(
         _law("table", "a row for every token, a number for every token in it", _table, 1),
         _law("rows", "no number is 0 or less, and every row sums to 1", _rows, 1, "table"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ....data.builtin import read_builtin
-from ..canvas import BLUE, FAINT, INK, RED, Canvas
+from ..canvas import BLUE, FAINT, INK, Canvas
 from .milestone import descended, nats_of
 from .pairs import Counting, counts
 
@@ -51,11 +51,14 @@ def _training() -> str:
     def place(step: int, nats: float) -> tuple[float, float]:
         return 60 + 10.4 * step, 210 - 170 * (nats - low) / (high - low)
 
-    for nats, name in ((math.log(3), "ln 3 = 1.0986: knows nothing"), (best, f"4 ln 2 / 5 = {best:.4f}: counting")):
+    for nats, name, below in (
+        (math.log(3), "ln 3 = 1.0986: knows nothing", -6),
+        (best, f"4 ln 2 / 5 = {best:.4f}: counting", 14),  # the curve runs above
+    ):
         canvas.path([place(0, nats), place(40, nats)], FAINT, dashed=True)
-        canvas.words(name, (place(40, nats)[0], place(0, nats)[1] - 6), colour=FAINT, anchor="end")
+        canvas.words(name, (place(40, nats)[0], place(0, nats)[1] + below), colour=FAINT, anchor="end")
     canvas.path([place(step, nats) for step, nats in enumerate(found)], BLUE, width=2.5)
-    canvas.words("loss", (30, 30), colour=RED, anchor="start")
+    canvas.words("loss", (30, 30), colour=BLUE, anchor="start")
     for step in (0, 10, 20, 30, 40):
         canvas.words(str(step), (place(step, low)[0], 232), colour=FAINT)
     canvas.words("steps", (268, 250), colour=FAINT)

@@ -88,9 +88,11 @@ def _engine(answer: Answer, case: Run, v: Counting) -> Broken | None:
 def _table(answer: Answer, case: Run, v: Counting) -> Broken | None:
     got, size = answer["train"](case.seen, case.steps, case.lr), len(case.seen)
     is_table = isinstance(got, (list, tuple)) and [len(row) for row in got] == [size] * size
-    if is_table and all(isinstance(x, (int, float)) for row in got for x in row):
+    others = [x for row in got for x in row if not isinstance(x, (int, float))] if is_table else []
+    if is_table and not others:
         return None
-    return Broken(call=str(case), expected=f"{size} rows of {size} plain numbers", got=digits(got))
+    found = f"a table with a {type(others[0]).__name__} in it" if others else digits(got)
+    return Broken(call=str(case), expected=f"{size} rows of {size} plain numbers", got=found)
 
 
 def _descent(answer: Answer, case: Run, v: Counting) -> Broken | None:
@@ -153,7 +155,9 @@ def _calls(answer: Answer, case: Run) -> tuple[Table, int]:
 
 def _observe(answer: Answer, case: Run, v: Counting) -> Observation:
     got, n_calls = _calls(answer, case)
-    return {f"z[{a}][{b}]": x for a, row in enumerate(got) for b, x in enumerate(row)} | {"backward calls": n_calls}
+    z = {f"z[{a}][{b}]": x for a, row in enumerate(got) for b, x in enumerate(row)}
+    plain = {label: "a Number" if isinstance(x, answer["Number"]) else x for label, x in z.items()}
+    return plain | {"backward calls": n_calls}
 
 
 # **** right and wrong
@@ -314,6 +318,14 @@ EXERCISE = Exercise(
             name="probabilities",
             answer=_with(lambda engine, seen, steps, lr: [_softmax(row) for row in _trained(engine, seen, steps, lr)]),
             sentence="these are probabilities; the logits are asked for, from which softmax makes them.",
+        ),
+        Wrong(
+            name="Numbers",
+            answer=_with(
+                lambda engine, *words: [[engine(x) for x in row] for row in _trained(engine, *words)],
+            ),
+            sentence="the table holds your Numbers; the plain numbers inside them are asked for. And a step moves the "
+            "logit's own number: written as an expression of Numbers, it would grow into the next step's graph.",
         ),
         Wrong(
             name="by hand",

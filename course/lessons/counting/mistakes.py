@@ -56,9 +56,19 @@ def _whole(v: Counting, documents: Documents, size: int) -> Table:
 
 
 def _joined(v: Counting, documents: Documents, size: int) -> Table:
-    """One document of all; a single one is counted twice over, as a text that goes round would be."""
+    """One document of all."""
+    return model(v, [[i for document in documents for i in document]], size, v.smoothed)
+
+
+def _round(v: Counting, documents: Documents, size: int) -> Table:
+    """One document of all, which goes on at its beginning."""
     ids = [i for document in documents for i in document]
     return model(v, [[*ids, ids[0]]], size, v.smoothed)
+
+
+def _less_than_one(v: Counting, documents: Documents, size: int) -> Table:
+    """Where no pair begins with a token, the share of chance stands alone."""
+    return model(v, documents, size, lambda n, row, size: v.smoothed(n, row, size) if row else (1 - v.mix) / size)
 
 
 def _turned(v: Counting, documents: Documents, size: int) -> Table:
@@ -124,8 +134,20 @@ MISTAKES = (
     Wrong(
         name="across documents",
         answer=_answer(_joined),
-        sentence="you counted pairs that no document holds: the end of one and the beginning of the next (or of the "
-        "same one, read round) are no neighbours.",
+        sentence="you counted pairs that no document holds: the end of one and the beginning of the next are no "
+        "neighbours.",
+    ),
+    Wrong(
+        name="read round",
+        answer=_answer(_round),
+        sentence="you counted pairs that no document holds: after the end of all of them you went on at the beginning.",
+    ),
+    Wrong(
+        name="less than 1",
+        answer=_answer(_less_than_one),
+        sentence="the row of a token from which no pair goes does not sum to 1: nothing is known of what comes there, "
+        "and chance alone decides.",
+        applies=lambda v: v.mix > 0,
     ),
     Wrong(
         name="turned",

@@ -22,11 +22,11 @@ class Counting:
 
     @property
     def words(self) -> str:
-        """Which pairs, in words."""
+        """From which token to which one."""
         return {
-            1: "each token with the one after it",
-            2: "each token with the one two places on (a model that skips a letter)",
-            -1: "each token with the one before it (a model that reads from right to left)",
+            1: "each token to the one after it",
+            2: "each token to the one two places on (a model that skips a letter)",
+            -1: "each token to the one before it (a model that reads from right to left)",
         }[self.step]
 
     @property

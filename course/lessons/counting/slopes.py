@@ -30,7 +30,7 @@ def _starter(v: Counting) -> str:
     return f'''"""Exercise 4b: where training comes to rest.
 
 A table of logits z gives p(b | a) = exp(z[a][b]) / sum over c of exp(z[a][c]). Its loss is the mean of -ln p(b | a)
-over all pairs of the documents: {v.words}.
+over all pairs of the documents: from {v.words}.
 How fast does that loss move with each logit?
 
 Check it with:  nanochat learn check 4b

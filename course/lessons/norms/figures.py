@@ -16,7 +16,7 @@ def figures() -> dict[str, str]:
 
 
 def _angle() -> str:
-    """x = (1, 7), n = x / 5, and dx for g = (1, 0), drawn fourfold."""
+    """x = (1, 7), n = x / 5, and dx for g = (1, 0), drawn 16 times as long."""
     canvas = Canvas(
         420, 400, "x = (1, 7); n = (0.2, 1.4) lies along it; the gradient (0.196, -0.028) is at right angles"
     )
@@ -27,7 +27,7 @@ def _angle() -> str:
     canvas.path([place(-0.5, 0), place(6, 0)], FAINT)
     canvas.path([place(0, -0.5), place(0, 7.2)], FAINT)
     canvas.arrow(place(0, 0), place(1, 7), BLUE)
-    canvas.words("x = (1, 7)", place(1.15, 6.8), colour=BLUE, anchor="start")
+    canvas.words("x = (1, 7)", place(0.9, 7.2), colour=BLUE, anchor="start")
     canvas.arrow(place(0, 0), place(0.2, 1.4), GREEN)
     canvas.words("n = x / 5 = (0.2, 1.4)", place(0.5, 1.3), colour=GREEN, anchor="start")
     scale = 16
@@ -71,6 +71,7 @@ def _stream() -> str:
     def place(depth: int, size: float) -> tuple[float, float]:
         return 60.0 + 17 * depth, 250 - 16 * math.log2(size)
 
+    canvas.words("root mean square of the stream", (20, 30), colour=FAINT, anchor="start")
     for power in (0, 4, 8, 12):
         canvas.path([place(0, 2**power), place(24, 2**power)], "#e2e8f0")
         canvas.words(f"{2**power:,}", (50, place(0, 2**power)[1] + 4), colour=FAINT, anchor="end")

@@ -76,7 +76,7 @@ class _Spelling:
     gain_back: bool = True
     """g meets the gain before it goes on."""
     divides: bool = True
-    by_gain: Callable[[Array, Array, Array], Array] = lambda g, n, x: (g * n).sum(0)
+    by_gain: Callable[[Array, Array, Array, Array], Array] = lambda g, n, x, gain: (g * n).sum(0)
 
     def __call__(self, v: Norm) -> Op:
         return lambda x, weight, *, eps: self._norm(v, x, weight, eps)
@@ -95,7 +95,7 @@ class _Spelling:
             with np.errstate(all="ignore"):
                 through_s = x * ((inner * n / (s * s)) @ self.back(v, x.shape[-1]).T)
                 dx = inner / s + self.second * through_s
-            return dx if self.divides else dx * s, self.by_gain(g, n, x)
+            return dx if self.divides else dx * s, self.by_gain(g, n, x, gain)
 
         return n * gain, vjp
 
@@ -210,17 +210,22 @@ MISTAKES = (
     ),
     Wrong(
         name="gain's gradient averaged",
-        answer=_with(by_gain=lambda g, n, x: (g * n).mean(0)),
+        answer=_with(by_gain=lambda g, n, x, gain: (g * n).mean(0)),
         sentence="the gain is used by every row, and slopes over several paths add: sum over the rows, not their mean.",
     ),
     Wrong(
         name="gain's gradient from x",
-        answer=_with(by_gain=lambda g, n, x: (g * x).sum(0)),
+        answer=_with(by_gain=lambda g, n, x, gain: (g * x).sum(0)),
         sentence="dweight was taken from x: the gain multiplies x / s, so that is its slope.",
     ),
     Wrong(
+        name="gain's gradient times the gain",
+        answer=_with(by_gain=lambda g, n, x, gain: (g * gain * n).sum(0)),
+        sentence="dweight has the gain in it: y is n times the gain, so the gain's own slope is n.",
+    ),
+    Wrong(
         name="gain's gradient not summed",
-        answer=_with(by_gain=lambda g, n, x: g * n),
+        answer=_with(by_gain=lambda g, n, x, gain: g * n),
         sentence="dweight has a row for every row of x; one gain serves all of them, so its gradient is their sum.",
     ),
 )

@@ -46,11 +46,15 @@ class Picture:
     left_out: int
     asked: bool
     """Some gradient is not 0."""
+    is_older: bool = False
+    """The result's own gradient is 0 and others are not: they are of an earlier backward()."""
 
     @property
     def caption(self) -> str:
-        """Says what was left out, and why every gradient is 0; empty where there is nothing to say."""
+        """Says what was left out, and whose the gradients are; empty where there is nothing to say."""
         remarks = [] if self.asked else ["backward() not called yet: every grad is 0"]
+        if self.is_older:
+            remarks = ["backward() not called on this result yet: a grad that is not 0 is an earlier one's"]
         if self.left_out:
             shown = f"{len(self.nodes)} {'node' if len(self.nodes) == 1 else 'nodes'} nearest the result"
             remarks = [f"the {shown}; {self.left_out:,} more left out", *remarks]
@@ -75,7 +79,7 @@ def picture(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes
         if parent in index
     ]
     asked = any(node.grad for node in kept)  # a nan counts: it is not 0
-    return Picture(nodes, edges, left_out=len(root.ancestors()) - len(kept), asked=asked)
+    return Picture(nodes, edges, len(root.ancestors()) - len(kept), asked, is_older=asked and root.grad == 0)
 
 
 def number(x: float) -> str:

@@ -17,6 +17,7 @@ def test_a_tensor_says_what_it_is():
     assert describe(y) == "Tensor (1, 1) float64, computed by matmul"
     y.sum().backward()
     assert describe(w) == "Tensor (1, 2) float64, a leaf: its gradient has norm 5"
+    assert describe(y) == "Tensor (1, 1) float64, computed; backward() has freed its graph"
     assert describe(Tensor(1.0)) == "Tensor () float64, a constant"
 
 
@@ -26,6 +27,10 @@ def test_a_heat_map_of_any_shape_is_an_image(shape):
     if drawn:
         assert 1 <= len(ET.fromstring(drawn)) <= 32 * 32
     assert bool(drawn) == bool(np.prod(shape))
+
+
+def test_a_heat_map_of_zeros_says_that_the_largest_is_0():
+    assert "the largest of size 0" in heat_map(np.zeros((2, 2)))
 
 
 def test_what_is_not_finite_is_grey_and_hides_nothing_else():

@@ -16,6 +16,15 @@ def test_a_value_shows_its_graph_and_says_that_backward_was_not_called():
     assert "backward() not called yet" not in y._repr_mimebundle_()["image/svg+xml"]
 
 
+def test_gradients_of_an_earlier_backward_are_said_to_be_earlier():
+    a = Value(2.0)
+    (a * 3.0).backward()
+    later = a.exp()
+    assert "not called on this result yet" in later._repr_mimebundle_()["image/svg+xml"]
+    later.backward()
+    assert "not called" not in later._repr_mimebundle_()["image/svg+xml"]
+
+
 def test_a_large_graph_says_how_large_it_is():
     y = sum((Value(float(i)) for i in range(MOST_NODES)), Value(0.0))
     bundle = y._repr_mimebundle_()
