@@ -89,13 +89,9 @@ def kind_of(node: Value) -> str:
     if kind not in RULES and kind not in EMIT and kind != "pick":
         raise ValueError(f"a Value was computed by {op!r}, for which there is no rule: add one to RULES (rules.py)")
     if kind in POWERS and looked_at(node):
-        raise ValueError(
-            f"a Value was computed by {op!r}, with the largest of some Values: write exp(b * log(a)) for a ** b"
-        )
+        raise ValueError(f"{op!r} with the largest of some Values has no rule: write exp(b * log(a)) for a ** b")
     if isinstance(node.constant, Open) and kind not in ("pick", "cross_entropy"):
-        raise ValueError(
-            f"a Value was computed by {op!r} of an open index, which is for choosing a row or a class only"
-        )
+        raise ValueError(f"{op!r} of an open index has no rule: it chooses a row or a class, and is no number")
     return kind
 
 
@@ -172,6 +168,27 @@ class Program:
         for group in self.groups:
             group.nodes.clear()
 
+    # **** before all: where the weights lie, by which pass 1 tells them from other numbers
+
+    def _place_weights(self, parameters: Mapping[str, Any]) -> None:
+        """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
+        self.leaf: dict[Value, int] = {}
+        self.matrices: dict[Value, tuple[int, int, str]] = {}
+        """Of each leaf the parameter that it stands in: (rows, columns, name)."""
+        slices, n = [], 0
+        for name, parameter in parameters.items():
+            shape, leaves = shape_of(parameter), flat(parameter)
+            rows, columns = (shape[0], shape[-1]) if len(shape) == 2 else (1, len(leaves))
+            slices.append((slice(n, n + len(leaves)), shape))
+            self.matrices |= dict.fromkeys(leaves, (rows, columns, name))
+            self.leaf |= {leaf: i for i, leaf in enumerate(leaves, n)}
+            n += len(leaves)
+        if n > len(self.leaf):
+            raise ValueError("a Value stands twice among the parameters: name one that is shared once")
+        self.p, self.gp = np.zeros((2, len(self.leaf)))
+        self.weights = [self.p[place].reshape(shape) for place, shape in slices]
+        self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
+
     # **** pass 1: levels and groups
 
     def _groups(self, outputs: Nodes) -> list[Group]:
@@ -237,34 +254,17 @@ class Program:
 
     # **** pass 2: where things lie: sample s of node i of a group of k in v at first + s k + i, edges in e likewise
 
-    def _place_weights(self, parameters: Mapping[str, Any]) -> None:
-        """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
-        self.leaf: dict[Value, int] = {}
-        self.matrices: dict[Value, tuple[int, int, str]] = {}
-        """Of each leaf the parameter that it stands in: (rows, columns, name)."""
-        slices = []
-        for name, parameter in parameters.items():
-            shape, leaves = shape_of(parameter), flat(parameter)
-            rows, columns = (shape[0], shape[-1]) if len(shape) == 2 else (1, len(leaves))
-            slices.append((slice(len(self.leaf), len(self.leaf) + len(leaves)), shape))
-            self.matrices |= dict.fromkeys(leaves, (rows, columns, name))
-            self.leaf |= {leaf: i for i, leaf in enumerate(leaves, len(self.leaf))}
-        self.p, self.gp = np.zeros((2, len(self.leaf)))
-        self.weights = [self.p[place].reshape(shape) for place, shape in slices]
-        self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
-
     def _allot(self, outputs: Nodes) -> None:
-        """Memory for all values, edges and indices."""
+        """Memory for all values, edges and indices; an edge more for each node, where `_pull` may put the sum."""
         S = self.samples
-        self.at: dict[Value, tuple[int, int]] = {}
+        self.at: dict[Value, tuple[int, int]] = {}  # its place in v in the first sample, and the step to the next one
         for group in self.groups:
             group.n_nodes, first = len(group.nodes), S * len(self.at)
             self.at |= {node: (first + i, group.n_nodes) for i, node in enumerate(group.nodes)}
         self.v = np.zeros(S * len(self.at))
-        inner = [group for group in self.groups if group.level]
-        n_edges = len(outputs) + len(self.at) + sum(len(operands_of(group.kind, group.nodes)) for group in inner)
+        n_edges = len(outputs) + len(self.at) + sum(len(operands_of(g.kind, g.nodes)) for g in self.groups if g.level)
         self.e, self.n_edges = np.zeros(S * n_edges), 0
-        self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)
+        self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)  # in e, a place for each
         opened: defaultdict[int, int] = defaultdict(lambda: 1 << 62)
         for node in chain.from_iterable(group.nodes for group in self.groups):
             if isinstance(node.constant, Open):

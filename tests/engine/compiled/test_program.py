@@ -188,6 +188,12 @@ def test_a_largest_that_a_power_would_freeze_is_refused(power):
         Program([power(x[0], Largest(x))], [("x", x)])
 
 
+def test_a_value_that_two_parameters_share_is_refused():
+    x = Value(2.0)
+    with pytest.raises(ValueError, match="stands twice among the parameters"):
+        Program([x * 3], [("x", [x]), ("tied", [x])])
+
+
 def test_an_open_index_is_no_number_to_calculate_with():
     x = Value(2.0)
     with pytest.raises(ValueError, match="of an open index"):
