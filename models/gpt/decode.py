@@ -57,6 +57,8 @@ class Decoder:
         if not can_decode(model):
             raise ValueError("this model has no decoder of its own: ask can_decode first, and let the model decode")
         self.model, self.config, self.steady = model, model.config, steady
+        config = model.config
+        self._sizes = (config.n_layer, config.kv_heads, config.head_size, config.block_size)
         self._weights: FoldedWeights | None = None
         self._step: _Step | None = None
         self._mark, self._lock = 0, Lock()  # threads share the memory of a step
@@ -86,9 +88,8 @@ class Decoder:
                 f"the cache holds {cache.keys.dtype} keys and the model computes in {self.model.dtype}: make it with "
                 "the model's own empty_cache"
             )
-        config = self.config
-        wanted = (config.n_layer, len(ids), config.kv_heads, config.head_size, config.block_size)
-        if wanted != (*cache.keys.shape[:3], cache.keys.shape[-1], cache.block_size):
+        n_layer, n_rows, n_heads, _, head_size = cache.keys.shape
+        if n_rows != len(ids) or self._sizes != (n_layer, n_heads, head_size, cache.block_size):
             raise ValueError(
                 f"{len(ids)} rows of tokens do not go with a cache of keys {cache.keys.shape}: give a token for each "
                 "of its rows, and make it with the model's own empty_cache"
