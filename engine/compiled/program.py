@@ -8,8 +8,10 @@
 A step of a small transformer has thousands of nodes, but a few dozen levels. `Program` takes such a graph and does
 what every compiler does, in four passes:
 
-    1 sort    nodes into levels, and those of a level into groups (`_groups`)
-    2 lay out one vector `v` for all values, a group's beside each other, and one vector `e` for all edges (`_allot`)
+    1 sort    nodes into levels, and those of a level into groups (`_groups`); level 0 is what is loaded one by one.
+              Weights of a linear layer are not: they are read as a matrix where they lie, in the vector `p`
+    2 lay out one vector `v` for all values, a group's beside each other, and one vector `e` for all edges (`_allot`):
+              a place for each reader of a node, where it leaves its share of the node's gradient
     3 emit    the calls of the way forward, group by group: gather the operands from `v`, work out, write to `v`
     4 emit    the calls of the way back, last group first: a group's gradient is gathered from `e`, where its readers
               left their shares, is multiplied by the slopes, and is left on the edges to its own operands
@@ -22,13 +24,14 @@ the largest of a softmax look at their numbers anew. What is frozen: the shape o
 `if` on a Value's data, which took one branch in the trace and takes it for ever. Whoever replays has to compare with
 the engine now and then.
 
-Several samples of a shape run side by side: each array then has a first axis S. Knows no model and no formula of one.
+Several samples of a shape run side by side: each array then has a first axis S; read S as 1 at
+first. Knows no model and no formula of one.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -36,8 +39,8 @@ from typing import Any
 import numpy as np
 
 from ..module import Module, shape_of
-from ..scalar.value import Largest, Value
-from .rules import EMIT, RULES, Array, Back, Calls, Nodes, elementwise, n_rows, operands_of
+from ..scalar.value import Value
+from .rules import EMIT, POWERS, RULES, Array, Back, Calls, Nodes, elementwise, looked_at, n_rows, operands_of
 
 
 class Open(int):
@@ -74,7 +77,7 @@ def open_tables(model: Any, tables: dict[int, Table] | None = None) -> None:
 def kind_of(node: Value) -> str:
     """The name of the rule: "x+y" of two Values, "x+c" of a Value and a number, "c-x" of a number and a Value, "exp".
 
-    Raises ValueError for an op that no rule is known for.
+    Raises ValueError for an op without a rule, or one whose rule would freeze a constant that is to be looked at anew.
     """
     op = kind = node.op
     if op in ("+", "-", "*", "/", "max"):
@@ -85,6 +88,10 @@ def kind_of(node: Value) -> str:
         kind = "c**x" if op.endswith("**") else f"c{op[-1]}x"
     if kind not in RULES and kind not in EMIT and kind != "pick":
         raise ValueError(f"a Value was computed by {op!r}, for which there is no rule: add one to RULES (rules.py)")
+    if kind in POWERS and looked_at(node):
+        raise ValueError(f"{op!r} with the largest of some Values has no rule: write exp(b * log(a)) for a ** b")
+    if isinstance(node.constant, Open) and kind not in ("pick", "cross_entropy"):
+        raise ValueError(f"{op!r} of an open index has no rule: it chooses a row or a class, and is no number")
     return kind
 
 
@@ -113,15 +120,8 @@ class Program:
     ) -> None:
         """Raises ValueError for an op without a rule. Without `gradient` there is no way back."""
         self.samples = samples
-        self._lay_out(dict(parameters))
-        nodes = sorted(Value(0.0, tuple(outputs)).ancestors(), key=lambda node: node.born)[:-1]
-        groups = self._groups([node for node in nodes if node.parents and node.op != "pick"])
-        read = {x for group in groups for x in operands_of(group.kind, group.nodes)} | {*outputs}
-        loose = [node for node in nodes if node in read and (node.op == "pick" or not node.parents)]
-        picks = Group(0, "row", [node for node in loose if node.op == "pick"])
-        leaves = Group(0, "weight", [node for node in loose if node in self.leaf])
-        numbers = Group(0, "number", [node for node in loose if node.op != "pick" and node not in self.leaf])
-        self.groups = [group for group in (picks, leaves, numbers, *groups) if group.nodes]
+        self._place_weights(dict(parameters))
+        self.groups = self._groups(outputs)
         """In the order of the calls."""
         self._allot(outputs)
         with np.errstate(all="ignore"):
@@ -163,39 +163,75 @@ class Program:
 
     def forget(self) -> None:
         """Let the graph go: a replay needs none of it."""
-        for places in (self.at, self.readers, self.leaf, self.columns):
+        for places in (self.at, self.readers, self.leaf, self.matrices, self.learns):
             places.clear()
         for group in self.groups:
             group.nodes.clear()
 
+    # **** before all: where the weights lie, by which pass 1 tells them from other numbers
+
+    def _place_weights(self, parameters: Mapping[str, Any]) -> None:
+        """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
+        self.leaf: dict[Value, int] = {}
+        self.matrices: dict[Value, tuple[int, int, str]] = {}
+        """Of each leaf the parameter that it stands in: (rows, columns, name)."""
+        slices, n = [], 0
+        for name, parameter in parameters.items():
+            shape, leaves = shape_of(parameter), flat(parameter)
+            rows, columns = (shape[0], shape[-1]) if len(shape) == 2 else (1, len(leaves))
+            slices.append((slice(n, n + len(leaves)), shape))
+            self.matrices |= dict.fromkeys(leaves, (rows, columns, name))
+            self.leaf |= {leaf: i for i, leaf in enumerate(leaves, n)}
+            n += len(leaves)
+        if n > len(self.leaf):
+            raise ValueError("a Value stands twice among the parameters: name one that is shared once")
+        self.p, self.gp = np.zeros((2, len(self.leaf)))
+        self.weights = [self.p[place].reshape(shape) for place, shape in slices]
+        self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
+
     # **** pass 1: levels and groups
 
-    def _groups(self, inner: Nodes) -> list[Group]:
-        level: defaultdict[Value, int] = defaultdict(int)
+    def _groups(self, outputs: Nodes) -> list[Group]:
+        nodes = sorted(_seen_from(outputs, looked_at), key=lambda node: node.born)
+        self.learns = _seen_from(outputs, lambda node: ())
+        """What a gradient goes back to; the other nodes were only looked at."""
+        inner = self._inner_groups([node for node in nodes if node.parents and node.op != "pick"])
+        read = set(outputs)
+        for group in inner:
+            read.update(operands_of(group.kind, group.nodes), *map(looked_at, group.nodes))
+        loads: defaultdict[tuple[str, bool], list[Value]] = defaultdict(list)
+        for node in nodes:
+            if node in read and (node.op == "pick" or not node.parents):
+                kind = "row" if node.op == "pick" else "weight" if node in self.leaf else "number"
+                loads[kind, node in self.learns].append(node)
+        loaded = [Group(0, kind, loads[kind, learns]) for kind in _LOADS for learns in (True, False)]
+        return [group for group in (*loaded, *inner) if group.nodes]
+
+    def _inner_groups(self, inner: Nodes) -> list[Group]:
+        level: defaultdict[Value, int] = defaultdict(int)  # 0 of what is loaded
         found: defaultdict[tuple[Any, ...], list[Value]] = defaultdict(list)
         for node in inner:
-            seen = [*node.parents, *(node.constant.of if isinstance(node.constant, Largest) else ())]
-            level[node] = 1 + max(map(level.__getitem__, seen))
+            level[node] = 1 + max(map(level.__getitem__, (*node.parents, *looked_at(node))))
             kind = kind_of(node)
-            found[level[node], kind, self._what_else(kind, node)].append(node)
+            found[level[node], kind, self._what_else(kind, node), node in self.learns].append(node)
         groups = []
-        for (depth, kind, what), members in sorted(found.items(), key=lambda item: item[0][0]):
+        for (depth, kind, what, _), members in sorted(found.items(), key=lambda item: item[0][0]):
             if kind in ("dot", "dot+b") and self._is_layer(members):
                 kind = "linear"
             elif what == "no target":
-                kind = what
+                kind = "no target"
             groups.append(Group(depth, kind, members))
         return groups
 
     def _what_else(self, kind: str, node: Value) -> Any:
-        """What nodes of a group have in common, beside level and kind."""
+        """What nodes of a group have in common, beside level and kind: what their rule needs to be the same."""
         if kind in ("dot", "dot+b"):
-            return self.columns.get(node.parents[len(node.parents) // 2])
-        if kind in ("x**c", "c**x"):
+            return self.matrices.get(node.parents[len(node.parents) // 2])
+        if kind in POWERS:
             return node.constant
         if kind == "cross_entropy":
             return "no target" if node.constant == -1 else (len(node.parents), isinstance(node.constant, Open))
-        return isinstance(node.constant, Largest)
+        return bool(looked_at(node))
 
     def _is_layer(self, dots: Nodes) -> bool:
         """These dot products are one product of matrices: each x in turn with the same rows, which lie in order in p.
@@ -218,46 +254,29 @@ class Program:
 
     # **** pass 2: where things lie: sample s of node i of a group of k in v at first + s k + i, edges in e likewise
 
-    def _lay_out(self, parameters: Mapping[str, Any]) -> None:
-        """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
-        self.leaf: dict[Value, int] = {}
-        self.columns: dict[Value, tuple[int, int, str]] = {}
-        """The parameter of a leaf: its number of rows and of columns, its name."""
-        slices = []
-        for name, parameter in parameters.items():
-            shape, leaves = shape_of(parameter), flat(parameter)
-            rows, columns = (shape[0], shape[-1]) if len(shape) == 2 else (1, len(leaves))
-            slices.append((slice(len(self.leaf), len(self.leaf) + len(leaves)), shape))
-            self.columns |= dict.fromkeys(leaves, (rows, columns, name))
-            self.leaf |= {leaf: i for i, leaf in enumerate(leaves, len(self.leaf))}
-        self.p, self.gp = np.zeros((2, len(self.leaf)))
-        self.weights = [self.p[place].reshape(shape) for place, shape in slices]
-        self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
-
     def _allot(self, outputs: Nodes) -> None:
-        """Memory for all values, edges and indices."""
+        """Memory for all values, edges and indices; an edge more for each node, where `_pull` may put the sum."""
         S = self.samples
-        self.at: dict[Value, tuple[int, int]] = {}
+        self.at: dict[Value, tuple[int, int]] = {}  # its place in v in the first sample, and the step to the next one
         for group in self.groups:
             group.n_nodes, first = len(group.nodes), S * len(self.at)
             self.at |= {node: (first + i, group.n_nodes) for i, node in enumerate(group.nodes)}
         self.v = np.zeros(S * len(self.at))
-        inner = [group for group in self.groups if group.level]
-        n_edges = len(outputs) + len(self.at) + sum(len(operands_of(group.kind, group.nodes)) for group in inner)
+        n_edges = len(outputs) + len(self.at) + sum(len(operands_of(g.kind, g.nodes)) for g in self.groups if g.level)
         self.e, self.n_edges = np.zeros(S * n_edges), 0
-        self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)
-        opened: dict[int, int] = {}
+        self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)  # in e, a place for each
+        opened: defaultdict[int, int] = defaultdict(lambda: 1 << 62)
         for node in chain.from_iterable(group.nodes for group in self.groups):
             if isinstance(node.constant, Open):
-                opened[node.constant.slot] = self._n_choices(node)
-        self.limits = np.array([opened.get(slot, 1 << 62) for slot in range(1 + max(opened, default=-1))], np.uint64)
+                opened[node.constant.slot] = min(opened[node.constant.slot], self._n_choices(node))
+        self.limits = np.array([opened[slot] for slot in range(1 + max(opened, default=-1))], np.uint64)
         self.indices = np.zeros((S, len(self.limits)), np.int64)
         self.unsigned = self.indices.view(np.uint64)  # the same memory, in which a negative index is a huge one
         self.forward_calls, self.backward_calls = Calls(), Calls()
 
     def _n_choices(self, node: Value) -> int:
         """How many rows, or classes, an open index chooses from."""
-        return self.columns[node.parents[0]][0] if node.op == "pick" else len(node.parents)
+        return self.matrices[node.parents[0]][0] if node.op == "pick" else len(node.parents)
 
     def _samples(self, places: Iterable[tuple[int, int]]) -> Array:
         """(place in the first sample, step to the next) of n numbers -> (S, n) places"""
@@ -287,7 +306,7 @@ class Program:
 
     def read_largest(self, nodes: Nodes) -> Array:
         """The constants of nodes that are the largest of some Values, looked at anew       (S, n)"""
-        rows = {id(node.constant): node.constant.of for node in nodes}
+        rows = {id(node.constant): looked_at(node) for node in nodes}
         order = {key: i for i, key in enumerate(rows)}
         places = self._places(list(chain(*rows.values())))
         largest = np.empty((self.samples, len(rows)))
@@ -335,7 +354,7 @@ class Program:
 
     def _emit_backward(self, group: Group, back: Back) -> None:
         before = len(self.backward_calls.calls)
-        if group.kind != "number":  # where no gradient is wanted
+        if group.kind != "number" and group.nodes[0] in self.learns:
             back(self._pull(group.nodes))
         group.n_back = len(self.backward_calls.calls) - before
 
@@ -350,7 +369,7 @@ class Program:
 
     def _load_rows(self, kind: str, picks: Nodes) -> Back:
         """Weights of rows that the indices choose: index times columns after the place in row 0"""
-        columns = np.array([self.columns[pick.parents[0]][1] for pick in picks])
+        columns = np.array([self.matrices[pick.parents[0]][1] for pick in picks])
         first = np.array(
             [self.leaf[pick.parents[0]] - int(pick.constant) * n for pick, n in zip(picks, columns, strict=True)]
         )
@@ -363,7 +382,17 @@ class Program:
         return lambda g: self.backward_calls.call(np.add.at, self.gp, places, g)
 
 
-_LOADS = {"number": Program._load_numbers, "weight": Program._load_weights, "row": Program._load_rows}
+_LOADS = {"row": Program._load_rows, "weight": Program._load_weights, "number": Program._load_numbers}
+"""Groups of level 0, in the order of the calls."""
+
+
+def _seen_from(outputs: Nodes, looked: Callable[[Value], Nodes]) -> set[Value]:
+    """The outputs and all that they were computed from, with what `looked` says that a node looked at besides."""
+    found, frontier = set(outputs), set(outputs)
+    while frontier:
+        frontier = set().union(*[node.parents for node in frontier], *map(looked, frontier)) - found
+        found |= frontier
+    return found
 
 
 def flat(parameter: Any) -> list[Value]:

@@ -30,7 +30,7 @@ Back = Callable[[Array], Any]
 """Emits the calls of a group's way back, given the array of its gradients."""
 Do = Callable[..., Array]
 Slope = float | Callable[..., Array]
-"""A number, or slope(do, c, z, *xs)"""
+"""A number, or slope(do, z, c, *xs)"""
 Rule = tuple[Callable[..., Any], tuple[Slope, ...]]
 """forward(do, z, c, *xs) fills z; one slope for each parent."""
 
@@ -49,7 +49,8 @@ class Calls:
             function(*arguments)
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> None:
-        if function is np.maximum:  # the one function that wants its result by name
+        """By place, which is faster: x.take(places, axis, out, mode), ufunc.reduce(x, axis, dtype, out)"""
+        if function is np.maximum:  # NumPy deprecates a third argument by place for it
             function, arguments = partial(np.maximum, out=arguments[2]), arguments[:2]
         function(*arguments)
         self.calls.append((function, arguments))
@@ -141,7 +142,7 @@ def _power(do: Do, z: Array, c: float, x: Array) -> None:
         do(np.power, x, np.array(c), out=z)
 
 
-def _power_slope(do: Do, c: float, z: Array, x: Array) -> Array:
+def _power_slope(do: Do, z: Array, c: float, x: Array) -> Array:
     """c x^(c-1), and 0 where c is"""
     if c == 0:
         return _zeros(x)
@@ -154,7 +155,7 @@ def _power_slope(do: Do, c: float, z: Array, x: Array) -> Array:
     return do(np.multiply, slope, np.array(c))
 
 
-def _exponential_slope(do: Do, c: float, z: Array, x: Array) -> Array:
+def _exponential_slope(do: Do, z: Array, c: float, x: Array) -> Array:
     """c^x log c, and 0 where c^x is, and where 0^x begins a line of zeros"""
     slope = do(np.multiply, z, np.log(np.full(x.shape, c)))
     is_flat = do(np.equal, z, _zeros(x))
@@ -194,7 +195,7 @@ def _gelu(do: Do, z: Array, c: None, x: Array) -> None:
     do(np.multiply, do(np.multiply, x, np.array(0.5)), do(np.add, _tanh_in_gelu(do, x), np.array(1.0)), out=z)
 
 
-def _gelu_slope(do: Do, c: None, z: Array, x: Array) -> Array:
+def _gelu_slope(do: Do, z: Array, c: None, x: Array) -> Array:
     """(1 + t)/2 + x/2 (1 - t^2) sqrt(2/pi) (1 + 3 0.044715 x^2),  t = tanh(..); its end is 0 where 1 - t^2 is"""
     t = _tanh_in_gelu(do, x)
     bend = do(np.subtract, np.array(1.0), do(np.square, t))
@@ -213,41 +214,41 @@ def _sigmoid(do: Do, z: Array, c: None, x: Array) -> None:
 RULES: dict[str, Rule] = {
     "x+y": _by(np.add, 1.0, 1.0),
     "x-y": _by(np.subtract, 1.0, -1.0),
-    "x*y": _by(np.multiply, lambda do, c, z, x, y: y, lambda do, c, z, x, y: x),
+    "x*y": _by(np.multiply, lambda do, z, c, x, y: y, lambda do, z, c, x, y: x),
     "x/y": _by(
         np.divide,
-        lambda do, c, z, x, y: do(np.reciprocal, y),
-        lambda do, c, z, x, y: do(np.multiply, do(np.negative, z), do(np.reciprocal, y)),
+        lambda do, z, c, x, y: do(np.reciprocal, y),
+        lambda do, z, c, x, y: do(np.multiply, do(np.negative, z), do(np.reciprocal, y)),
     ),
     "xmaxy": _by(
         np.maximum,
-        lambda do, c, z, x, y: _takes_first(do, x, y),
-        lambda do, c, z, x, y: do(np.logical_not, _takes_first(do, x, y)),
+        lambda do, z, c, x, y: _takes_first(do, x, y),
+        lambda do, z, c, x, y: do(np.logical_not, _takes_first(do, x, y)),
     ),
     "x+c": _by(np.add, 1.0),
     "x-c": _by(np.subtract, 1.0),
-    "x*c": _by(np.multiply, lambda do, c, z, x: c),
-    "x/c": _by(np.divide, lambda do, c, z, x: 1 / c),
-    "xmaxc": _by(np.maximum, lambda do, c, z, x: _takes_first(do, x, c)),
+    "x*c": _by(np.multiply, lambda do, z, c, x: c),
+    "x/c": _by(np.divide, lambda do, z, c, x: do(np.reciprocal, c)),
+    "xmaxc": _by(np.maximum, lambda do, z, c, x: _takes_first(do, x, c)),
     "c-x": (lambda do, z, c, x: do(np.subtract, c, x, out=z), (-1.0,)),
     "c/x": (
         lambda do, z, c, x: do(np.divide, c, x, out=z),
-        (lambda do, c, z, x: do(np.negative, do(np.divide, z, x)),),
+        (lambda do, z, c, x: do(np.negative, do(np.divide, z, x)),),
     ),
     "x**c": (_power, (_power_slope,)),
     "c**x": (lambda do, z, c, x: do(np.power, np.array(c), x, out=z), (_exponential_slope,)),
     "neg": _by(np.negative, -1.0),
-    "exp": _by(np.exp, lambda do, c, z, x: z),
-    "log": _by(np.log, lambda do, c, z, x: do(np.reciprocal, x)),
-    "sqrt": _by(np.sqrt, lambda do, c, z, x: do(np.divide, np.array(0.5), z)),
-    "tanh": _by(np.tanh, lambda do, c, z, x: do(np.subtract, np.array(1.0), do(np.square, z))),
-    "sigmoid": (_sigmoid, (lambda do, c, z, x: do(np.multiply, z, do(np.subtract, np.array(1.0), z)),)),
+    "exp": _by(np.exp, lambda do, z, c, x: z),
+    "log": _by(np.log, lambda do, z, c, x: do(np.reciprocal, x)),
+    "sqrt": _by(np.sqrt, lambda do, z, c, x: do(np.divide, np.array(0.5), z)),
+    "tanh": _by(np.tanh, lambda do, z, c, x: do(np.subtract, np.array(1.0), do(np.square, z))),
+    "sigmoid": (_sigmoid, (lambda do, z, c, x: do(np.multiply, z, do(np.subtract, np.array(1.0), z)),)),
     "relu": (
         lambda do, z, c, x: do(np.maximum, x, _zeros(x), out=z),
-        (lambda do, c, z, x: do(np.greater, x, _zeros(x)),),
+        (lambda do, z, c, x: do(np.greater, x, _zeros(x)),),
     ),
     "gelu": (_gelu, (_gelu_slope,)),
-    "abs": _by(np.absolute, lambda do, c, z, x: do(np.sign, x)),
+    "abs": _by(np.absolute, lambda do, z, c, x: do(np.sign, x)),
 }
 
 
@@ -267,7 +268,7 @@ def elementwise(site: Site, kind: str, nodes: Nodes) -> Back:
             if slope == 1.0:
                 site.pass_on(operand, g, [1] * len(operand))
             else:
-                factor = slope(do, c, z, *xs) if callable(slope) else np.array(slope)
+                factor = slope(do, z, c, *xs) if callable(slope) else np.array(slope)
                 do(np.multiply, g, factor, out=site.edges(operand))
 
     return back
@@ -277,11 +278,11 @@ def _constants(site: Site, kind: str, nodes: Nodes) -> Any:
     """What the ops took besides their parents: one number for powers, else (k,), or (S, k) where looked at anew."""
     if nodes[0].constant is None:
         return None
-    if kind in ("x**c", "c**x"):
+    if kind in POWERS:
         return float(nodes[0].constant)
-    if isinstance(nodes[0].constant, Largest):
+    if looked_at(nodes[0]):
         return site.read_largest(nodes)
-    return np.array([float(node.constant or 0.0) for node in nodes])
+    return np.array([float(node.constant) for node in nodes])
 
 
 def _sum(site: Site, kind: str, nodes: Nodes) -> Back:
@@ -371,6 +372,7 @@ def _no_target(site: Site, kind: str, nodes: Nodes) -> Back:
     return lambda g: site.edges(operands_of(kind, nodes))
 
 
+POWERS = ("x**c", "c**x")  # whose c is frozen, and one for a whole group
 EMIT: dict[str, Callable[[Site, str, Nodes], Back]] = {
     **dict.fromkeys(("sum", "mean", "dot", "dot+b"), _sum),
     "linear": _linear,
@@ -378,6 +380,11 @@ EMIT: dict[str, Callable[[Site, str, Nodes], Back]] = {
     "no target": _no_target,
 }
 """The others are `elementwise`."""
+
+
+def looked_at(node: Value) -> Sequence[Value]:
+    """The Values that an op took the largest of, as its constant: they are looked at anew, and get no gradient."""
+    return node.constant.of if isinstance(node.constant, Largest) else ()
 
 
 def operands_of(kind: str, nodes: Nodes) -> list[Value]:

@@ -11,6 +11,8 @@ from ...storage.atomic import read_json
 
 QUIET = 0.25
 """Cores that others may take while wall time is measured: with 1.9 of 2 taken, torch seemed 13 times as slow."""
+_NO_RATIO = 1e99
+"""What is as large was not measured: JSON has whole numbers that no float holds."""
 Ratios = Mapping[str, Mapping[str, Any]]
 
 
@@ -26,7 +28,7 @@ def read_ratios(path: Path) -> Ratios:
         raise ConfigError(f"there is no {path} to compare with: keep figures with `nanochat bench --out DIR` first")
     content = read_json(path)
     ratios = content.get("ratios") if isinstance(content, dict) else None
-    if not isinstance(ratios, dict) or not all(map(_is_ratio, ratios.values())):
+    if not ratios or not isinstance(ratios, dict) or not all(map(_is_ratio, ratios.values())):
         raise CheckpointError(f"{path} holds no ratios with quartiles: give a bench.json of `nanochat bench --out DIR`")
     return ratios
 
@@ -64,4 +66,4 @@ def _is_ratio(found: object) -> bool:
     keys = ("lower", "median", "upper")
     if not isinstance(found, dict) or type(found.get("cores_of_others")) not in (int, float, type(None)):
         return False
-    return all(type(found.get(key)) in (int, float) for key in keys)
+    return all(type(found.get(key)) in (int, float) and 0 <= found[key] < _NO_RATIO for key in keys)

@@ -25,8 +25,14 @@ class KVCache:
         self.set_lengths(np.zeros(batch_size, dtype=np.int64))
 
     def set_lengths(self, lengths: np.ndarray) -> None:
-        """Of row b the first lengths[b] tokens count from now on; what stands behind them is written over."""
-        self.lengths = np.array(lengths, dtype=np.int64)
+        """Of row b the first lengths[b] tokens count from now on; what stands behind them is written over.
+
+        Raises ValueError for another number of rows, or tokens that there is no room for.
+        """
+        n_rows, found = self.keys.shape[1], np.array(lengths, dtype=np.int64)
+        if found.shape != (n_rows,) or not ((found >= 0) & (found <= self.block_size)).all():
+            raise ValueError(f"lengths {found.tolist()} are not {n_rows}, each of 0 to block_size={self.block_size}")
+        self.lengths = found
         self.longest = int(self.lengths.max(initial=0))
         self.even = bool((self.lengths == self.longest).all())
 
@@ -49,7 +55,9 @@ class KVCache:
         self.set_lengths(np.concatenate([self.lengths, other.lengths]))
 
     def leave(self, row: int) -> None:
-        """Forget one row; those behind it move up by one."""
+        """Forget one row; those behind it move up by one. Raises IndexError for a row that is not there."""
+        if not 0 <= row < len(self.lengths):
+            raise IndexError(f"row {row} cannot leave a batch of {len(self.lengths)} rows: give 0 or more, and less")
         self.keep([i for i in range(len(self.lengths)) if i != row])
 
     def positions(self, n_new: int) -> np.ndarray:

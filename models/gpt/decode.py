@@ -57,6 +57,8 @@ class Decoder:
         if not can_decode(model):
             raise ValueError("this model has no decoder of its own: ask can_decode first, and let the model decode")
         self.model, self.config, self.steady = model, model.config, steady
+        config = model.config
+        self._sizes = (config.n_layer, config.kv_heads, config.head_size, config.block_size)
         self._weights: FoldedWeights | None = None
         self._step: _Step | None = None
         self._mark, self._lock = 0, Lock()  # threads share the memory of a step
@@ -75,15 +77,22 @@ class Decoder:
     def predict(self, ids: Array, cache: KVCache | None = None) -> Array:
         """(B, T) -> (B, T, V), a new array. A token of each row of a cache is decoded here, all else by the model.
 
-        Raises ValueError for a cache of another precision, and where it is full.
+        Raises ValueError for a cache of another model, precision or number of rows, and where it is full.
         """
         ids = np.asarray(ids)
-        if cache is None or ids.shape[1] != 1:
-            return self.model.predict(ids, cache)
+        is_step = ids.shape[1:] == (1,) and len(ids) > 0 and ids.dtype.kind in "iu" and min(ids[:, 0].tolist()) >= 0
+        if cache is None or not is_step:
+            return self.model.predict(ids, cache)  # which names what no token is
         if cache.keys.dtype != self.model.dtype:
             raise ValueError(
                 f"the cache holds {cache.keys.dtype} keys and the model computes in {self.model.dtype}: make it with "
                 "the model's own empty_cache"
+            )
+        n_layer, n_rows, n_heads, _, head_size = cache.keys.shape
+        if n_rows != len(ids) or self._sizes != (n_layer, n_heads, head_size, cache.block_size):
+            raise ValueError(
+                f"{len(ids)} rows of tokens do not go with a cache of keys {cache.keys.shape}: give a token for each "
+                "of its rows, and make it with the model's own empty_cache"
             )
         cache.positions(1)  # is there room?
         with self._lock, np.errstate(all="ignore"):  # whoever reads logits names what is not finite
@@ -97,10 +106,18 @@ class Decoder:
 
 
 def mark_of(model: Any) -> int:
-    """A number that an array model with other weights does not have, but by chance: sums of their bits."""
-    arrays = [parameter.data for parameter in model.parameters()]
-    bits = [array.view("u8" if array.shape[-1] * array.itemsize % 8 == 0 else f"u{array.itemsize}") for array in arrays]
-    return hash(tuple(int(each.sum(dtype=each.dtype)) for each in bits))
+    """A number that an array model with other weights does not have, but by chance.
+
+    Of sums of bits, one for each row and not one for all, so that rows that have changed places give another number;
+    columns that have are seen in some eight rows, whose bits are taken as they are.
+    """
+    marks = []
+    for parameter in model.parameters():
+        array = np.ascontiguousarray(parameter.data)
+        bits = array.view("u8" if array.shape[-1] * array.itemsize % 8 == 0 else f"u{array.itemsize}")
+        rows = bits.reshape(-1, bits.shape[-1])
+        marks += [rows.sum(1, dtype=bits.dtype).tobytes(), rows[:: 1 + len(rows) // 8].tobytes()]
+    return hash(tuple(marks))
 
 
 class _Tiled:

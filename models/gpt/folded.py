@@ -44,8 +44,15 @@ class FoldedWeights:
     """What a model's parameters become. Nothing in it is a view of them."""
 
     def __init__(self, model: GPT) -> None:
+        """Raises ValueError for a weight of another precision than the model's."""
         config, self.dtype = model.config, model.dtype
         self.config, self._found = config, {name: p.data for name, p in model.named_parameters()}
+        for name, array in self._found.items():
+            if array.dtype != self.dtype:
+                raise ValueError(
+                    f"{name} holds {array.dtype} and the model computes in {self.dtype}: build it with that dtype, "
+                    "and load the weights with load_state_dict"
+                )
         self.pre = config.norm_position == "pre"
         # A norm after the sum, the input's RMSNorm and a head without a norm would see the mean that is left out.
         self.is_centred = config.norm == "layer" and self.pre and config.final_norm and not config.input_rmsnorm

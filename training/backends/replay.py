@@ -119,14 +119,15 @@ class Replayed(Module):
         """Logits, each token's of those before it and itself       (B, T) -> (B, T, V)
 
         Rows are filled up to a power of two, since no token sees those after it, so that few lengths are traced.
+        Raises TypeError for ids that are no integers, IndexError for those that are no token.
         """
         B, T = ids.shape
         length = max(T, min(1 << (T - 1).bit_length(), self.config.block_size))
         S = 1 if B == 1 else _ROWS
         program = self._program("logits", length, S)
-        filled = np.zeros((-(-B // S) * S, length), np.int64)
-        filled[:B, :T] = ids
-        logits = [program.forward(filled[i : i + S]).reshape(S, length, -1).copy() for i in range(0, B, S)]
+        filled = np.zeros((-(-max(B, 1) // S) * S, length), np.int64)
+        np.copyto(filled[:B, :T], ids)  # which refuses floats
+        logits = [program.forward(filled[i : i + S]).reshape(S, length, -1).copy() for i in range(0, len(filled), S)]
         return np.concatenate(logits)[:B, :T]
 
     logits = predict

@@ -55,6 +55,8 @@ def _words(
     check_count("--max-nodes", max_nodes, 1)
     if level == "calls" and format:
         raise UsageError("--level calls is a table of text: leave --format out")
+    if level == "calls" and out and out.suffix in (".svg", ".dot", ".gv", ".mmd"):
+        raise UsageError(f"--level calls is a table of text, and --out {out} names a picture: end it in .txt")
     if level == "parts" and expression:
         raise UsageError("--level parts is of a run's model: leave the expression out, or take --level values")
     ending = out.suffix if out else ""

@@ -15,6 +15,7 @@ from nanochat.engine import Value
 from nanochat.engine.compiled.program import Open, Program, flat, open_tables
 from nanochat.engine.scalar import functional as F
 from nanochat.engine.scalar import nn
+from nanochat.engine.scalar.value import Largest
 
 TOLERANCE = 1e-12
 """A thousand roundings of float64 at the most: sums are added in another order."""
@@ -70,6 +71,10 @@ FORMULAS: dict[str, Formula] = {
     "gates": lambda x: [*F.relu2(x), *F.gelu(x), *F.silu(x), *F.swiglu(x)],
     "rope": lambda x: F.rope(x, 3),
     "cross-entropy": lambda x: [F.cross_entropy(x, 2), F.cross_entropy(x[:3], 0), F.cross_entropy(x, -1)],
+    "the largest of what is not read otherwise": lambda x: [x[0] - Largest(x[1:]), x[0] * Largest([x[2].exp(), x[3]])],
+    "the largest of what has no slope": lambda x: [x[0] + Largest([(x[1] * 0).sqrt()]), x[1]],
+    "what the largest divides": lambda x: [x[0] / Largest(x), Largest(x) / x[1], x[2] - Largest(x[:2])],
+    "the largest of nothing": lambda x: [x[0] - Largest([]), x[1] - 2.0],
     "numbers that are no parameters": lambda x: [x[0] * Value(3.0), Value(4.0) + Value(2.0)],
 }
 
@@ -174,6 +179,37 @@ def test_a_python_if_is_frozen_as_it_went_in_the_trace():
     x = np.array([-1.0])
     assert by_replay(trace(branching, x), x)[0] == [-2.0]
     assert by_the_engine(branching, x)[0] == [-3.0]
+
+
+@pytest.mark.parametrize("power", [lambda x, c: x**c, lambda x, c: c**x], ids=["as the exponent", "as the base"])
+def test_a_largest_that_a_power_would_freeze_is_refused(power):
+    x = [Value(2.0), Value(3.0)]
+    with pytest.raises(ValueError, match=r"write exp\(b \* log\(a\)\)"):
+        Program([power(x[0], Largest(x))], [("x", x)])
+
+
+def test_a_value_that_two_parameters_share_is_refused():
+    x = Value(2.0)
+    with pytest.raises(ValueError, match="stands twice among the parameters"):
+        Program([x * 3], [("x", [x]), ("tied", [x])])
+
+
+def test_an_open_index_is_no_number_to_calculate_with():
+    x = Value(2.0)
+    with pytest.raises(ValueError, match="of an open index"):
+        Program([x * Open(0)], [("x", [x])])
+
+
+def test_an_index_into_two_tables_is_bound_by_the_smaller_one():
+    small, large = nn.Embedding(2, 1), nn.Embedding(5, 1)
+    for table in (small, large):
+        open_tables(table)
+    for first, second in ((small, large), (large, small)):
+        outputs = [*first(Open(0)), *second(Open(0))]
+        program = Program(outputs, [("small", small.weight), ("large", large.weight)])
+        program.forward([[1]])
+        with pytest.raises(IndexError, match="out of bounds"):
+            program.forward([[2]])
 
 
 def test_an_op_without_a_rule_is_refused_by_name():

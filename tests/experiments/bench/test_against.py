@@ -36,8 +36,20 @@ def test_kept_ratios_are_read_as_they_were_written(tmp_path):
     assert read_ratios(path) == KEPT
 
 
+NO_SPEED = [json.dumps({"ratios": {"a": ratio(-7.0, 1.0, 1.0)}}).replace("-7.0", x) for x in ("9" * 400, "-1")]
+
+
 @pytest.mark.parametrize(
-    "content", ["[]", "{}", '{"ratios": []}', '{"ratios": {"a": 1}}', '{"ratios": {"a": {"lower": 1, "median": "x"}}}']
+    "content",
+    [
+        "[]",
+        "{}",
+        '{"ratios": []}',
+        '{"ratios": {}}',
+        *NO_SPEED,
+        '{"ratios": {"a": 1}}',
+        '{"ratios": {"a": {"lower": 1, "median": "x"}}}',
+    ],
 )
 def test_a_file_without_quartiles_is_refused(tmp_path, content):
     path = tmp_path / "bench.json"

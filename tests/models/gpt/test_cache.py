@@ -56,6 +56,20 @@ def test_rows_of_another_model_are_refused(other):
         read([1]).join(other.empty_cache())
 
 
+@pytest.mark.parametrize("row", [2, -1])
+def test_a_row_that_is_not_there_cannot_leave(row):
+    with pytest.raises(IndexError, match=f"row {row} cannot leave a batch of 2 rows"):
+        read([1], [2]).leave(row)
+
+
+@pytest.mark.parametrize("lengths", [[1, 2, 3], [7, 0], [-1, 0], [[1, 1]]])
+def test_lengths_that_no_row_can_have_are_refused(lengths):
+    cache = read([1, 2], [3])
+    with pytest.raises(ValueError, match="are not 2, each of 0 to block_size=6"):
+        cache.set_lengths(np.array(lengths))
+    np.testing.assert_array_equal(cache.lengths, [2, 1])
+
+
 def test_the_room_of_a_row_is_a_multiple_of_keys_and_its_length_is_not():
     cache = read([1, 2, 3, 4, 5, 6])
     assert cache.keys.shape[3] == KEYS

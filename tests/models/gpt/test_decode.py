@@ -137,6 +137,53 @@ def test_a_text_keeps_the_weights_it_was_begun_with_and_the_next_one_has_the_new
     assert np.abs(begun - other.predict(np.array([[1]]), other.empty_cache())).max() <= WITHIN[np.float64]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("turn", [lambda w: w[::-1], lambda w: w[..., ::-1], lambda w: -w, np.asfortranarray])
+def test_weights_that_changed_places_are_other_weights(turn: Any, dtype: Any) -> None:
+    model = random_model(ARCHITECTURES["nanogpt-cpu"], dtype)
+    decoder = Decoder(model)
+    decoder.predict([[1]], decoder.empty_cache())
+    for parameter in model.parameters():
+        parameter.data = turn(parameter.data).copy(order="K")
+    found = decoder.predict([[1]], decoder.empty_cache())
+    assert np.abs(found - model.predict(np.array([[1]]), model.empty_cache())).max() <= WITHIN[dtype]
+
+
+def test_weights_of_another_precision_are_refused_by_name() -> None:
+    model = random_model(ARCHITECTURES["nanogpt-cpu"])
+    model.wte.weight.data = model.wte.weight.data.astype(np.float32)
+    decoder = Decoder(model)
+    with pytest.raises(ValueError, match=r"wte\.weight holds float32 and the model computes in float64"):
+        decoder.predict([[1]], decoder.empty_cache())
+
+
+@pytest.mark.parametrize("ids", [[[-1]], [[1.0]], [[27]]])
+def test_what_is_no_token_is_refused_as_the_model_refuses_it(ids: Any) -> None:
+    model = GPT(GPTConfig())
+    for reader in (model, Decoder(model)):
+        with pytest.raises((IndexError, TypeError)):
+            reader.predict(np.array(ids), model.empty_cache())
+
+
+@pytest.mark.parametrize("other", [{"n_layer": 3}, {"n_embd": 32}, {"block_size": 9}, {"n_kv_head": 1}])
+def test_a_cache_of_another_model_is_refused(other: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="make it with the model's own empty_cache"):
+        Decoder(GPT(GPTConfig())).predict([[1]], GPT(GPTConfig(**other)).empty_cache())
+
+
+@pytest.mark.parametrize(("n_tokens", "n_rows"), [(3, 1), (1, 2), (3, 2)])
+def test_a_cache_of_other_rows_is_refused(n_tokens: int, n_rows: int) -> None:
+    decoder = Decoder(GPT(GPTConfig()))
+    with pytest.raises(ValueError, match=f"{n_tokens} rows of tokens do not go with a cache"):
+        decoder.predict([[1]] * n_tokens, decoder.empty_cache(n_rows))
+
+
+@pytest.mark.parametrize("steady", [False, True])
+def test_when_all_rows_have_left_there_is_nothing_to_draw(steady: bool) -> None:
+    decoder = Decoder(GPT(GPTConfig()), steady=steady)
+    assert decoder.predict(np.zeros((0, 1), np.int64), decoder.empty_cache(0)).shape == (0, 1, 27)
+
+
 @pytest.mark.parametrize("factor", [40.0, 1e3])
 @pytest.mark.parametrize(("n_rows", "steady"), GREEDY_ROWS)
 def test_scores_that_no_exp_holds_are_no_trouble(factor: float, n_rows: int, steady: bool) -> None:

@@ -57,6 +57,15 @@ def test_logits_of_any_number_of_rows_are_those_of_the_engine(config, B, T):
     np.testing.assert_allclose(model.predict(ids), expected, atol=1e-12)  # sums in another order
 
 
+def test_logits_of_no_rows_are_none_and_ids_that_are_no_tokens_are_refused(model):
+    assert model.predict(np.zeros((0, 3), int)).shape == (0, 3, 5)
+    with pytest.raises(TypeError, match="Cannot cast"):
+        model.predict(np.array([[1.7]]))
+    for index in (5, -1):
+        with pytest.raises(IndexError, match="out of bounds"):
+            model.predict(np.array([[index]]))
+
+
 def test_an_optimizer_may_replace_arrays(model):
     """Programs copy weights in and gradients out: no array of the model is one of theirs."""
     shape = Shape(3, (0, 1, 2), ())

@@ -45,6 +45,13 @@ def test_the_calls_of_an_expression_are_a_line_for_each_level_and_op(nanochat):
     )
 
 
+def test_a_table_of_calls_is_not_written_under_the_name_of_a_picture(nanochat, tmp_path):
+    expression = ("graph", "a*b", "a=1", "b=2", "--level", "calls", "--out")
+    for ending in (".svg", ".dot", ".mmd"):
+        nanochat(*expression, tmp_path / f"calls{ending}").assert_refused(2, "end it in .txt")
+    assert nanochat(*expression, tmp_path / "calls.txt").code == 0
+
+
 @pytest.mark.usefixtures("run")
 def test_a_graph_of_other_data_than_the_run_saw_is_refused(nanochat, abab):
     abab.write_text("abc" * 200, encoding="utf-8")
