@@ -226,9 +226,6 @@ def _differences(analysis: Analysis) -> list[str]:
     parts += _ladder(analysis)
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")
-    parts += _ladder(analysis)
-    if courses(analysis):
-        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
 
 
