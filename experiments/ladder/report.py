@@ -12,7 +12,7 @@ from ...storage.atomic import write_text
 from ..analysis.findings import Analysis
 from ..reports.figures import VAL_LOSS_LABEL, Line, canvas, color, draw_lines, note, save_figure, title
 from ..reports.markdown import bullets, document, fenced, table
-from ..reports.names import Names
+from ..reports.names import Names, field_said
 from ..reports.numbers import digits, rough, signed
 from ..reports.reproduce import ablation_command_line
 from ..statistics.intervals import Interval, t_interval
@@ -54,7 +54,7 @@ def ladder_report(climbed: Climbed) -> str:
     """The answer first, then losses, differences and predictions by rung."""
     ladder, rungs = climbed.register.ladder, climbed.rungs
     parts = [
-        f"# Ladder over {markdown(ladder.name)}: {', '.join(map(str, ladder.values))}",
+        f"# Ladder over {field_said(ladder.path)}: {', '.join(map(str, ladder.values))}",
         f"**Answer.** {markdown(ladder_answer(climbed))}",
         "## Loss at each rung",
         _losses(climbed),
@@ -142,8 +142,8 @@ def ladder_figure(climbed: Climbed) -> Figure:
         ticks = sorted({*values, *(one.rung for one in climbed.register.foretold)})
         axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
         axes.set_xticks([], minor=True)
-        axes.set(xlabel=ladder.name.replace("_", " "), ylabel=VAL_LOSS_LABEL)
-        title(figure, f"Validation loss over {ladder.name.replace('_', ' ')}")
+        axes.set(xlabel=field_said(ladder.path), ylabel=VAL_LOSS_LABEL)
+        title(figure, f"Validation loss over {field_said(ladder.path)}")
         hidden = len(ladder.study.variants) - len(shown)
         more = f"; {hidden} more variants are in the table" if hidden else ""
         note(figure, f"line: mean over seeds; band: 95 % t interval; bars: foretold from the rungs to the left{more}")
