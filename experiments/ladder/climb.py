@@ -22,10 +22,9 @@ class Climbed:
     """By their values; the last may not be whole."""
 
     @property
-    def is_whole(self) -> bool:
-        """Every rung of the plan was run, and each to its end."""
-        found = self.rungs.values()
-        return len(found) == len(self.register.ladder.values) and not any(one.study.missing for one in found)
+    def whole(self) -> dict[float, Analysis]:
+        """The rungs that were run to their end."""
+        return {value: one for value, one in self.rungs.items() if not one.study.missing}
 
 
 def climb(ladder: Ladder, folder: Path, run: Callable[[float, AblationConfig, Path], Analysis]) -> Climbed:

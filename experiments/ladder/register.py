@@ -103,7 +103,9 @@ def was_run(ladder: Ladder, rung: float, folder: Path) -> bool:
 
 def losses_of(variant: str, rungs: Sequence[Analysis]) -> np.ndarray:
     """The variant's losses, of the seeds that ended well at every rung.    -> (seeds, rungs)"""
-    by_seed = []
+    by_seed: list[dict[int, float]] = []
+    if not rungs:
+        return np.empty((0, 0))
     for analysis in rungs:
         summary = next(one for one in analysis.ranking if one.name == variant)
         seeds = [result.cell.config.seed for result in summary.ok]

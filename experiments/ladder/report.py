@@ -65,7 +65,7 @@ def ladder_report(climbed: Climbed) -> str:
         "## Rungs",
         bullets([
             f"[{markdown(ladder.folder_of(value))}]({link(ladder.folder_of(value))}/report.md)"
-            + (f": {len(one.study.missing)} cells are still to be run" if one.study.missing else "")
+            + (f": {'1 cell is' if len(one.study.missing) == 1 else f'{len(one.study.missing)} cells are'} still to be run" if one.study.missing else "")
             for value, one in rungs.items()
         ]),
         "## Reproduce",
@@ -77,7 +77,7 @@ def ladder_report(climbed: Climbed) -> str:
 def ladder_answer(climbed: Climbed) -> str:
     """What the first differences do along the ladder, and how many predictions held."""
     ladder, said = climbed.register.ladder, Names(climbed.register.ladder.study)
-    first, last = ladder.values[0], max(climbed.rungs, default=ladder.values[0])
+    first, last = ladder.values[0], max(climbed.whole, default=ladder.values[0])
     words = []
     for variant, found in list(trends(climbed).items())[:_NAMED]:
         ends = [f"{_sign(one.mean)} nats at {ladder.name}={x}" for one, x in zip(found.rungs[:: len(found.rungs) - 1],
@@ -100,8 +100,7 @@ def is_hit(climbed: Climbed, one: Foretold) -> bool | None:
 
 def trends(climbed: Climbed) -> dict[str, Trend]:
     """What each variant's paired difference does along the rungs; without those of whom too few seeds ended well."""
-    study, found = climbed.register.ladder.study, {}
-    whole = {value: one for value, one in climbed.rungs.items() if not one.study.missing}
+    study, whole, found = climbed.register.ladder.study, climbed.whole, dict[str, Trend]()
     for variant in [name for name in study.variants if name != study.baseline]:
         pairs = _differences_of(study.baseline, variant, list(whole.values())) if len(whole) > 1 else np.empty((0, 0))
         if len(pairs) > 1:
@@ -119,12 +118,12 @@ def ladder_figure(climbed: Climbed) -> Figure:
     """Loss over the rungs, a line a variant with its 95 % t interval; bars are what was foretold."""
     ladder = climbed.register.ladder
     said, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
-    values = list(climbed.rungs)
+    values = list(climbed.whole)
     with canvas(height=max(3.8, 1.8 + 0.25 * len(shown))) as (figure, axes):
         axes.set_xscale("log")
         lines = []
         for i, variant in enumerate(shown):
-            ends = [t_interval(column) for column in losses_of(variant, [*climbed.rungs.values()]).T.tolist()]
+            ends = [t_interval(column) for column in losses_of(variant, [*climbed.whole.values()]).T.tolist()]
             means, low, high = (np.array([getattr(one, end) for one in ends]) for end in ("mean", "low", "high"))
             lines.append(Line(said(variant), np.array(values if ends else []), means, low, high))
             for one in climbed.register.foretold:
@@ -153,9 +152,9 @@ def ladder_figure(climbed: Climbed) -> Figure:
 def _losses(climbed: Climbed) -> str:
     ladder, rows = climbed.register.ladder, []
     for variant in ladder.study.variants:
-        columns = losses_of(variant, [*climbed.rungs.values()]).T.tolist()
+        columns = losses_of(variant, [*climbed.whole.values()]).T.tolist()
         rows.append([code_span(variant), *(_plus_minus(t_interval(column)) for column in columns)])
-    return table(("variant", *map(ladder.folder_of, climbed.rungs)), rows, right={*range(1, 1 + len(climbed.rungs))})
+    return table(("variant", *map(ladder.folder_of, climbed.whole)), rows, right={*range(1, 1 + len(climbed.whole))})
 
 
 def _plus_minus(one: Interval) -> str:
@@ -174,7 +173,7 @@ def _differences(climbed: Climbed) -> str:
         ]
         for variant, one in found.items()
     ]
-    head = ("variant", *map(ladder.folder_of, list(climbed.rungs)[:n]), "change a doubling", "")
+    head = ("variant", *map(ladder.folder_of, climbed.whole), "change a doubling", "")
     return table(head, rows, right={*range(1, 2 + n)})
 
 
@@ -192,8 +191,8 @@ def _predictions(climbed: Climbed) -> str:
 
 
 def _found(climbed: Climbed, one: Foretold) -> Interval | None:
-    analysis = climbed.rungs.get(one.rung)
-    if analysis is None or analysis.study.missing:
+    analysis = climbed.whole.get(one.rung)
+    if analysis is None:
         return None
     losses = losses_of(one.variant, [analysis])[:, 0].tolist()
     return t_interval(losses) if losses else None

@@ -245,9 +245,12 @@ def _plan(seeds: str | None, until: str | None, looks: str | None) -> tuple[int 
 
 
 def _count(flag: str, word: str) -> int:
-    if not word.strip().isdecimal() or not int(word):
-        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more")
-    return int(word)
+    try:
+        n = int(word)
+    except ValueError:
+        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more") from None
+    check_count(flag, n, 1)
+    return n
 
 
 def _find_study(study: str | None, axis: list[str] | None, variant: list[str] | None) -> NamedStudy:

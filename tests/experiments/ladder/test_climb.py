@@ -73,6 +73,21 @@ def test_the_report_is_written_anew_from_the_folder(ladder, run, tmp_path):
     assert all((tmp_path / f"ladder.{kind}").is_file() for kind in ("png", "svg"))
 
 
+@pytest.mark.parametrize(("last", "whole"), [(2, []), (4, [2])])
+def test_a_ladder_that_was_stopped_is_told_of_the_rungs_that_are_whole(ladder, run, tmp_path, last, whole):
+    def stopped(value, config, folder):
+        found = run()(value, config, folder)
+        study = replace(found.study, missing=tuple(config.cells()[-1:])) if value == last else found.study
+        return replace(found, study=study)
+
+    climbed = climb(ladder, tmp_path, stopped)
+    assert (list(climbed.rungs)[-1], list(climbed.whole)) == (last, whole)
+    text = write_ladder_report(climbed, tmp_path).read_text(encoding="utf-8")
+    assert "1 cell is still to be run" in text
+    assert ("| variant | steps=2 |" in text) == bool(whole)
+    assert "tell nothing of a difference yet" in text
+
+
 def _shrinking(run):
     """The second variant comes nearer with each rung."""
 
