@@ -63,11 +63,7 @@ def ladder_report(climbed: Climbed) -> str:
         *(["## Whether the differences last", _differences(climbed), _LASTS_NOTE] if trends(climbed) else []),
         *(["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE] if climbed.register.foretold else []),
         "## Rungs",
-        bullets([
-            f"[{markdown(ladder.folder_of(value))}]({link(ladder.folder_of(value))}/report.md)"
-            + (f": {'1 cell is' if len(one.study.missing) == 1 else f'{len(one.study.missing)} cells are'} still to be run" if one.study.missing else "")
-            for value, one in rungs.items()
-        ]),
+        bullets([_rung(climbed, value) for value in rungs]),
         "## Reproduce",
         fenced(f"{ablation_command_line(ladder.study)} --ladder {ladder.path}={_rungs(climbed)}", "sh"),
     ]  # fmt: skip
@@ -147,6 +143,12 @@ def ladder_figure(climbed: Climbed) -> Figure:
         more = f"; {hidden} more variants are in the table" if hidden else ""
         note(figure, f"line: mean over seeds; band: 95 % t interval; bars: foretold from the rungs to the left{more}")
     return figure
+
+
+def _rung(climbed: Climbed, value: float) -> str:
+    name, n = climbed.register.ladder.folder_of(value), len(climbed.rungs[value].study.missing)
+    left = f": {'1 cell is' if n == 1 else f'{n} cells are'} still to be run" if n else ""
+    return f"[{markdown(name)}]({link(name)}/report.md){left}"
 
 
 def _losses(climbed: Climbed) -> str:
