@@ -102,9 +102,9 @@ def is_beginning(out: Path) -> bool:
 
 
 def holds_results(out: Path) -> bool:
-    """A run, a study or a recipe lies there. Raises WriteError for a path that no file can have."""
+    """A run, a study, a ladder or a recipe lies there. Raises WriteError for a path that no file can have."""
     with writing(out):
-        is_named = any((out / name).exists() for name in ("config.json", "recipe.json"))
+        is_named = any((out / name).exists() for name in ("config.json", "recipe.json", "ladder.json"))
     return is_named or bool(list_checkpoints(out / "checkpoints"))
 
 

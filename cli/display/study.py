@@ -9,6 +9,7 @@ from typing import Any
 
 from ...experiments.ablation.axes import read
 from ...experiments.ablation.grid import BUDGETS, AblationConfig
+from ...experiments.ablation.looks import plan_of
 from ...experiments.analysis.findings import Analysis
 from ...experiments.analysis.summary import VariantSummary
 from ...experiments.statistics.significance import least_seeds
@@ -26,7 +27,7 @@ _UNEVEN = 0.01
 
 def notes(config: AblationConfig) -> Iterator[str]:
     """A sentence each, with the flag that changes it."""
-    for about in (_axes_without_flags, _what_is_left_out, _uneven_budget, _uneven_seeds, _too_few_seeds):
+    for about in (_axes_without_flags, _what_is_left_out, _uneven_budget, _uneven_seeds, _too_few_seeds, _blind_looks):
         yield from about(config)
 
 
@@ -102,6 +103,25 @@ def _too_few_seeds(config: AblationConfig) -> Iterator[str]:
         yield (
             f"{plural(config.seeds, 'seed')} cannot show a difference, since the exact test needs {least_seeds()}, "
             f"however many variants: pass --seeds {least_seeds()} for verdicts"
+        )
+
+
+def _blind_looks(config: AblationConfig) -> Iterator[str]:
+    """A look before the least p is within its part of alpha spends that part on nothing."""
+    if not config.looks or config.seeds < least_seeds():
+        return
+    least = plan_of(config).least_telling
+    blind = [n for n in config.looks if not least or n < least]
+    if not least:
+        yield (
+            f"none of the looks can show a difference with alpha={config.alpha:g}, since {config.seeds} seeds have no "
+            f"smaller p than {2.0 ** (1 - config.seeds):.2g}: pass more --seeds"
+        )
+    elif blind:
+        yield (
+            f"a look at {' and '.join(map(str, blind))} seeds cannot show a difference, since their least p is above "
+            f"what is spent of alpha by then: with at most {config.seeds} seeds "
+            + (f"begin at {least}, --seeds {least}..{config.seeds}" if least < config.seeds else "look once, at all")
         )
 
 

@@ -197,7 +197,7 @@ class AblationConfig:
         return [
             Cell(
                 f"{variant}_{_word(path.rpartition('.')[2], value)}",
-                replace(_with(config, {path: value}), seed=config.seed + TUNING_SEED + i),
+                replace(with_settings(config, {path: value}), seed=config.seed + TUNING_SEED + i),
                 self.eval_blocks or Cell.n_blocks,
             )
             for value in values
@@ -231,7 +231,7 @@ class AblationConfig:
             name, settings = self._combination(index)
             reason = idle_axis(settings, self.axes)
             try:
-                config = _with(self.base, settings)
+                config = with_settings(self.base, settings)
             except ConfigError as error:
                 reason = str(error)
             if reason:
@@ -248,7 +248,7 @@ class AblationConfig:
     def _explicit(self, name: str, own: Mapping[str, Any], others: Mapping[str, RunConfig]) -> RunConfig:
         """Raises ConfigError, unlike a combination of axes: somebody asked for this one."""
         try:
-            config = _with(self.base, {**self._combination(0)[1], **settings_of(name, own.items())})
+            config = with_settings(self.base, {**self._combination(0)[1], **settings_of(name, own.items())})
         except ConfigError as error:
             raise ConfigError(f"variant {name}: {error}") from error
         check_variant(name, own, config, others)
@@ -259,7 +259,7 @@ class AblationConfig:
             config = replace(config, training=replace(config.training, steps=self.steps[name], epochs=0.0))
         own = {path: self.tuned[name] for path in self.tune if name in self.tuned}
         own |= {"model.mlp_width": self.widths[name]} if name in self.widths else {}
-        return _with(config, own) if own else config
+        return with_settings(config, own) if own else config
 
     def _order(self) -> Iterable[int]:
         """Positions in the design, the baseline first: all of them, or as many as may be tried, at random."""
@@ -359,7 +359,7 @@ _LATER: dict[str, Any] = {
 """Written only where they differ from these, so that a study without them is one for earlier versions, too."""
 
 
-def _with(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
+def with_settings(config: RunConfig, settings: Mapping[str, Any]) -> RunConfig:
     """The config with dotted fields replaced. Raises ConfigError where the settings contradict each other."""
     sections: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "training": {}, "": {}}
     for path, value in settings.items():

@@ -14,7 +14,7 @@ from .summary import VariantSummary
 LEAST_RUNGS = 3
 _SIZES = ("model.n_embd", "model.n_layer", "model.mlp_width")
 """Axes whose rungs are measured in parameters."""
-_AMOUNTS = ("training.steps", "training.epochs", *_SIZES)
+AMOUNTS = ("training.steps", "training.epochs", *_SIZES)
 """Axes along which a loss may be expected to follow a power law: of size and of amount, not of a rate."""
 
 
@@ -39,7 +39,7 @@ def ladder_of(study: Study, ranking: Sequence[VariantSummary]) -> Ladder | None:
     if len(config.axes) != 1 or config.explicit:
         return None
     ((axis, values),) = config.axes.items()
-    if axis not in _AMOUNTS or len(values) < LEAST_RUNGS:
+    if axis not in AMOUNTS or len(values) < LEAST_RUNGS:
         return None
     by_name = {one.name: one for one in ranking}
     rungs = [by_name[name] for name in config.variants]

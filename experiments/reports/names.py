@@ -32,6 +32,18 @@ _SAID: Mapping[tuple[str, Any], str] = {
     ("optimizer", "adamw"): "AdamW",
     ("optimizer", "muon"): "Muon",
 }
+_FIELDS = {
+    "lr": "rate",
+    "n_embd": "width",
+    "n_layer": "depth",
+    "n_head": "heads",
+    "mlp_width": "MLP width",
+    "block_size": "context",
+    "batch_size": "batch size",
+    "max_grad_norm": "clipping",
+    "tie_lm_head": "tied head",
+    "input_rmsnorm": "input norm",
+}
 _MEASURES = {
     "lr": "rate {}",
     "n_embd": "width {}",
@@ -58,6 +70,12 @@ def said(path: str, value: Any) -> str:
     return _MEASURES.get(name, f"{name.replace('_', ' ')} {{}}").format(number)
 
 
+def field_said(path: str) -> str:
+    """What a setting is called without its value: `rate`, `width`, `positions`, `weight decay`."""
+    name = path.rpartition(".")[2]
+    return _FIELDS.get(name) or name.replace("_", " ")
+
+
 class Names:
     """What the variants of a study, the values of its axes and their combinations are called."""
 
@@ -71,12 +89,13 @@ class Names:
     @property
     def axes(self) -> list[str]:
         """Of the axes: `norm`, `positions`."""
-        return [path.rpartition(".")[2].replace("_", " ") for path in self.config.axes]
+        return [*map(field_said, self.config.axes)]
 
     @cached_property
     def _known(self) -> dict[str, str]:
         axes = self.config.axes
         known = {variant_name({path: value}): said(path, value) for path, values in axes.items() for value in values}
+        known["baseline"] = "the baseline"  # of a study without a grid
         for name, config in self.config.variants.items():
             if name in self.config.explicit:
                 known[name] = name

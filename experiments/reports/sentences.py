@@ -70,9 +70,9 @@ def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
     def name(variant: str) -> str:
         return style.name(said(variant))
 
-    found, base = analysis.comparisons, name(analysis.baseline)
+    found = analysis.comparisons
     if found and all(one.word == "identical" and not one.left_out for one in found):
-        yield [f"Nothing changes: every variant ends, seed by seed, where the baseline ({base}) does."]
+        yield [f"Nothing changes: every variant ends, seed by seed, where {_the_baseline(analysis, name)} does."]
         return
     few = [one for one in found if one.word == "too few seeds"]
     if few and len(few) == len([one for one in found if one.word not in ("not comparable", "identical")]):
@@ -129,7 +129,14 @@ def _against(analysis: Analysis, name: Callable[[str], str], style: Style, n_nam
         else:
             who = f"{len(ones)}" if parts else f"{len(ones)} of {len(found)} {'is' if len(ones) == 1 else 'are'}"
         parts.append(f"{who} {style.verdict(said)}{by}")
-    return f"Against the baseline ({name(analysis.baseline)}) {('; ' if n_named else ', ').join(parts)}."
+    comma = "" if (base := _the_baseline(analysis, name)).endswith(")") else ","
+    return f"Against {base}{comma} {('; ' if n_named else ', ').join(parts)}."
+
+
+def _the_baseline(analysis: Analysis, name: Callable[[str], str]) -> str:
+    """`the baseline (RMS norm)`, or `the baseline` where that is all it is called."""
+    said = name(analysis.baseline)
+    return said if said == name("baseline") else f"the baseline ({said})"
 
 
 def _by(ones: Sequence[Comparison]) -> str:

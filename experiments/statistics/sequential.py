@@ -50,7 +50,18 @@ class SequentialPlan:
 
         Lan and DeMets 1983, doi:10.1093/biomet/70.3.659, with the bounds of Pocock's kind, which decide early.
         """
-        return tuple(self.alpha * math.log1p((math.e - 1) * n / self.most) for n in self.looks)
+        return tuple(self._spent_at(n) for n in self.looks)
+
+    @property
+    def least_telling(self) -> int:
+        """Fewest seeds of a first look that can show a difference, however large; 0 where not even all can.
+
+        The least p of n seeds, 2 of their 2^n patterns of signs, is within what is spent by then.
+        """
+        return next((n for n in range(2, self.most + 1) if 2.0 ** (1 - n) <= self._spent_at(n)), 0)
+
+    def _spent_at(self, n_seeds: int) -> float:
+        return self.alpha * math.log1p((math.e - 1) * n_seeds / self.most)
 
     def passed(self, n_seeds: int) -> list[int]:
         """The looks for which there are enough seeds."""

@@ -29,6 +29,9 @@ def report(
     from ....experiments.ablation.study import read_study
     from ....experiments.ablation.tables import write_tables
     from ....experiments.analysis.findings import analyse
+    from ....experiments.ladder.climb import read_climbed
+    from ....experiments.ladder.register import REGISTER
+    from ....experiments.ladder.report import write_ladder_report
     from ....experiments.reports.page import write_page
     from ....experiments.reports.run import write_run_report
     from ....experiments.reports.study.latex import write_latex
@@ -43,6 +46,10 @@ def report(
         print_result(shown_path(write_study_report(analysis, path)))
         if latex:
             print_result(shown_path(write_latex(analysis, path)))
+    elif (path / REGISTER).is_file():
+        if latex:
+            raise UsageError(f"{path} holds a ladder, and --latex writes the table of one study: give that of a rung")
+        print_result(shown_path(write_ladder_report(read_climbed(path), path)))
     elif is_ours(path / "config.json", STUDY):
         raise CheckpointError(f"{path / 'cells'} is missing: restore it from a copy, or run the study again")
     elif latex:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from ....errors import CheckpointError, ConfigError, GuardError, SweepError, UsageError
+from ....errors import ConfigError, UsageError
 from ....experiments.ablation.axes import parse_axes, parse_tune
 from ....experiments.ablation.explicit import parse_variants
 from ....machine import cores
@@ -33,13 +33,10 @@ from ...parser import Commands, Work
 if TYPE_CHECKING:
     from ....experiments.ablation.grid import AblationConfig
     from ....experiments.ablation.named import NamedStudy
-    from ....experiments.ablation.study import Study
 
 commands = Commands()
 _STUDY = "Study"
 """The heading of what is compared, in --help."""
-_NAMED = 8
-"""Cells that an error names."""
 _WITHOUT = ("--sample-every", "--checkpoint-every", "--keep-last", "--checkpoint-format")
 """Flags of a run that a cell has no use for."""
 
@@ -124,6 +121,14 @@ def _words(
         Literal["steps", "tokens", "flops", "parameters"] | None,
         typer.Option(help="What all variants get the same of.", rich_help_panel=_STUDY),
     ] = None,
+    ladder: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The whole study at rising steps or sizes, each foretold before it is run.",
+            metavar="F=A,B,C",
+            rich_help_panel=_STUDY,
+        ),
+    ] = None,
     jobs: Annotated[str, typer.Option(help="Processes: a number, or auto for one a core.", metavar="N")] = "auto",
     cluster: Annotated[str, typer.Option(help="Run on this Dask scheduler instead.", metavar="ADDRESS")] = "",
     reuse: Annotated[
@@ -150,6 +155,8 @@ def _words(
     Exit code 7 says that a cell diverged, failed or was refused; the others, the tables and the report are there.
     """
     from ....experiments.ablation.named import make_study
+    from ....experiments.ladder.plan import Ladder, parse_ladder
+    from . import ladder as climb
 
     if noise is not None:
         check_count("--noise", noise, 2)
@@ -183,6 +190,20 @@ def _words(
         eval_blocks=eval_blocks,
         budget=budget,
     )
+    if ladder:
+        climb.check_flags(reuse=reuse, dry_run=dry_run, json=json)
+        return partial(
+            climb.work,
+            ladder=Ladder(config, *parse_ladder(ladder)),
+            name=named.name,
+            jobs=count_or_auto("--jobs", jobs),
+            cluster=cluster,
+            out=out,
+            force=force,
+            dry_run=dry_run,
+            noise=noise or 0,
+            json=json,
+        )
     return partial(
         work,
         study=config,
@@ -224,9 +245,12 @@ def _plan(seeds: str | None, until: str | None, looks: str | None) -> tuple[int 
 
 
 def _count(flag: str, word: str) -> int:
-    if not word.strip().isdecimal() or not int(word):
-        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more")
-    return int(word)
+    try:
+        n = int(word)
+    except ValueError:
+        raise UsageError(f"{flag} {word!r} is no number of seeds: give 1 or more") from None
+    check_count(flag, n, 1)
+    return n
 
 
 def _find_study(study: str | None, axis: list[str] | None, variant: list[str] | None) -> NamedStudy:
@@ -281,6 +305,7 @@ def work(
     from ...display.study import notes, print_summary
     from ...display.sweep import SweepDisplay, print_noise, print_plan
     from ...folders import claimed
+    from .folder import check_end, claim, corpus_of
 
     base = study.base
     # A bad corpus is refused before a folder is made or cleared, and so is a cluster that is not there.
@@ -296,8 +321,8 @@ def work(
         if noise:
             print_noise(config, noise, slots)
         return
-    with claimed(out, ABLATIONS, f"{name}-{base.preset}-{_corpus(base.data.source)}", "sweep") as folder:
-        config = _claim(folder, config, force=force)
+    with claimed(out, ABLATIONS, f"{name}-{base.preset}-{corpus_of(base)}", "sweep") as folder:
+        config = claim(folder, config, force=force)
         options: dict[str, Any] = {"jobs": jobs, "cluster": cluster, "reuse": reuse, "locked": True}
         with StopSignals().watched() as stop, SweepDisplay(config) as display:
             done = run_ablation(config, folder, observe=display, should_stop=stop, **options)
@@ -307,66 +332,4 @@ def work(
     print_summary(analysis, folder, as_json=json)
     if done.results:
         say(answer(analysis))
-    _check_end(done, folder, stop)
-
-
-def _check_end(study: Study, out: Path, stop: StopSignals) -> None:
-    """Raises SystemExit where cells are still to be run, SweepError where one did not end well."""
-    if study.missing:
-        are = "cells are" if len(study.missing) > 1 else "cell is"
-        say(f"{len(study.missing)} {are} still to be run: the same command with --out {out} goes on")
-        raise SystemExit(stop.exit_code if stop() else SweepError.exit_code)
-    bad = [result for result in study.results if not result.is_ok]
-    if bad:
-        words = "/".join(dict.fromkeys(result.record.status for result in bad))
-        cells = ", ".join(f"{result.cell.variant} with seed {result.record.seed}" for result in bad[:_NAMED])
-        more = f" and {len(bad) - _NAMED} more" if len(bad) > _NAMED else ""
-        raise SweepError(f"{len(bad)} of {len(study.results)} cells {words}: {cells}{more}; see {out}")
-
-
-def _claim(out: Path, config: AblationConfig, *, force: bool) -> AblationConfig:
-    """The folder is new, or holds the beginning of the same study, or is cleared of another by --force.
-
-    The same study may have fewer seeds there: what it has is a part of this one, which notes that it has grown.
-    """
-    from ....experiments.ablation.study import clear_study, read_config
-    from ...display.sweep import plural
-
-    if not (out / "config.json").exists():
-        return config
-    if force:
-        clear_study(out)
-        return config
-    try:
-        former = read_config(out / "config.json")
-    except CheckpointError as error:
-        if (out / "cells").is_dir() or not isinstance(error.__cause__, ConfigError):
-            raise CheckpointError(
-                f"the study in {out} is damaged: {error}, choose another --out, or pass --force to run all cells again"
-            ) from error
-        former = None  # the settings of a run
-    if former is None or (former.planned != config.planned and not _grows(former, config)):
-        raise GuardError(f"{out} holds other results already: choose another --out, or pass --force to replace them")
-    if former.planned == config.planned:
-        return config
-    if former.looks or config.looks:
-        read = ", ".join(map(str, former.looked or (former.seeds,)))
-        raise GuardError(
-            f"the study in {out} was looked at with {read} seeds, which no plan made now can take back (its alpha of "
-            f"{former.alpha:g} is spent): choose another --out and another --seed"
-        )
-    say(f"note: {out} holds {plural(former.seeds, 'seed')} of this study: it goes on to {config.seeds}")
-    return replace(config, grown=(*former.grown, former.seeds))
-
-
-def _grows(former: AblationConfig, config: AblationConfig) -> bool:
-    """More seeds, or other looks; a part drawn at random and a budget of tokens depend on their number."""
-    if config.max_cells or config.budget in ("tokens", "flops") or former.max_cells:
-        return False
-    if former.seeds > config.seeds and not (former.looks or config.looks):
-        return False
-    return replace(former.planned, seeds=config.seeds, looks=config.looks, alpha=config.alpha) == config.planned
-
-
-def _corpus(source: str) -> str:
-    return Path(source.rpartition(":")[2]).stem
+    check_end(done, folder, stop)

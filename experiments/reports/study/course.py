@@ -10,6 +10,7 @@ from ...ablation.cells import CellResult
 from ...analysis.findings import Analysis
 from ...statistics.intervals import Interval, t_interval
 from ..figures import INK, Line, canvas, draw_lines, folded, note, title
+from ..names import Names
 from ..numbers import signed
 
 if TYPE_CHECKING:
@@ -49,7 +50,9 @@ def course_figure(analysis: Analysis) -> Figure | None:
         axes.axhspan(-margin, margin, color="#E9E9E9", linewidth=0, zorder=0)
         draw_lines(axes, [_line(name, course) for name, course in shown.items()], is_loss=False)
         axes.set(xlabel="step", ylabel="difference in validation loss (nats)")
-        title(figure, f"Validation loss minus that of {analysis.baseline}, over the steps")
+        title(
+            figure, f"Validation loss minus that of {Names(analysis.study.config)(analysis.baseline)}, over the steps"
+        )
         remarks = ["below 0 is better", "band: 95 % t interval of the paired differences", f"grey: ±{margin:g} nats"]
         if len(shown) < len(found):
             remarks.append(f"the lowest {len(shown)} of {len(found)} variants")

@@ -28,6 +28,7 @@ from ..figures import (
     note,
     title,
 )
+from ..names import Names
 from ..numbers import digits
 from ..sentences import headline, of_the_complete
 from .tables import differ, mean_of, operations
@@ -102,7 +103,7 @@ def costs(analysis: Analysis) -> Figure | None:
         names.axis("off")
         marks = figure.axes[0].get_legend_handles_labels()
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
-        title(figure, of_the_complete(analysis, _cost_headline(complete)))
+        title(figure, of_the_complete(analysis, _cost_headline(complete, Names(analysis.study.config))))
         note(figure, "; ".join(["mean over seeds", "bar: 95 % t interval of the loss", *_chosen(shown, complete)]))
     return figure
 
@@ -160,7 +161,7 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
     axes.margins(x=0.15, y=0.1)
 
 
-def _cost_headline(complete: Sequence[VariantSummary]) -> str:
+def _cost_headline(complete: Sequence[VariantSummary], said: Names) -> str:
     if not complete:
         return "No variant ended well with every seed"
     if len(complete) > 1 and not differ(complete, lambda result: result.record.val_loss):
@@ -168,7 +169,8 @@ def _cost_headline(complete: Sequence[VariantSummary]) -> str:
     sizes, words = [_size(one) for one in complete], ""
     if len(set(sizes)) > 1 and sizes[0] == min(sizes):
         words = " and is the smallest" if sizes.count(sizes[0]) == 1 else " and is among the smallest"
-    return f"{complete[0].name} ends lowest{words}"
+    name = said(complete[0].name)
+    return f"{name[:1].upper()}{name[1:]} ends lowest{words}"
 
 
 def _with_curves(analysis: Analysis) -> tuple[list[VariantSummary], list[VariantSummary]]:

@@ -16,6 +16,7 @@ from ...statistics.joint import DRAWS, MOST_EXACT
 from ...statistics.significance import bootstrap_narrowness
 from ..figures import save_figure
 from ..markdown import bullets, document, fenced, setting, table
+from ..names import Names
 from ..numbers import digits, rough
 from ..reproduce import ablation_command_line
 from ..run import configuration, environment
@@ -105,7 +106,7 @@ def _figures(analysis: Analysis) -> dict[str, Figure | None]:
 def study_report(analysis: Analysis) -> str:
     """The question and the answer first, then what they rest on."""
     study = analysis.study
-    axes = " × ".join([*(path.rpartition(".")[2] for path in study.config.axes), *study.config.explicit])
+    axes = " × ".join([*Names(study.config).axes, *map(markdown, study.config.explicit)])
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",
@@ -223,9 +224,6 @@ def _differences(analysis: Analysis) -> list[str]:
         parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
     if course := course_table(analysis):
         parts += ["Whether the differences last:", course, _COURSE_NOTE]
-    parts += _ladder(analysis)
-    if courses(analysis):
-        parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     parts += _ladder(analysis)
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")

@@ -13,6 +13,7 @@ from ...ablation.tune import Trial, best, is_at_edge, sensitivity, tuning_of
 from ...statistics.intervals import mean
 from ..figures import VAL_LOSS_LABEL, Line, canvas, draw_lines, note, title
 from ..markdown import table
+from ..names import field_said
 from ..numbers import count, digits
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def rates(study: Study) -> Figure:
         if len(values) <= _MOST_TICKS:
             axes.set_xticks(values, [f"{value:g}" for value in values])
             axes.set_xticks([], minor=True)
-        name = path.rpartition(".")[2]
+        name = field_said(path)
         title(figure, f"Each variant is compared at its own best {name}")
         axes.set(xlabel=name, ylabel=VAL_LOSS_LABEL)
         note(figure, f"line: mean over {study.config.tune_seeds} seeds of the tuning; band: lowest to highest; what "

@@ -57,7 +57,7 @@ def tables(text):
 
 def test_question_and_answer_are_the_first_lines(study_folder):
     lines = [line for line in text_of(study_folder).splitlines() if line]
-    assert lines[0] == "# Ablation: tie_lm_head × input_rmsnorm"
+    assert lines[0] == "# Ablation: tied head × input norm"
     assert lines[1].startswith("**Question.** Which of 4 variants")
     assert re.fullmatch(r"\*\*Answer\.\*\* \w+ head \+ (no )?input norm ends lowest, but .*", lines[2])
     assert lines[2].endswith("but **too few seeds** to say more: the exact test needs 6 seeds.")

@@ -117,6 +117,19 @@ def test_axes_that_depend_on_each_other_are_said_to():
     assert "The axes depend on each other, most in untied head with input norm" in answer(read_study(folder))
 
 
+def test_where_variants_are_spelled_out_the_baseline_is_called_that(study_of):
+    study = study_of(BASE, moved(0.5))
+    spelled = replace(study.config, axes={}, explicit={"fast": {"training.lr": 2.0}})
+    cells = dict(zip(study.config.cells(), spelled.cells(), strict=True))
+    results = tuple(replace(one, cell=cells[one.cell]) for one in study.results)
+    found = replace(study, config=spelled, results=results)
+    assert answer(found) == (
+        "The baseline ends lowest, and every other variant is shown to be worse. "
+        "Against the baseline, fast is **worse** by 0.5 nats."
+    )
+    assert headline(found) == "Fast: worse than the baseline by 0.5 nats"
+
+
 def test_settings_are_said_as_people_say_them():
     wanted = {
         ("model.norm", "rms"): "RMS norm",

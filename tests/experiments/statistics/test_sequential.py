@@ -16,6 +16,14 @@ def test_alpha_is_spent_look_by_look_and_at_the_last_whole():
     assert (PLAN.least, PLAN.most, PLAN.passed(13)) == (8, 16, [8, 12])
 
 
+@pytest.mark.parametrize("most", [7, 12, 16])
+def test_the_fewest_seeds_that_tell_are_the_first_at_which_a_sure_difference_is_shown(most):
+    sure = np.arange(1.0, most + 1)[:, None] / 1e3 + 1
+    told = [n for n in range(2, most) if decide(sure[:n], SequentialPlan(looks=(n, most))).verdicts == ("different",)]
+    assert SequentialPlan(looks=(most,)).least_telling == min(told, default=most)
+    assert SequentialPlan(looks=(5,)).least_telling == 0
+
+
 def test_a_clear_difference_is_decided_at_the_first_look():
     found = decide(noise(8, 1) * 0.1 + 1, PLAN)
     assert (found.verdicts, found.n_seeds, found.stop) == (("different",), (8,), True)

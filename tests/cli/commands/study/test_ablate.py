@@ -245,3 +245,12 @@ def test_a_margin_that_is_no_width_is_wrong_usage(ablate, margin):
 def test_too_few_seeds_for_any_verdict_are_said_beforehand(ablate):
     said = ablate("--seeds", 3).err
     assert "3 seeds cannot show a difference, since the exact test needs 6, however many" in said
+
+
+def test_a_first_look_that_can_decide_nothing_is_said_beforehand(ablate):
+    plan = ("--dry-run", "--until", "decided", "--seeds")
+    assert "6 seeds cannot show a difference" in (said := ablate(*plan, "6..18").err)
+    assert "begin at 7, --seeds 7..18" in said
+    assert "cannot show a difference" not in ablate(*plan, "7..18").err
+    assert "look once, at all" in ablate(*plan, "5..6").err
+    assert "none of the looks can show" in ablate(*plan, "6..8", "--alpha", "0.001").err

@@ -56,7 +56,7 @@ def test_a_command_in_a_report_does_the_study_again(ablate, nanochat, tmp_path):
         (["--study", "none.toml"], 3, "does not exist"),
         (["--axis", "lr=0.1,0.2", "--seeds", "1000000"], 3, "--max-cells"),
         (["--jobs", "0"], 2, "--jobs '0'"),
-        (["--seeds", "0"], 2, "--seeds '0'"),
+        (["--seeds", "0"], 2, "--seeds 0 is too small"),
         (["--noise", "4"], 2, "--noise 4 is a question before a study: add --dry-run"),
         (["--noise", "1", "--dry-run"], 2, "--noise 1 is too small"),
         (["--reuse", "nowhere"], 4, "nowhere"),

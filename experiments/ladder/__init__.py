@@ -1,0 +1,1 @@
+"""A study at growing amounts of training or sizes, each rung foretold before it is run."""

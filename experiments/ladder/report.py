@@ -1,0 +1,222 @@
+"""The report of a ladder: does a difference last, and was what the rungs foretold what came?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ...plain import code_span, link, markdown
+from ...storage.atomic import write_text
+from ..analysis.findings import Analysis
+from ..reports.figures import VAL_LOSS_LABEL, Line, canvas, color, draw_lines, note, save_figure, title
+from ..reports.markdown import bullets, document, fenced, table
+from ..reports.names import Names, field_said
+from ..reports.numbers import digits, rough, signed
+from ..reports.reproduce import ablation_command_line
+from ..statistics.intervals import Interval, t_interval
+from ..statistics.ladder import Trend, trend
+from .climb import Climbed
+from .register import Foretold, losses_of
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_NAMED, _MOST_LINES = 2, 6
+"""Variants of which the answer says what their difference does; lines that can be told apart in the figure."""
+_APART = 1.03
+"""From a variant's bar to the next one's at the same rung, in proportion."""
+_LOSS_NOTE = """\
+Validation loss after the last step, in nats per token: means over the seeds that ended well at every rung, with half \
+of the 95 % t interval over them."""
+_FORETOLD_NOTE = """\
+Foretold by loss = E + A x^-a through the rungs below, and written to [ladder.json](ladder.json) before the rung was \
+run; where the law holds the interval has the mean of as many seeds in 95 of 100 ladders. Fewer than 4 rungs, or 3 \
+seeds, tell no floor E: then it is 0, and what levels off is foretold too low."""
+_LASTS_NOTE = """\
+Variant minus baseline, seed by seed, with 95 % t intervals. Change: of the size of the difference, for each doubling; \
+*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at the last rung, and no change is; \
+*turns*: shown with either sign. Each interval is of its own variant and rung; the verdicts, of one test for all \
+questions of a rung, are in the reports of the rungs."""
+
+
+def write_ladder_report(climbed: Climbed, folder: Path) -> Path:
+    """Write report.md and the figure beside ladder.json. Raises WriteError."""
+    figure = ladder_figure(climbed)
+    for kind in ("png", "svg"):
+        save_figure(figure, folder / f"ladder.{kind}")
+    write_text(folder / "report.md", ladder_report(climbed))
+    return folder / "report.md"
+
+
+def ladder_report(climbed: Climbed) -> str:
+    """The answer first, then losses, differences and predictions by rung."""
+    ladder, rungs = climbed.register.ladder, climbed.rungs
+    parts = [
+        f"# Ladder over {field_said(ladder.path)}: {', '.join(map(str, ladder.values))}",
+        f"**Answer.** {markdown(ladder_answer(climbed))}",
+        "## Loss at each rung",
+        _losses(climbed),
+        _LOSS_NOTE,
+        "![Validation loss over the rungs; the numbers are in the table.](ladder.png)",
+        *(["## Whether the differences last", _differences(climbed), _LASTS_NOTE] if trends(climbed) else []),
+        *(["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE] if climbed.register.foretold else []),
+        "## Rungs",
+        bullets([_rung(climbed, value) for value in rungs]),
+        "## Reproduce",
+        fenced(f"{ablation_command_line(ladder.study)} --ladder {ladder.path}={_rungs(climbed)}", "sh"),
+    ]  # fmt: skip
+    return document(parts)
+
+
+def ladder_answer(climbed: Climbed) -> str:
+    """What the first differences do along the ladder, and how many predictions held."""
+    ladder, said = climbed.register.ladder, Names(climbed.register.ladder.study)
+    first, last = ladder.values[0], max(climbed.whole, default=ladder.values[0])
+    words = []
+    for variant, found in list(trends(climbed).items())[:_NAMED]:
+        ends = [f"{_sign(one.mean)} nats at {ladder.name}={x}" for one, x in zip(found.rungs[:: len(found.rungs) - 1],
+                (first, last), strict=True)]  # fmt: skip
+        does = "is not decided along the ladder" if found.word == "not decided" else word_of(found)
+        words.append(
+            f"The difference of {said(variant)} to {said(ladder.study.baseline)} {does} ({' and '.join(ends)})."
+        )
+    known = [hit for one in climbed.register.foretold if (hit := is_hit(climbed, one)) is not None]
+    if known:
+        words.append(f"Of {len(known)} losses foretold {sum(known)} came within the interval.")
+    return " ".join(words) or "The rungs that were run tell nothing of a difference yet."
+
+
+def is_hit(climbed: Climbed, one: Foretold) -> bool | None:
+    """The mean that came lies in the interval; None where the rung was not run to its end, or no seed ended well."""
+    found = _found(climbed, one)
+    return None if found is None else one.low <= found.mean <= one.high
+
+
+def trends(climbed: Climbed) -> dict[str, Trend]:
+    """What each variant's paired difference does along the rungs; without those of whom too few seeds ended well."""
+    study, whole, found = climbed.register.ladder.study, climbed.whole, dict[str, Trend]()
+    for variant in [name for name in study.variants if name != study.baseline]:
+        pairs = _differences_of(study.baseline, variant, list(whole.values())) if len(whole) > 1 else np.empty((0, 0))
+        if len(pairs) > 1:
+            found[variant] = trend(np.array(list(whole), dtype=np.float64), pairs)
+    return found
+
+
+def word_of(found: Trend) -> str:
+    """Its word; what had the other sign at the first rung, if not shown to, has not lasted."""
+    is_new = found.word == "lasts" and found.rungs[0].mean * found.rungs[-1].mean < 0
+    return "shows at the last rung alone" if is_new else found.word
+
+
+def ladder_figure(climbed: Climbed) -> Figure:
+    """Loss over the rungs, a line a variant with its 95 % t interval; bars are what was foretold."""
+    ladder = climbed.register.ladder
+    said, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
+    values = list(climbed.whole)
+    with canvas(height=max(3.8, 1.8 + 0.25 * len(shown))) as (figure, axes):
+        axes.set_xscale("log")
+        lines = []
+        for i, variant in enumerate(shown):
+            ends = [t_interval(column) for column in losses_of(variant, [*climbed.whole.values()]).T.tolist()]
+            means, low, high = (np.array([getattr(one, end) for one in ends]) for end in ("mean", "low", "high"))
+            lines.append(Line(said(variant), np.array(values if ends else []), means, low, high))
+            for one in climbed.register.foretold:
+                if one.variant == variant:
+                    center = (one.low + one.high) / 2
+                    style: dict[str, Any] = {"color": color(i), "capsize": 4, "linewidth": 1.2, "alpha": 0.8}
+                    axes.errorbar(
+                        [one.rung * _APART ** (i - len(shown) / 2)],
+                        [center],
+                        yerr=[(one.high - one.low) / 2],
+                        fmt="none",
+                        **style,
+                    )
+        draw_lines(axes, [line for line in lines if len(line.losses)], whole_steps=False)
+        ticks = sorted({*values, *(one.rung for one in climbed.register.foretold)})
+        axes.set_xticks(ticks, [f"{value:g}" for value in ticks])
+        axes.set_xticks([], minor=True)
+        axes.set(xlabel=field_said(ladder.path), ylabel=VAL_LOSS_LABEL)
+        title(figure, f"Validation loss over {field_said(ladder.path)}")
+        hidden = len(ladder.study.variants) - len(shown)
+        more = f"; {hidden} more variants are in the table" if hidden else ""
+        note(figure, f"line: mean over seeds; band: 95 % t interval; bars: foretold from the rungs to the left{more}")
+    return figure
+
+
+def _rung(climbed: Climbed, value: float) -> str:
+    name, n = climbed.register.ladder.folder_of(value), len(climbed.rungs[value].study.missing)
+    left = f": {'1 cell is' if n == 1 else f'{n} cells are'} still to be run" if n else ""
+    return f"[{markdown(name)}]({link(name)}/report.md){left}"
+
+
+def _losses(climbed: Climbed) -> str:
+    ladder, rows = climbed.register.ladder, []
+    for variant in ladder.study.variants:
+        columns = losses_of(variant, [*climbed.whole.values()]).T.tolist()
+        rows.append([code_span(variant), *(_plus_minus(t_interval(column)) for column in columns)])
+    return table(("variant", *map(ladder.folder_of, climbed.whole)), rows, right={*range(1, 1 + len(climbed.whole))})
+
+
+def _plus_minus(one: Interval) -> str:
+    return f"{digits(one.mean)} ± {digits(one.half_width)}" if one.half_width == one.half_width else digits(one.mean)
+
+
+def _differences(climbed: Climbed) -> str:
+    ladder, found = climbed.register.ladder, trends(climbed)
+    n = len(next(iter(found.values())).rungs)
+    rows = [
+        [
+            code_span(variant),
+            *(f"{signed(end.mean)} ± {digits(end.half_width)}" for end in one.rungs),
+            f"{signed(one.slope.low)} to {signed(one.slope.high)}",
+            word_of(one),
+        ]
+        for variant, one in found.items()
+    ]
+    head = ("variant", *map(ladder.folder_of, climbed.whole), "change a doubling", "")
+    return table(head, rows, right={*range(1, 2 + n)})
+
+
+def _predictions(climbed: Climbed) -> str:
+    ladder, rows = climbed.register.ladder, []
+    for one in climbed.register.foretold:
+        found, hit = _found(climbed, one), is_hit(climbed, one)
+        seen = "not run yet" if found is None else digits(found.mean)
+        word = "" if hit is None else "hit" if hit else "**miss**"
+        ends = f"{digits(one.low)} to {digits(one.high)}"
+        below = f"{min(one.below):g} to {max(one.below):g}"
+        rows.append([ladder.folder_of(one.rung), code_span(one.variant), digits(one.mean), ends, below, seen, word])
+    head = ("rung", "variant", "foretold", "95 % interval", "from rungs", "found", "")
+    return table(head, rows, right={2, 3, 5})
+
+
+def _found(climbed: Climbed, one: Foretold) -> Interval | None:
+    analysis = climbed.whole.get(one.rung)
+    if analysis is None:
+        return None
+    losses = losses_of(one.variant, [analysis])[:, 0].tolist()
+    return t_interval(losses) if losses else None
+
+
+def _differences_of(baseline: str, variant: str, rungs: list[Analysis]) -> np.ndarray:
+    """Variant minus baseline, of the seeds that ended well with both at every rung.    -> (seeds, rungs)"""
+    both = []
+    for analysis in rungs:
+        by_name = {one.name: one for one in analysis.ranking}
+        ours, theirs = (
+            dict(zip((result.cell.config.seed for result in one.ok), one.losses, strict=True))
+            for one in (by_name[variant], by_name[baseline])
+        )
+        both.append({seed: ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()})
+    shared = sorted(set.intersection(*map(set, both)))
+    return np.array([[one[seed] for one in both] for seed in shared]).reshape(len(shared), len(rungs))
+
+
+def _sign(number: float) -> str:
+    return f"{'+' if number > 0 else '-'}{rough(abs(number))}"
+
+
+def _rungs(climbed: Climbed) -> str:
+    return ",".join(map(str, climbed.register.ladder.values))
