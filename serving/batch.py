@@ -6,7 +6,6 @@ Whoever else is in the batch changes no bit of a text: a prompt is read alone, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -63,12 +62,12 @@ class Batch:
             self._cache.leave(place)
             self._cache = self._cache if self.live else None
 
-    def _read(self) -> Sequence[np.ndarray]:
+    def _read(self) -> list[np.ndarray]:
         """Logits (V,) of each text."""
         with one_blas_thread():
             if self.decoder is not None:
                 last = np.array([[text.ids[-1]] for text in self.live])
-                return logits_array(self.decoder, last, self._cache)[:, -1]  # (B, V)
+                return list(logits_array(self.decoder, last, self._cache)[:, -1])
             unread = [_readable(text) if text.memory is None else text.ids[-1:] for text in self.live]
             return [
                 logits_array(self.model, [ids], text.memory)[0, -1] for ids, text in zip(unread, self.live, strict=True)
@@ -89,7 +88,7 @@ def _extended(text: Continuation, logits: np.ndarray) -> bool:
 
 
 def _steady_decoder(model: Predictor) -> Any:
-    """The decoder whose rows do not depend on each other, where the model has one and this machine keeps that promise."""
+    """The decoder whose rows do not depend on each other, where there is one and this machine keeps that promise."""
     if not getattr(model, "takes_arrays", False):
         return None
     from ..models.gpt.decode import Decoder, can_decode

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -85,7 +86,8 @@ class Continuation:
         self.ids = list(self.ask.prompt_ids)
         self._seen = set(self.ids).difference(self.ask.stop_ids)
         self._rng = np.random.default_rng(self.ask.seed)
-        self._held, self._untold = "", list[Drawn]()
+        self._held, self._untold = "", deque[Drawn]()
+        self._n_shown = self._n_covered = 0  # characters of the text, and of the tokens that were told with it
 
     @property
     def n_new(self) -> int:
@@ -126,18 +128,23 @@ class Continuation:
         n_shown = len(text) - n_held(text, self.ask.stops)
         self._held = text[n_shown:]
         if n_shown:
-            self.sink(Event(text[:n_shown], self._take_tokens()))
+            self.sink(self._event(text[:n_shown]))
 
     def _finish(self, finish: str, text: str) -> None:
         end = find_stop(text, self.ask.stops)  # what was held back may complete one
         if end is not None:
             finish, text = "stop", text[:end]
         self.finish = finish
-        self.sink(Event(text, self._take_tokens(), finish))
+        self.sink(self._event(text, finish))
 
-    def _take_tokens(self) -> tuple[Drawn, ...]:
-        tokens, self._untold = tuple(self._untold), []
-        return tokens
+    def _event(self, text: str, finish: str = "") -> Event:
+        """With the tokens that begin in what is shown by now: those of a stop string never are."""
+        self._n_shown += len(text)
+        tokens = []
+        while self._untold and self._n_covered + min(1, len(self._untold[0].text)) <= self._n_shown:
+            tokens.append(self._untold.popleft())
+            self._n_covered += len(tokens[-1].text)
+        return Event(text, tuple(tokens), finish)
 
     def _likeliest(self, logits: np.ndarray, token: int) -> tuple[float, tuple[Candidate, ...]] | None:
         """ln p of the token, and the likeliest candidates."""

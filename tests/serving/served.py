@@ -1,5 +1,6 @@
 """Models of random weights, one for each way of reading, and texts to be continued."""
 
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -12,7 +13,7 @@ from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
 from nanochat.serving.continuation import Ask, Continuation
-from nanochat.tokenizers import WordTokenizer
+from nanochat.tokenizers import CharTokenizer, WordTokenizer
 
 WORDS = WordTokenizer.train(
     'what is the capital of Peru ? Lima . yes no be brief , it \' s " well - known "',
@@ -20,11 +21,15 @@ WORDS = WordTokenizer.train(
 )
 
 
+LETTERS = CharTokenizer.train("what is")
+
+
 @cache
-def model(window: int = 0, mode: str = "tensor", block_size: int = 48) -> LanguageModel:
-    """A window makes it one that no decoder knows."""
+def model(window: int = 0, mode: str = "tensor", block_size: int = 48, is_letters: bool = False) -> LanguageModel:
+    """A window makes it one that no decoder knows; of letters it cannot chat."""
+    tokenizer = LETTERS if is_letters else WORDS
     config = GPTConfig(
-        vocab_size=WORDS.vocab_size,
+        vocab_size=tokenizer.vocab_size,
         block_size=block_size,
         n_embd=16,
         n_head=2,
@@ -34,7 +39,12 @@ def model(window: int = 0, mode: str = "tensor", block_size: int = 48) -> Langua
     )
     built = build_model(config, mode, "float32" if mode == "tensor" else "float64")
     built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
-    return LanguageModel(built, WORDS, config, "gpt", mode, stops_at_bos=True)
+    return LanguageModel(built, tokenizer, config, "gpt", mode, stops_at_bos=True)
+
+
+def endless() -> LanguageModel:
+    """One that nothing ends but its context, which is long."""
+    return replace(model(window=8, block_size=4096, is_letters=True), stops_at_bos=False)
 
 
 def text(lm: LanguageModel, prompt: str, seed=0, *, n=12, sink=None, n_likeliest=None, **options) -> Continuation:

@@ -7,11 +7,10 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from served import model, said, text
 
 from nanochat.serving import batch as module
 from nanochat.serving.batch import Batch, is_steady
-
-from served import model, said, text
 
 PROMPTS = ["what is the", "Lima", "", "be brief , yes no yes no yes", '" well']
 

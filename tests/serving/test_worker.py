@@ -80,10 +80,11 @@ def test_who_leaves_is_dropped_within_a_step_and_out_of_the_queue(worker):
     worker.cancel([long, waiting])
     n_before = long.n_new
     sink.go.set()
-    assert sink.over.wait(10) and waiting.sink.over.wait(10)
+    assert sink.over.wait(10)
+    assert waiting.sink.over.wait(10)
     if long.finish == "cancelled":
         assert long.n_new <= n_before + 1
-    assert waiting.finish == "cancelled" and waiting.n_new == 0
+    assert (waiting.finish, waiting.n_new) == ("cancelled", 0)
 
 
 def test_who_waits_too_long_is_told(worker):
@@ -108,7 +109,8 @@ def test_a_bug_in_a_step_ends_the_texts_and_not_the_thread(worker, monkeypatch, 
     assert "a bug" in caplog.text
     after = Held()
     worker.submit([text(model(), "Lima", 1, sink=after)])
-    assert after.over.wait(10) and not after.events[-1].error
+    assert after.over.wait(10)
+    assert not after.events[-1].error
 
 
 def test_a_worker_that_closes_finishes_what_it_answers_and_refuses_what_waits(worker):
