@@ -38,8 +38,8 @@ def bound(host: str, port: int) -> tuple[socket.socket, str]:
         listening = socket.create_server((host, port), family=family, backlog=1024)
     except OSError as error:
         raise UsageError(
-            f"--host {host} --port {port} cannot be listened on ({error.strerror or error}): give another --port, or 0 "
-            "for any that is free"
+            f"nobody can listen on {host}, port {port} ({error.strerror or error}): give another port, or 0 for any "
+            "that is free"
         ) from None
     shown = f"[{host}]" if ":" in host else host
     return listening, f"http://{shown}:{listening.getsockname()[1]}"

@@ -55,7 +55,7 @@ def test_a_token_is_one_word_of_ascii(nanochat, tmp_path, content):
 def test_a_port_that_is_taken_is_refused(nanochat, chat_model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        nanochat("serve", "--run", "model.json", "--port", port).assert_refused(2, f"--port {port}")
+        nanochat("serve", "--run", "model.json", "--port", port).assert_refused(2, f"port {port}")
 
 
 @pytest.mark.usefixtures("libraries")
