@@ -189,7 +189,7 @@ class _Answer:
     def __init__(self, worker: Worker, seconds: float, n_prompts: int) -> None:
         self._n_prompts = n_prompts
         self._worker, self._deadline = worker, time.monotonic() + seconds
-        self._loop, self._happenings = asyncio.get_running_loop(), asyncio.Queue[Happening]()
+        self._loop, self._happenings = asyncio.get_running_loop(), asyncio.Queue[Happening | None]()
         self.texts: list[Continuation] = []
 
     def add(self, ask: Ask, words: Any) -> None:
@@ -218,26 +218,30 @@ class _Answer:
 
         Raises ClientGone. However it is left, the texts that still go on are given up.
         """
-        gone = asyncio.ensure_future(_disconnected(receive))
+        gone = asyncio.ensure_future(self._notice_leaving(receive))
         n_left = len(self.texts)
         try:
             while n_left:
-                happening = asyncio.ensure_future(self._happenings.get())
-                await asyncio.wait({happening, gone}, timeout=PING_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-                if gone.done():
-                    happening.cancel()
-                    raise ClientGone
-                if not happening.done():
-                    happening.cancel()
+                try:
+                    async with asyncio.timeout(PING_SECONDS):
+                        happening = await self._happenings.get()
+                except TimeoutError:
                     yield -1, Event()
                     continue
-                place, event = happening.result()
-                n_left -= bool(event.finish)
-                yield place, event
+                if happening is None:
+                    raise ClientGone
+                n_left -= bool(happening[1].finish)
+                yield happening
         finally:
             gone.cancel()
             if n_left:
                 self._worker.cancel(self.texts)
+
+    async def _notice_leaving(self, receive: Receive) -> None:
+        """In the same queue, so that one thing is waited for: a task for each event would cost as much as a token."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self._happenings.put_nowait(None)
 
     @property
     def usage(self) -> Json:
@@ -290,11 +294,6 @@ class _Stream(Response):
             await events.aclose()  # type: ignore[attr-defined]  # a generator
         for piece in shape.end(answer.usage):
             yield piece
-
-
-async def _disconnected(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass
 
 
 def _sampling(asked: Drawing) -> Sampling:
