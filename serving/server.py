@@ -90,6 +90,8 @@ def _patient_for(seconds: float) -> type[H11Protocol]:
 
         def connection_made(self, transport: Any) -> None:
             super().connection_made(transport)
+            connected = transport.get_extra_info("socket")
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio does for sockets it made itself
             self.access_log = False  # the guard has a line for each request, without what it names
             self._watch()
 

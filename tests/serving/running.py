@@ -29,6 +29,7 @@ class Answer(NamedTuple):
 
 class Site(NamedTuple):
     port: int
+    server: Any
 
     @property
     def url(self) -> str:
@@ -77,7 +78,7 @@ def site(lm: Any, *, limits: Limits | None = None, strict: bool = False, **trust
     thread.start()
     assert started.wait(10)
     try:
-        yield Site(listening.getsockname()[1])
+        yield Site(listening.getsockname()[1], server)
     finally:
         server.should_exit = True
         thread.join(10)

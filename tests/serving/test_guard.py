@@ -158,6 +158,15 @@ def test_a_head_that_is_too_long_is_refused(tiny):
     assert tiny.raw(long).startswith(b"HTTP/1.1 400")
 
 
+def test_a_connection_that_is_used_again_does_not_wait_for_acknowledgements(tiny):
+    """Nagle's algorithm would hold each answer after the first back for 40 ms."""
+    with socket.create_connection(("127.0.0.1", tiny.port), timeout=10) as connection:
+        connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert connection.recv(100)
+        sockets = [one.transport.get_extra_info("socket") for one in tiny.server.server_state.connections]
+        assert [bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) for one in sockets] == [True]
+
+
 def test_both_lengths_at_once_are_refused(tiny):
     sent = (
         f"POST {TEXT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 5\r\n"
