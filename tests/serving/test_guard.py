@@ -164,7 +164,8 @@ def test_a_connection_that_is_used_again_does_not_wait_for_acknowledgements(tiny
         connection.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert connection.recv(100)
         sockets = [one.transport.get_extra_info("socket") for one in tiny.server.server_state.connections]
-        assert [bool(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)) for one in sockets] == [True]
+        assert sockets
+        assert all(one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY) for one in sockets)
 
 
 def test_both_lengths_at_once_are_refused(tiny):
