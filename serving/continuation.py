@@ -9,7 +9,7 @@ import math
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -102,7 +102,7 @@ class Continuation:
         ask = self.ask
         token = sample_token(logits, ask.sampling, self._rng, banned=ask.banned, seen=self._seen)
         if token in ask.stop_ids:
-            self._finish("stop", self._held + self.words.close())
+            self._finish("stop", self._held + self._rest())
             return
         likeliest = self._likeliest(logits, token)
         piece = self.words.push(token)
@@ -115,7 +115,7 @@ class Continuation:
         if end is not None:
             self._finish("stop", text[:end])
         elif self.n_new >= ask.max_new_tokens or len(self.ids) > ask.context > 1:
-            self._finish("length", text + self.words.close())
+            self._finish("length", text + self._rest())
         else:
             self._tell(text)
 
@@ -137,11 +137,19 @@ class Continuation:
         self.finish = finish
         self.sink(self._event(text, finish))
 
+    def _rest(self) -> str:
+        """What was held back for want of a next token: it is the last one's."""
+        rest = self.words.close()
+        if rest and self._untold:
+            self._untold[-1] = replace(self._untold[-1], text=self._untold[-1].text + rest)
+        return rest
+
     def _event(self, text: str, finish: str = "") -> Event:
         """With the tokens that begin in what is shown by now: those of a stop string never are."""
         self._n_shown += len(text)
         tokens = []
-        while self._untold and self._n_covered + min(1, len(self._untold[0].text)) <= self._n_shown:
+        least = 0 if finish else 1  # one that shows nothing yet may still be given what was held back
+        while self._untold and self._n_covered + min(1, len(self._untold[0].text) or least) <= self._n_shown:
             tokens.append(self._untold.popleft())
             self._n_covered += len(tokens[-1].text)
         return Event(text, tuple(tokens), finish)
