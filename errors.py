@@ -91,7 +91,11 @@ class WriteError(NanochatError):
     exit_code = 8
 
 
-_EXTRAS = {"cluster": ("`--cluster`", "distributed"), "learn": ("`learn notebook`", "nbformat")}
+_EXTRAS = {
+    "cluster": ("`--cluster`", "distributed"),
+    "learn": ("`learn notebook`", "nbformat"),
+    "serve": ("`serve`", "prometheus-client, starlette and uvicorn"),
+}
 """What a plain installation lacks: who asks for it, and the package; requirements/NAME.txt pins them (make lock)."""
 
 

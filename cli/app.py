@@ -36,6 +36,7 @@ COMMANDS = {
     "train": Entry("Run", "run.train", "Train a model; with no flag at all, microgpt on names."),
     "sample": Entry("Run", "run.sample", "Draw text from a model, or search for the likeliest."),
     "chat": Entry("Run", "run.chat", "Talk with a model that was trained on conversations."),
+    "serve": Entry("Run", "run.serve", "Let others talk to a model over HTTP, as OpenAI's clients do."),
     "eval": Entry("Run", "run.eval", "Measure a model: loss, perplexity, answers."),
     "runs": Entry("Run", "run.runs", "What was run so far, listed or compared."),
     "report": Entry("Run", "run.report", "Write the report of a run or a study anew."),

@@ -134,7 +134,7 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
 
 def unknown_variables(names: Iterable[str]) -> Iterator[str]:
     """A sentence for each variable of the environment that looks like a setting of ours and is none."""
-    known = [f"NANOCHAT_{flag.name.upper()}" for flag in flags()] + ["NANOCHAT_LOG"]
+    known = [f"NANOCHAT_{flag.name.upper()}" for flag in flags()] + ["NANOCHAT_LOG", "NANOCHAT_TOKEN"]
     for name in sorted(names):
         if name.startswith("NANOCHAT_") and name not in known:
             close = get_close_matches(name, known, n=1)

@@ -16,7 +16,9 @@ Work = partial[None]
 Words = TypeVar("Words", bound=Callable[..., Work])
 Worker = TypeVar("Worker", bound=Callable[..., None])
 
-_HEADINGS = "Arguments/Options/Study/Model/Data/Optimisation/Evaluation and checkpoints/Sampling/Output".split("/")
+_HEADINGS = "Arguments/Options/Study/Model/Data/Optimisation/Evaluation and checkpoints/Sampling/Limits/Output".split(
+    "/"
+)
 
 
 class Entry(NamedTuple):

@@ -6,7 +6,6 @@ Knows no terminal.
 from __future__ import annotations
 
 import warnings
-from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import asdict
 from itertools import chain
@@ -15,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..data.chat import ChatTemplate, Conversation, Message, Role, end_ids
+from ..data.chat import ChatTemplate, Conversation, Message, Role, check_conversation, end_ids
 from ..errors import ConfigError, DataError, GuardError, NanochatWarning, UsageError
 from ..storage.atomic import write_json
 from ..tokenizers.base import Tokenizer
@@ -141,13 +140,11 @@ class Chat:
         tokenizer, context = self.language_model.tokenizer, self.language_model.context
         alone = prompt_ids(tokenizer, self.template, (*self._system, message))
         _check_length(len(alone), context, "the message")
-        limit = context + 1 - min(self.max_new_tokens, max(1, context // 4))
         self._turn_ids += [self.template.encode(tokenizer, turn)[0] for turn in self.turns[len(self._turn_ids) :]]
-        turns = deque(self._turn_ids[self.n_dropped :])
-        n_tokens = len(alone) + sum(map(len, turns))
-        while turns and n_tokens > limit:
-            n_tokens -= len(turns.popleft())
-            self.n_dropped += 1
+        kept = self._turn_ids[self.n_dropped :]
+        n_dropped = n_to_drop([len(turn) for turn in kept], len(alone), context, self.max_new_tokens)
+        self.n_dropped += n_dropped
+        turns = kept[n_dropped:]
         return [*alone[: self._n_head], *chain(*turns), *alone[self._n_head :]]
 
 
@@ -186,6 +183,39 @@ def answers(
             **answer_limits(language_model, template),
         )
         yield from ("".join(tokenizer.decode_stream(new_ids)) for new_ids in batch)
+
+
+def n_to_drop(n_ids: Sequence[int], n_alone: int, context: int, max_new_tokens: int) -> int:
+    """How many of the oldest turns have to go so that a quarter of the context, or less if that is enough, is left.
+
+    n_ids     Tokens of each turn, the oldest first.
+    n_alone   Tokens of what is never dropped: the system message and what is asked now.
+    """
+    limit = context + 1 - min(max_new_tokens, max(1, context // 4))  # the last token need not be read
+    n_dropped, n_tokens = 0, n_alone + sum(n_ids)
+    while n_dropped < len(n_ids) and n_tokens > limit:
+        n_tokens -= n_ids[n_dropped]
+        n_dropped += 1
+    return n_dropped
+
+
+def prompt_of(
+    language_model: LanguageModel, template: ChatTemplate, said: Conversation, max_new_tokens: int
+) -> tuple[list[int], int]:
+    """The ids to go on from, as many of the last turns as fit, and how many turns were dropped.
+
+    Raises DataError where user and assistant do not speak in turn, TokenizerError, and GuardError where what is asked
+    does not fit without any turn.
+    """
+    check_conversation(said, answered=False)
+    tokenizer, n_head = language_model.tokenizer, int(said[0].role == "system")
+    head, turns = said[:n_head], [said[i : i + 2] for i in range(n_head, len(said) - 1, 2)]
+    n_alone = len(prompt_ids(tokenizer, template, (*head, said[-1])))
+    _check_length(n_alone, language_model.context, "the message")
+    n_ids = [len(template.encode(tokenizer, turn)[0]) for turn in turns]
+    n_dropped = n_to_drop(n_ids, n_alone, language_model.context, max_new_tokens)
+    kept = (message for turn in turns[n_dropped:] for message in turn)
+    return prompt_ids(tokenizer, template, (*head, *kept, said[-1])), n_dropped
 
 
 def check_chat_model(language_model: LanguageModel, template: ChatTemplate) -> None:

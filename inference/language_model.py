@@ -107,10 +107,10 @@ class LanguageModel:
         sampling = Sampling(
             repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
         )
-        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
+        stops, ids = check_stops(stop), self.read(prompt, long_prompt)
         rng = _generator(seed)
         new_ids = generate(
-            self.decoder, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **self._limits()
+            self.decoder, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **self.limits()
         )
         yield from stop_at(self.tokenizer.decode_stream(new_ids, prompt), stops)
 
@@ -140,8 +140,8 @@ class LanguageModel:
         sampling = Sampling(
             repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
         )
-        stops, options = check_stops(stop), self._limits()
-        rows = [self._read(prompt, long_prompt) for prompt in prompts]
+        stops, options = check_stops(stop), self.limits()
+        rows = [self.read(prompt, long_prompt) for prompt in prompts]
         for start in range(0, len(rows), batch_size):
             places = range(start, min(start + batch_size, len(rows)))
             continued = generate_batch(
@@ -167,7 +167,7 @@ class LanguageModel:
         long_prompt: LongPrompt = "error",
     ) -> list[tuple[str, float]]:
         """The prompt and what most likely follows it, with its score, the best of `width` first: see `beam_search`."""
-        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
+        stops, ids = check_stops(stop), self.read(prompt, long_prompt)
         found = beam_search(
             self.decoder,
             ids,
@@ -175,7 +175,7 @@ class LanguageModel:
             length_penalty=length_penalty,
             max_new_tokens=max_new_tokens,
             is_over=stop_test(self.tokenizer, stops, prompt),
-            **self._limits(),
+            **self.limits(),
         )
         return [(self._text(prompt, one.ids, stops), one.score) for one in found]
 
@@ -199,8 +199,8 @@ class LanguageModel:
         sampling = Sampling(
             repetition_penalty=repetition_penalty, temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p
         )
-        stops, ids = check_stops(stop), self._read(prompt, long_prompt)
-        limits, rng = self._limits(), _generator(seed)
+        stops, ids = check_stops(stop), self.read(prompt, long_prompt)
+        limits, rng = self.limits(), _generator(seed)
         steps = draw_steps(self.decoder, ids, max_new_tokens=max_new_tokens, sampling=sampling, rng=rng, **limits)
         is_over = stop_test(self.tokenizer, stops, prompt)
         return choices(self.tokenizer, steps, n=n, banned=limits["banned"], is_over=is_over)
@@ -238,7 +238,7 @@ class LanguageModel:
         """How many tokens the next one can depend on."""
         return self.config.context_size
 
-    def _read(self, prompt: str, long_prompt: LongPrompt) -> list[int]:
+    def read(self, prompt: str, long_prompt: LongPrompt = "error") -> list[int]:
         """The ids that a text goes on from; BOS where there are none. Raises UsageError, TokenizerError, GuardError."""
         if long_prompt not in get_args(LongPrompt):
             raise UsageError(f"long_prompt={long_prompt!r} is unknown: choose one of {', '.join(get_args(LongPrompt))}")
@@ -248,7 +248,7 @@ class LanguageModel:
             return ids
         return fit_prompt(ids, self.context, long_prompt)
 
-    def _limits(self) -> dict[str, Any]:
+    def limits(self) -> dict[str, Any]:
         """How far the model sees, what ends a text, and what is never drawn."""
         bos, ends = (self.tokenizer.bos_id,), (*end_ids(self.tokenizer), *self.end_ids)
         stops, banned = ((*bos, *ends), ()) if self.stops_at_bos else (ends, bos)

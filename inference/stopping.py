@@ -47,7 +47,7 @@ def stop_at(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
             if end:
                 yield text[:end]
             return
-        n_shown = len(text) - _n_held(text, stops)
+        n_shown = len(text) - n_held(text, stops)
         if n_shown:
             yield text[:n_shown]
         held = text[n_shown:]
@@ -89,7 +89,7 @@ def certain_text(tokenizer: Tokenizer, ids: Sequence[int], before: str = "") -> 
     return "".join(pieces)
 
 
-def _n_held(text: str, stops: Sequence[str]) -> int:
+def n_held(text: str, stops: Sequence[str]) -> int:
     """Length of the longest end of `text` with which a stop string begins that is longer still."""
     longest = max(map(len, stops), default=1) - 1
     for n in range(min(longest, len(text)), 0, -1):

@@ -14,7 +14,7 @@ from typing import Literal
 Cling = Literal["always", "digits", "never"]
 """Whether what follows stands without a space: always, if it begins with a digit, never."""
 
-_APOSTROPHES = frozenset("'\u2019")
+APOSTROPHES = frozenset("'\u2019")
 _SUFFIXES = frozenset("s S t T d D m M ll LL re RE ve VE em".split())
 _CLING_LEFT = frozenset(",.;:!?%\u2026\u2030\u00b0\u2122\u00ae")
 _NUMBER_MARKS = frozenset(",.:")  # 3.14  1,000  10:30
@@ -31,7 +31,7 @@ def spaced(tokens: Iterable[str]) -> Iterator[str]:
     page = _Page()
     tokens = iter(tokens)
     for token in tokens:
-        while token in _APOSTROPHES:
+        while token in APOSTROPHES:
             following = next(tokens, "")
             yield page.add(token, following)
             token = following
@@ -56,7 +56,7 @@ class _Page:
     def _sides(self, token: str, following: str) -> tuple[bool, Cling]:
         """Whether a single character stands without a space before it, and what may stand so after it."""
         kind = unicodedata.category(token)
-        if token in _APOSTROPHES:
+        if token in APOSTROPHES:
             return self._apostrophe(token, following)
         if token == '"':
             return self._quote(token)

@@ -16,7 +16,7 @@ FLOORS = [  # a line imports the lines before it; rooms of one line do not know 
     ["inference"],
     ["training"],
     ["experiments"],
-    ["course"],
+    ["course", "serving"],
     ["cli"],
 ]
 FOLDERS = [name for floor in FLOORS for name in floor]

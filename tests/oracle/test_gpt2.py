@@ -171,7 +171,7 @@ def test_text_ends_where_transformers_ends_it(end: str, tmp_path: Path) -> None:
     theirs.save_pretrained(tmp_path / "theirs")
     save_tokenizer(tokenizer, tmp_path / "theirs" / "tokenizer.json", form="huggingface")
     mine = load(tmp_path / "theirs")
-    assert {0, 260} <= set(mine._limits()["stop_ids"])
+    assert {0, 260} <= set(mine.limits()["stop_ids"])
     save_gpt2(tmp_path / "ours", mine.snapshot())
     again = transformers.GPT2LMHeadModel.from_pretrained(tmp_path / "ours").eval()
     assert sorted(again.generation_config.eos_token_id) == [0, 260]

@@ -219,7 +219,7 @@ def test_rows_that_pad_an_embedding_are_kept_and_never_drawn(tmp_path):
 
 def test_an_id_without_a_token_that_ends_a_text_may_be_drawn(tmp_path):
     model = replace(language_model(replace(GPT2, vocab_size=262), BPE.padded(262)), end_ids=(261,))
-    limits = model._limits()
+    limits = model.limits()
     assert 261 in limits["stop_ids"]
     assert (260 in limits["banned"], 261 in limits["banned"]) == (True, False)
 

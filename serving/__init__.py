@@ -1,0 +1,1 @@
+"""A model that others can talk to over HTTP, as OpenAI's clients do; `nanochat serve` starts it."""
