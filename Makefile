@@ -16,7 +16,7 @@ ORDINARY := not slow and not oracle
 # Some sixty tests start a process of the package, and each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full reliability lock clean
+.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full serving reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -62,14 +62,17 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 	$(BIN)/python benchmarks/bpe.py
 	$(BIN)/nanochat bench
 
-statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (about an hour)
+statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (half an hour)
 	$(BIN)/python tests/experiments/statistics/simulate.py
 
 course-full: .venv/$(HERE).dev  ## judge right and wrong answers of every exercise on all seeds; write results/reference/course/
 	$(BIN)/python tests/course/full.py
 
-reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in a quarter of an hour, and write docs/reliability.md
+reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in some 20 minutes, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py
+
+serving: .venv/$(HERE).serving  ## ask the server what the openai package and hostile clients ask
+	$(PYTEST) -q tests/serving tests/cli/commands/run/test_serve.py
 
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
@@ -80,6 +83,8 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) -c requirements/dev.txt --group pyproject.toml:oracle -o requirements/oracle.txt
 	$(COMPILE) pyproject.toml --extra cluster -c requirements/dev.txt -c requirements/oracle.txt -o requirements/cluster.txt
 	$(COMPILE) pyproject.toml --extra learn -c requirements/dev.txt -c requirements/cluster.txt -o requirements/learn.txt
+	$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -c requirements/cluster.txt -o requirements/serve.txt
+	$(COMPILE) -c requirements/dev.txt -c requirements/serve.txt --group pyproject.toml:clients -o requirements/clients.txt
 
 # No header, no annotation, no index: a lock must not name a machine, a path or a host.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
@@ -107,6 +112,12 @@ INSTALL := $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/
 	@echo "Installing requirements/$*.txt ..."
 	@$(INSTALL) --require-hashes -r requirements/$*.txt
 	@$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/$(HERE).serving: .venv/$(HERE).dev requirements/serve.txt requirements/clients.txt
+	@echo "Installing requirements/serve.txt and requirements/clients.txt ..."
+	@$(INSTALL) --require-hashes -r requirements/serve.txt
+	@$(INSTALL) --require-hashes -r requirements/clients.txt
 	@touch $@
 
 .venv/$(HERE).oracle: .venv/$(HERE).dev requirements/oracle.txt

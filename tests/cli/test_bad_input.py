@@ -95,7 +95,7 @@ def test_one_line_of_ten_megabytes_is_a_corpus_like_any_other(nanochat, tmp_path
         ("sample --max-new-tokens -1", "--max-new-tokens -1 is too small"),
         ("sample --n-samples 0", "--n-samples 0 is too small"),
         ("sample --long-prompt cut", "invalid value for '--long-prompt'"),
-        ("ablate --seeds 0", "--seeds '0' is no number of seeds"),
+        ("ablate --seeds 0", "--seeds 0 is too small"),
         ("graph a a=1 a=2", "'a=2' is a second number for a"),
         ("graph a*b --max-nodes 0", "--max-nodes 0 is too small"),
         ("runs compare", "missing argument"),

@@ -11,7 +11,8 @@ from ..specimen import Specimen, at
 
 def log(self: Any) -> Value:
     """ln x"""
-    return Value(math.log(self.data), (self,), (self.data,), "log")
+    y = math.log(self.data) if self.data > 0 else math.nan
+    return Value(y, (self,), (self.data,), "log")
 
 
 SPECIMEN = Specimen(

@@ -184,7 +184,7 @@ class Bench:
             tracemalloc.start()
         start = time.process_time()  # of the processor: others may be at work
         try:
-            with limited(10 * LONGEST_S):
+            with limited(60 * LONGEST_S):  # of the clock: others may be at work
                 problem = self._outcome(tally, must_refuse)
         except Hang as error:
             problem = f"hangs: {error}"

@@ -10,7 +10,7 @@ from pathlib import Path
 from faults import ERRORS, WRITES, Faults
 from tally import Tally
 
-from nanochat.errors import NanochatError, WriteError
+from nanochat.errors import CheckpointError, NanochatError, WriteError
 
 KINDS = (*((kind, False) for kind in (*ERRORS, *WRITES)), ("ENOSPC", True), ("torn", True))
 
@@ -76,7 +76,11 @@ def fail_one_call(subject: Subject, scratch: Path, faults: Faults) -> tuple[str,
 
 
 def _judge(subject: Subject, folder: Path, said: BaseException | None, faults: Faults) -> Iterator[str]:
-    if said is not None and not isinstance(said, WriteError):
+    reads = faults.struck.partition(" ")[0] in (
+        "look",
+        "read",
+    )  # before it writes over it: what cannot be read is told as such
+    if said is not None and not isinstance(said, (WriteError, CheckpointError) if reads else WriteError):
         yield f"{type(said).__name__} instead of WriteError: {said}"
     if said is not None and not faults.struck:
         yield f"it failed by itself: {said}"
