@@ -113,7 +113,7 @@ LESSONS = (
     Lesson(
         number=6,
         word="norms",
-        title="Norms and the residual road",
+        title="Norms and the residual stream",
         idea="a norm takes the scale out, so the gradient is at right angles to x; the residual adds",
         exercises=("rms", "layer"),
         reading_min=35,

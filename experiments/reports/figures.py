@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 COLORS = ("#0072B2", "#D55E00", "#008A65", "#B3578A", "#946600", "#3A86B0", "#000000")
 """Distinct for every kind of color vision: Okabe and Ito 2008, "Color Universal Design", without their yellow, and the
-paler ones darkened until a thin line of them survives print: a contrast of 3.9 or more on white."""
+paler ones darkened until a thin line of them survives print: a contrast of 3.8 or more on white."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.2, 1.2, 1.2)), (0, (8, 2)), "-.", "--")
 """What tells lines apart where there is no color."""

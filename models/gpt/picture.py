@@ -1,4 +1,4 @@
-"""A transformer as a picture: one box for each named part, in the order of the forward pass, with the residual road.
+"""A transformer as a picture: one box for each named part, in the order of the forward pass, with the residual stream.
 
 A box says what the part holds and how large the gradient of it is; an arrow where the numbers go.
 """

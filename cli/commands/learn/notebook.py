@@ -26,10 +26,13 @@ def notebook(
     from ....course.lessons import find_lesson
     from ....course.notebooks import write_notebook
     from ....course.workspace import open_workspace
+    from ...folders import check_free_file
     from .folder import current
 
     space = open_workspace(dir)
     found = find_lesson(lesson or current(space.progress()))
     path = space.folder / found.folder / "lesson.ipynb"
+    if not force:
+        check_free_file(path)
     write_notebook(found, path, new=not force)
     print_result(f"written: {shown_path(path)}")

@@ -36,7 +36,7 @@ _ENDINGS: dict[str, Format] = {
 def _words(
     expression: Annotated[str, typer.Argument(help="What to draw; leave it out to draw a step of --run.")] = "",
     values: Annotated[list[str] | None, typer.Argument(metavar="NAME=VALUE...", help="A number for each name.")] = None,
-    run: Annotated[str, typer.Option(help="Folder of a scalar run, or latest.")] = "latest",
+    run: Annotated[str, typer.Option(help="Folder of a run, or latest; scalar but for --level parts.")] = "latest",
     level: Annotated[
         Level,
         typer.Option(help="Each number; each named part of a model; or what --compile makes calls of, as a table."),

@@ -1,1 +1,1 @@
-"""Lesson 6: norms and the residual road."""
+"""Lesson 6: norms and the residual stream."""

@@ -23,7 +23,7 @@ def test_a_block_adds_two_branches_to_the_road(n_layer, gain):
     assert len(joins) == 2 * n_layer
     assert len(titles) == len(parts_of(model)) + len(joins) + 1
     for i in joins:
-        assert len([edge for edge in shown.edges if edge.target == i]) >= 2, "the branch and the road"
+        assert len([edge for edge in shown.edges if edge.target == i]) >= 2, "the branch and the residual stream"
     assert all(edge.source < edge.target for edge in shown.edges)
 
 
