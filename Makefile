@@ -68,7 +68,7 @@ statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and writ
 course-full: .venv/$(HERE).dev  ## judge right and wrong answers of every exercise on all seeds; write results/reference/course/
 	$(BIN)/python tests/course/full.py
 
-reliability: .venv/$(HERE).dev  ## inject faults, 600,000 in some 20 minutes, and write docs/reliability.md
+reliability: .venv/$(HERE).dev  ## inject faults, 637,000 in some 20 minutes, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py
 
 serving: .venv/$(HERE).serving  ## ask the server what the openai package and hostile clients ask
