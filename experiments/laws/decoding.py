@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -40,8 +39,3 @@ def greedy_error(model: Predictor, ids: list[int], *, context: int, n: int = 8) 
 def _draws(sampling: Sampling, n: int, seed: int) -> np.ndarray:
     rng = np.random.default_rng(seed)
     return np.array([sample_token(_LOGITS, sampling, rng) for _ in range(n)])
-
-
-def first_loss_error(loss: float, vocab_size: int) -> float:
-    """How far the loss of first weights lies above ln V, that of a guess, in nats"""
-    return loss - math.log(vocab_size)

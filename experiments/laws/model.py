@@ -12,6 +12,7 @@ from ...data.batches import IGNORED, Batch
 from ...engine.tensor import functional as F
 from ...engine.tensor import no_grad
 from ...engine.tensor.tensor import Tensor
+from ...inference.trace import trace
 from ...models.base import Model, logits_array
 from ...models.build import build_model
 from ...models.gpt.config import GPTConfig
@@ -89,7 +90,7 @@ def rotation_error(config: GPTConfig, seed: int = 0) -> float:
     rng, D = np.random.default_rng(seed), config.head_size
     model: Any = build_model(replace(config, n_layer=1, qk_norm=False), "tensor", "float64")
     q, k = rng.normal(size=(2, 1, 1, D))  # one token, said at every place
-    row = np.concatenate([np.tile(q, (1, config.n_head * 1)), np.tile(k, (1, 2 * config.kv_heads))], axis=-1)
+    row = np.concatenate([np.tile(q, (1, config.n_head)), np.tile(k, (1, 2 * config.kv_heads))], axis=-1)
     places = np.arange(0, min(config.block_size, 64))
     qkv = np.tile(row.reshape(1, 1, -1), (1, len(places), 1))
     queries, keys, _ = model.h[0].attn.heads(qkv, places)
@@ -106,8 +107,6 @@ def growth_of_stream(model: Any, ids: Sequence[int]) -> float:
 
 def sizes_over_depth(model: Any, ids: Sequence[int]) -> np.ndarray:
     """Root mean square of the residual stream, before the first block and after each       (L + 1,)"""
-    from ...inference.trace import trace
-
     return np.asarray(trace(model, model.config, ids).residual_norms.mean(-1))
 
 

@@ -15,7 +15,7 @@ from ...models.base import Model
 from ...training.hyperparameters import TrainingConfig
 from ...training.schedule import learning_rate
 from ...training.trainer import Accumulate, Optimizer
-from .model import gradients_of, relative_error, weights_of
+from .model import gradients_of, weights_of
 
 MakeOptimizer = Callable[[Model, TrainingConfig], Optimizer]
 
@@ -194,17 +194,3 @@ def _clear(parameter: Any) -> None:
 
 def _padded(rows: np.ndarray, width: int, value: int) -> np.ndarray:
     return np.pad(rows, ((0, 0), (0, width - rows.shape[1])), constant_values=value)
-
-
-__all__ = [
-    "Overfit",
-    "accumulation_error",
-    "clipping_error",
-    "decay_error",
-    "first_step_error",
-    "floor_of",
-    "overfit",
-    "relative_error",
-    "schedule_error",
-    "update_ratio",
-]

@@ -7,30 +7,20 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .intervals import t_quantile
+from .intervals import Interval, t_quantile
 
 
 @dataclass(frozen=True)
-class CrossedInterval:
-    """A mean over seeds and blocks of text, and what it owes to either; half widths of 95 % intervals."""
+class CrossedInterval(Interval):
+    """Of a mean over seeds and blocks of text, for other seeds and other text; and what it owes to either.
 
-    mean: float
-    half_width: float
-    """Other seeds and other text; nan where there is one block, or one seed and all of the text."""
+    nan where there is one block, or one seed and all of the text.
+    """
+
     of_seeds: float
-    """Other seeds on this text; nan for one seed."""
+    """Half width for other seeds on this text; nan for one seed."""
     of_text: float
-    """Other text with these seeds: 0 where all of it was read."""
-
-    @property
-    def low(self) -> float:
-        """Lower end."""
-        return self.mean - self.half_width
-
-    @property
-    def high(self) -> float:
-        """Upper end."""
-        return self.mean + self.half_width
+    """Half width for other text with these seeds: 0 where all of it was read."""
 
 
 def crossed_interval(losses: np.ndarray, *, share_read: float = 0.0, confidence: float = 0.95) -> CrossedInterval:

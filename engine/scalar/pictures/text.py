@@ -18,13 +18,8 @@ _LINE = {"leaf": "#1d4ed8", "op": "#475569", "result": "#15803d"}
 _INK = "#0f172a"
 
 
-def to_mermaid(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes: int = 60) -> str:
-    """A Mermaid flowchart: put it in a ```mermaid block of a Markdown file."""
-    return mermaid(picture(root, labels=labels, max_nodes=max_nodes))
-
-
 def mermaid(shown: Picture) -> str:
-    """The same of a picture."""
+    """A Mermaid flowchart: put it in a ```mermaid block of a Markdown file."""
     lines = ["flowchart LR"]
     for i, node in enumerate(shown.nodes):
         left, right = {"leaf": ("([", "])"), "op": ("[", "]"), "result": ("[[", "]]")}[node.kind]
@@ -41,13 +36,8 @@ def mermaid(shown: Picture) -> str:
     return "\n".join(lines) + "\n"
 
 
-def to_dot(root: Value, *, labels: Mapping[Value, str] | None = None, max_nodes: int = 60) -> str:
-    """A Graphviz digraph: `dot -Tpdf graph.dot -o graph.pdf` draws it."""
-    return dot(picture(root, labels=labels, max_nodes=max_nodes))
-
-
 def dot(shown: Picture) -> str:
-    """The same of a picture."""
+    """A Graphviz digraph: `dot -Tpdf graph.dot -o graph.pdf` draws it."""
     lines = [
         "digraph value {",
         '    graph [rankdir=LR, bgcolor="#ffffff", fontname="monospace", fontsize=11]',

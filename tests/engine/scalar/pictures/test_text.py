@@ -15,11 +15,21 @@ from nanochat.engine import Value
 from nanochat.engine.scalar.pictures.expression import evaluate
 from nanochat.engine.scalar.pictures.layout import Box, layout
 from nanochat.engine.scalar.pictures.picture import number, picture
-from nanochat.engine.scalar.pictures.text import to_dot, to_mermaid, to_svg
+from nanochat.engine.scalar.pictures.text import dot, mermaid, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 ADVANCE = 0.605  # Menlo and DejaVu Sans Mono, the widest of the fonts that svg.py asks for: 0.602 of the size
 Draw = Callable[..., str]
+
+
+def to_mermaid(root, **options):
+    return mermaid(picture(root, **options))
+
+
+def to_dot(root, **options):
+    return dot(picture(root, **options))
+
+
 FORMATS: list[Draw] = [to_mermaid, to_dot, to_svg]
 
 
