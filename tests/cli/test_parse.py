@@ -181,6 +181,16 @@ def test_importing_the_command_line_loads_nothing_heavy():
     assert done.stdout == "[]\n"
 
 
+def test_the_words_of_no_command_load_arrays():
+    code = (
+        "import sys; from importlib import import_module; from nanochat.cli.app import COMMANDS\n"
+        "[import_module(f'nanochat.cli.commands.{entry.module}') for entry in COMMANDS.values()]\n"
+        "print(sorted({'numpy', 'matplotlib', 'starlette'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
 def test_ctrl_c_while_the_words_are_read_is_not_taken_for_help(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt

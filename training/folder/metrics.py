@@ -14,9 +14,6 @@ from ...storage.atomic import open_text, sync_file, writing
 from ...storage.reading import read_bytes
 from ...storage.strict_json import finite_or_null, held_by_a_float
 
-MOST = 1 << 1000
-"""A larger whole number is none for arithmetic."""
-
 
 class MetricsFile:
     """One JSON object a line, each line whole once it is written."""

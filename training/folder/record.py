@@ -21,7 +21,7 @@ from ..inputs import digests_of
 from ..prepare import Session
 from ..resolve import config_from_dict
 from .checkpoint import Progress
-from .metrics import MOST, read_metrics
+from .metrics import read_metrics
 
 __all__ = [
     "RunRecord",
@@ -33,6 +33,9 @@ __all__ = [
     "record_of",
     "to_row",
 ]
+
+_MOST = 1 << 1000
+"""A larger whole number is none for arithmetic."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +151,7 @@ def from_row(row: dict[str, Any]) -> RunRecord:
     types = RunRecord.__annotations__
     values = {k: math.nan if v is None and types.get(k) == "float" else v for k, v in row.items()}
     for name, value in values.items():
-        if type(value) is int and name != "seed" and abs(value) > MOST:  # a seed is in no sum
+        if type(value) is int and name != "seed" and abs(value) > _MOST:  # a seed is in no sum
             raise ConfigError(f"record.{name} is a number of {value.bit_length():,} bits: restore it from a copy")
     return read_dataclass(RunRecord, values, "record")
 

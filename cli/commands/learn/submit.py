@@ -9,7 +9,6 @@ import typer
 
 from ....plain import shown_path
 from ...console import print_result, say
-from ...folders import check_free_file
 from ...options import ReplaceFlag
 from ...parser import Commands
 from .folder import HERE, DirOption
@@ -29,6 +28,7 @@ def submit(
     """Put your answers, progress.json and a receipt with their sha256 into one zip."""
     from ....course.submission import submit as pack
     from ....course.workspace import SETTINGS, open_workspace
+    from ...folders import check_free_file
 
     space = open_workspace(dir)
     if not force:
