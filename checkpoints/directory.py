@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from ..errors import CheckpointError, NanochatWarning, TooLargeError, unreadable, was_not_read
 from ..storage.atomic import Written, linked, make_directory, writing
-from ..storage.drafts import recover, remove, replacing_folder, sync_directory, take_name
+from ..storage.drafts import recover, remove, replacing_folder, sweep, sync_directory, take_name
 from ..storage.lock import held, removable
 from .manifest import NewerVersionError, describe, read_manifest, verify, write_manifest
 from .names import MANIFEST, STEPS, step_folder, step_of
@@ -126,8 +126,11 @@ def prune(parent: Path, *, keep_last: int, keep: Collection[int] = ()) -> list[P
 
     Damaged ones are removed, too, but for those of a newer version, which this program cannot judge; as long as none
     is whole, nothing is removed. keep_last=0 keeps all. Each loses its name at once and its files afterwards. One that
-    somebody reads stays until the next time; one that is gone already has reached the goal. Raises WriteError.
+    somebody reads stays until the next time; one that is gone already has reached the goal. What a killed process left
+    goes, too. Raises WriteError.
     """
+    with suppress(OSError):  # it is in nobody's way
+        sweep(parent, STEPS)
     return [folder for folder in superfluous(parent, keep_last=keep_last, keep=keep) if discard(folder)]
 
 

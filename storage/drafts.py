@@ -139,7 +139,8 @@ def recover(parent: Path, goals: str) -> None:
     """
     for path, goal, word in _leftovers(parent, goals):
         if word == "old" and not goal.exists():  # killed between two renames: it is the only one of its step
-            os.replace(path, goal)
+            with suppress(FileNotFoundError):  # another process that looked here was faster
+                os.replace(path, goal)
 
 
 def sweep(parent: Path, goals: str) -> None:

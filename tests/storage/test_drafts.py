@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, save_directory, verify
+from nanochat.checkpoints.directory import list_checkpoints, newest_checkpoint, prune, save_directory, verify
 from nanochat.checkpoints.names import STEPS
 from nanochat.errors import CheckpointError, GuardError
 from nanochat.storage.atomic import write_text
@@ -40,6 +40,25 @@ def test_the_next_save_removes_what_the_dead_left(checkpoint, dead, word):
     shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000007.{dead}.{word}"))
     save_directory(checkpoint.parent, 8, write_one)
     assert names(checkpoint.parent) == ["step-00000007", "step-00000008"]
+
+
+def test_the_next_pruning_ends_what_a_killed_one_began(checkpoint, dead):
+    shutil.copytree(checkpoint, checkpoint.with_name(f".step-00000006.{dead}.gone"))
+    assert prune(checkpoint.parent, keep_last=3) == []
+    assert names(checkpoint.parent) == ["step-00000007"]
+
+
+def test_of_two_that_put_one_folder_right_the_second_finds_it_done(checkpoint, dead, monkeypatch):
+    real = os.replace
+    checkpoint.rename(checkpoint.with_name(f".step-00000007.{dead}.old"))
+
+    def late(source, goal):
+        real(source, goal)
+        real(source, goal)
+
+    monkeypatch.setattr(os, "replace", late)
+    recover(checkpoint.parent, STEPS)
+    assert names(checkpoint.parent) == ["step-00000007"]
 
 
 @pytest.mark.parametrize("word", ["new", "old", "gone"])
