@@ -8,10 +8,10 @@ from .parameters import count_parameters
 
 
 def flops_per_token(config: BigramConfig | GPTConfig) -> int:
-    """Floating-point operations of forward and backward for one training token: 6 N + 12 L C T.
+    """Floating-point operations of forward and backward for one training token: 6 N + 12 L H D T.
 
     N are the weights that multiply: no embedding row, which is looked up, but the head, tied or not. A product of a
-    weight is 2 operations forward and 4 backward; so is each of the 2 C products of attention with the T tokens that
+    weight is 2 operations forward and 4 backward; so is each of the 2 H D products of attention with the T tokens that
     it sees (a window shortens T; that the mask leaves out half is not subtracted). Norms, softmax and activations are
     not counted. Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B.
     """
@@ -23,7 +23,7 @@ def flops_per_token(config: BigramConfig | GPTConfig) -> int:
     if isinstance(config, BigramConfig):
         return 6 * n
     reach = min(config.window or config.block_size, config.block_size)
-    return 6 * n + 12 * config.n_layer * config.n_embd * reach
+    return 6 * n + 12 * config.n_layer * config.attn_width * reach
 
 
 _LOOKED_UP = ("wte.weight", "wpe.weight")

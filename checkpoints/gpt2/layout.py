@@ -174,6 +174,11 @@ def their_config(config: GPTConfig) -> dict[str, Any]:
     activations = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
     wrong = [(f, f"{f}={_word(ok)}") for f, ok in _FIXED.items() if getattr(config, f) != ok]
     wrong += [("n_kv_head", "as many as n_head")] if config.kv_heads != config.n_head else []
+    wrong += (
+        [("head_dim", f"n_embd / n_head = {config.n_embd / config.n_head:g}")]
+        if config.attn_width != config.n_embd
+        else []
+    )
     wrong += [("activation", " or ".join(activations))] if config.activation not in activations else []
     for field, needed in wrong:
         raise ConfigError(

@@ -36,6 +36,7 @@ def layer_cases() -> list[Case]:
     biased = replace(
         plain, norm="layer", norm_gain=True, norm_bias=True, attn_bias=True, mlp_bias=True, activation="gelu"
     )
+    wide = replace(plain, n_head=3, head_dim=4, positions="rope")
     dyt = replace(plain, norm="dyt", norm_gain=True, attn_proj=False, activation="silu")
     eps = {"eps": 1e-5}
     return [
@@ -51,6 +52,7 @@ def layer_cases() -> list[Case]:
         _embedding(),
         _part("Attention", plain, "2 heads"),
         _part("Attention", grouped, "rope, QK norm, 4 query heads on 2, window 3"),
+        _part("Attention", wide, "3 heads of 4 channels, rope"),
         *(_part("MLP", replace(plain, activation=name), name) for name in ("relu", "relu2", "gelu", "silu", "swiglu")),
         _part("Block", plain, "pre-RMSNorm, relu2"),
         _part("Block", biased, "pre-LayerNorm, gelu, biases"),
@@ -98,6 +100,7 @@ def reduced(config: ModelConfig) -> ModelConfig:
         block_size=min(config.block_size, 8),
         n_layer=min(config.n_layer, 2),
         n_embd=n_embd,
+        head_dim=min(config.head_dim, 4) if config.attn_proj else 0,
         mlp_width=max(1, n_embd * config.hidden // config.n_embd),
         dropout=0.0,
     )

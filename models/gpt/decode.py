@@ -148,8 +148,9 @@ class _Step:
         """Arrays of R rows, and views of the first B of them."""
         weights, config, B = self.weights, self.weights.config, self.n_rows
         dtype, C, D, H, G = weights.dtype, config.n_embd, config.head_size, config.n_head, config.kv_heads
-        self.x, self.n, self.y, self.o = (_Tiled(R, C, dtype) for _ in range(4))
-        self.qkv, self.hidden = _Tiled(R, C + 2 * G * D, dtype), _Tiled(R, config.hidden, dtype)
+        self.x, self.n, self.o = (_Tiled(R, C, dtype) for _ in range(3))
+        self.y, self.qkv = _Tiled(R, H * D, dtype), _Tiled(R, (H + 2 * G) * D, dtype)
+        self.hidden = _Tiled(R, config.hidden, dtype)
         self.u, self.place = np.zeros((R, config.hidden), dtype), np.zeros((R, C), dtype)
         self.root, self.mean, self.average = np.zeros(R, dtype), np.zeros(R, dtype), np.full(C, 1.0 / C, dtype)
         self.ids, self.at, self.each = np.zeros(R, np.int64), np.zeros(R, np.int64), np.arange(B)

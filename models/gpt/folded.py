@@ -81,7 +81,7 @@ class FoldedWeights:
         if not self.config.qk_norm:  # which would take the factor out again
             for array in (qkv, qkv_bias):
                 if array is not None:
-                    array[..., : self.config.n_embd] *= 1.0 / math.sqrt(self.config.head_size)
+                    array[..., : self.config.attn_width] *= 1.0 / math.sqrt(self.config.head_size)
         proj, proj_bias = self._linear(at + "attn.proj", writes=True)
         fc, fc_bias = self._linear(at + "mlp.fc", norm_2)
         out, out_bias = self._linear(at + "mlp.proj", writes=True)

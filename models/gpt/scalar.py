@@ -118,8 +118,8 @@ class Attention(Module):
     def __init__(self, config: GPTConfig) -> None:
         self.config = config
         kv = config.kv_heads * config.head_size
-        self.qkv = nn.Linear(config.n_embd, config.n_embd + 2 * kv, bias=config.attn_bias)
-        self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias) if config.attn_proj else None
+        self.qkv = nn.Linear(config.n_embd, config.attn_width + 2 * kv, bias=config.attn_bias)
+        self.proj = nn.Linear(config.attn_width, config.n_embd, bias=config.attn_bias) if config.attn_proj else None
 
     def __call__(self, x: Vector, position: int, segment: int, memory: Memory) -> Vector:
         config, size = self.config, self.config.head_size

@@ -135,10 +135,9 @@ class Attention(Module):
     def __init__(self, config: GPTConfig, dtype: Any) -> None:
         self.config = config
         kv = config.kv_heads * config.head_size
-        self.qkv = nn.Linear(config.n_embd, config.n_embd + 2 * kv, bias=config.attn_bias, dtype=dtype)
-        self.proj = (
-            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias, dtype=dtype) if config.attn_proj else None
-        )
+        inner, bias = config.attn_width, config.attn_bias
+        self.qkv = nn.Linear(config.n_embd, inner + 2 * kv, bias=bias, dtype=dtype)
+        self.proj = nn.Linear(inner, config.n_embd, bias=bias, dtype=dtype) if config.attn_proj else None
 
     def __call__(
         self, x: Tensor, positions: np.ndarray, segments: np.ndarray | None, memory: tuple[KVCache, int] | None
@@ -169,7 +168,7 @@ class Attention(Module):
         else:
             lengths = None if cache.even else cache.lengths + T
             y, _ = ops.attention(q, keys, values, window=config.window, lengths=lengths)
-        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.n_embd))
+        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.attn_width))
 
     def heads(self, qkv: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Queries (B, H, T, D), keys and values (B, Hkv, T, D) as attention meets them: rotated and normed."""

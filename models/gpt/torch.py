@@ -96,15 +96,15 @@ class Attention(nn.Module):
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
         self.config = config
-        self.sizes = [config.n_embd, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
+        self.sizes = [config.attn_width, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
         self.qkv = nn.Linear(config.n_embd, sum(self.sizes), bias=config.attn_bias)
         self.proj = (
-            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias) if config.attn_proj else nn.Identity()
+            nn.Linear(config.attn_width, config.n_embd, bias=config.attn_bias) if config.attn_proj else nn.Identity()
         )
         self.drop = nn.Dropout(config.dropout)
 
     def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
-        config, (B, T, C) = self.config, x.shape
+        config, (B, T, _) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
         )
@@ -125,7 +125,7 @@ class Attention(nn.Module):
             is_causal=whole,
             enable_gqa=config.kv_heads != config.n_head,
         )
-        return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
+        return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, config.attn_width)))
 
 
 class MLP(nn.Module):

@@ -38,7 +38,7 @@ SWITCHES: dict[str, list[dict[str, Any]]] = {
     "attention biases": [{"attn_bias": False}, {"attn_bias": True}],
     "mlp biases": [{"mlp_bias": False}, {"mlp_bias": True}],
     "head": [{}, {"tie_lm_head": False}, {"tie_lm_head": False, "head_bias": True}],
-    "projection": [{"attn_proj": True}, {"attn_proj": False}],
+    "projection": [{"attn_proj": True}, {"attn_proj": False}, {"head_dim": 6}],
     "window": [{"window": 0}, {"window": 2}],
     "cap": [{"logit_softcap": 0.0}, {"logit_softcap": 2.0}],
 }

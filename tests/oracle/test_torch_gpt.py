@@ -36,7 +36,7 @@ CONFIGS = {
     "nanogpt-char": replace(small("nanogpt-char", n_head=4), n_embd=24),
     "microgpt": small("microgpt"),
     "grouped, rope, QK norm, relu2": replace(
-        BASE, n_kv_head=2, positions="rope", qk_norm=True, activation="relu2", norm="rms"
+        BASE, n_kv_head=2, head_dim=6, positions="rope", qk_norm=True, activation="relu2", norm="rms"
     ),
     "one key head, swiglu": replace(BASE, n_kv_head=1, activation="swiglu", norm="rms", positions="none"),
     "window, sinusoidal, silu, biases": replace(

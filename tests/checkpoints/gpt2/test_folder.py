@@ -368,6 +368,7 @@ def test_a_run_of_ours_is_not_taken_for_one_of_theirs(folder, tmp_path):
         ({"tie_lm_head": False, "head_bias": True}, "head_bias=true"),
         ({"window": 3}, "window=3"),
         ({"logit_softcap": 2.0}, "logit_softcap=2.0"),
+        ({"head_dim": 8}, "head_dim=8 has no place in GPT-2's layout, which is for n_embd / n_head = 4"),
         ({"n_kv_head": 1}, "n_kv_head=1 has no place in GPT-2's layout, which is for as many as n_head"),
         ({"activation": "swiglu"}, "activation=swiglu has no place in GPT-2's layout, which is for silu"),
     ],

@@ -28,6 +28,8 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {  # name -> (what is asked for, 
     "key heads do not divide the heads": ({"n_head": 4, "n_kv_head": 3}, "n_kv_head=3"),
     "more key heads than heads": ({"n_head": 4, "n_kv_head": 8}, "n_kv_head=8"),
     "rope of odd heads": ({"positions": "rope", "n_embd": 12, "n_head": 4}, "positions=rope"),
+    "rope of odd heads of a width of their own": ({"positions": "rope", "head_dim": 3}, "head_dim=4"),
+    "wide heads without a projection": ({"head_dim": 8, "attn_proj": False}, "head_dim=8"),
     "dropout of everything": ({"dropout": 1.0}, "dropout=1.0"),
     "negative dropout": ({"dropout": -0.1}, "dropout=-0.1"),
     "dropout not a number": ({"dropout": float("nan")}, "dropout=nan"),
@@ -142,6 +144,14 @@ def test_parameters_that_a_switch_turns_off_have_no_name() -> None:
         "lm_head.bias",
         "wpe.weight",
     } <= full.keys()
+
+
+def test_heads_of_a_width_of_their_own_need_no_width_that_they_divide() -> None:
+    config = GPTConfig(n_embd=10, n_head=3, n_kv_head=1, head_dim=6)
+    assert (config.head_size, config.attn_width) == (6, 18)
+    table = config.parameters()
+    assert table["h.0.attn.qkv.weight"].shape == (18 + 2 * 6, 10)
+    assert table["h.0.attn.proj.weight"].shape == (10, 18)
 
 
 def test_derived_sizes() -> None:

@@ -69,6 +69,7 @@ DECODED = st.builds(
     n_layer=st.integers(1, 2),
     n_head=st.just(4),
     n_kv_head=st.sampled_from([0, 1, 2]),
+    head_dim=st.sampled_from([0, 6]),
     n_embd=st.just(16),
     norm=st.sampled_from(["rms", "layer"]),
     norm_position=st.sampled_from(["pre", "post"]),
