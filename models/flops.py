@@ -12,8 +12,8 @@ def flops_per_token(config: BigramConfig | GPTConfig) -> int:
 
     N are the weights that multiply: no embedding row, which is looked up, but the head, tied or not. A product of a
     weight is 2 operations forward and 4 backward; so is each of the 2 H D products of attention with the T tokens that
-    it sees (a window shortens T; that the mask leaves out half is not subtracted). Norms, softmax and activations are
-    not counted. Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B.
+    it sees (a layer's window shortens T; that the mask leaves out half is not subtracted). Norms, softmax and
+    activations are not counted. Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B.
     """
     table = config.parameters()
     weights = {name: one for name, one in table.items() if len(one.shape) == 2 and name not in _LOOKED_UP}
@@ -22,8 +22,13 @@ def flops_per_token(config: BigramConfig | GPTConfig) -> int:
         n += table["wte.weight"].size
     if isinstance(config, BigramConfig):
         return 6 * n
-    reach = min(config.window or config.block_size, config.block_size)
-    return 6 * n + 12 * config.n_layer * config.attn_width * reach
+    return 6 * n + 12 * config.attn_width * keys_of_a_token(config)
+
+
+def keys_of_a_token(config: GPTConfig) -> int:
+    """Tokens that the last of a full context attends to, all layers together."""
+    T = config.block_size
+    return sum(min(config.window_of(layer) or T, T) for layer in range(config.n_layer))
 
 
 _LOOKED_UP = ("wte.weight", "wpe.weight")

@@ -36,7 +36,7 @@ def layer_cases() -> list[Case]:
     biased = replace(
         plain, norm="layer", norm_gain=True, norm_bias=True, attn_bias=True, mlp_bias=True, activation="gelu"
     )
-    wide = replace(plain, n_head=3, head_dim=4, positions="rope")
+    wide = replace(plain, n_head=3, head_dim=4, positions="rope", rope_base=100.0, attn_scale=1.44, norm_eps=0.0)
     dyt = replace(plain, norm="dyt", norm_gain=True, attn_proj=False, activation="silu")
     eps = {"eps": 1e-5}
     return [
@@ -52,7 +52,7 @@ def layer_cases() -> list[Case]:
         _embedding(),
         _part("Attention", plain, "2 heads"),
         _part("Attention", grouped, "rope, QK norm, 4 query heads on 2, window 3"),
-        _part("Attention", wide, "3 heads of 4 channels, rope"),
+        _part("Attention", wide, "3 heads of 4 channels, rope of base 100, scores times 1.44"),
         *(_part("MLP", replace(plain, activation=name), name) for name in ("relu", "relu2", "gelu", "silu", "swiglu")),
         _part("Block", plain, "pre-RMSNorm, relu2"),
         _part("Block", biased, "pre-LayerNorm, gelu, biases"),

@@ -43,7 +43,9 @@ class GPTConfig:
     )
     norm_gain: bool = setting(False, "Norms learn a gain.", needs=_A_NORM)
     norm_bias: bool = setting(False, "LayerNorm and DyT learn a bias.", needs=("model.norm", ("layer", "dyt")))
-    norm_eps: float = setting(1e-5, "Added to the variance or mean square under the root.", above=0)
+    norm_eps: float = setting(
+        1e-5, "Added to the variance or mean square under the root; 0: the spacing of the numbers at 1.", least=0
+    )
     final_norm: bool = setting(False, "One more norm before the head.")
     input_rmsnorm: bool = setting(
         False,
@@ -56,6 +58,7 @@ class GPTConfig:
         "learned",
         "How a token knows where it stands; sinusoidal ones are added with amplitude 1, embeddings begin near 0.",
     )
+    rope_base: float = setting(10000.0, "Base of rope's angles.", above=0, needs=("model.positions", ("rope",)))
     activation: Activation = setting("relu2", "Nonlinearity of the MLP.")
     attn_bias: bool = setting(False, "Biases in the attention's linear layers.")
     mlp_bias: bool = setting(False, "Biases in the MLP's linear layers.")
@@ -64,7 +67,11 @@ class GPTConfig:
     tie_lm_head: bool = setting(
         True, "The head is the token embedding matrix.", flag="--tie-lm-head", short="The head is the embedding matrix."
     )
+    attn_scale: float = setting(1.0, "Attention's scores are so many times q k / sqrt(head size).", above=0)
     window: int = setting(0, "A token sees itself and the window - 1 before it; 0 means all.", least=0)
+    window_pattern: str = setting(
+        "", "Layers that keep to the window, S, or see all, L, e.g. SSSL, repeated; the last sees all. Empty: S."
+    )
     logit_softcap: float = setting(0.0, "Logits become c tanh(logits / c); 0 turns it off.", least=0)
     dropout: float = setting(0.0, "Share of activations dropped in training, tensor mode only.", least=0, below=1)
     init: Init = setting(
@@ -90,10 +97,15 @@ class GPTConfig:
             )
         if self.positions == "rope" and self.head_size % 2:
             even = self.head_size + 1
-            fits = f"head_dim={even}" if self.head_dim else f"n_embd={self.n_head * even}"
+            wider = f"head_dim={even}" if self.head_dim else f"n_embd={self.n_head * even}"
             raise ConfigError(
-                f"positions=rope rotates pairs, but a head has {self.head_size} channels: make it even, e.g. {fits}"
+                f"positions=rope rotates pairs, but a head has {self.head_size} channels: make it even, e.g. {wider}"
             )
+        if self.window_pattern.strip("SL"):
+            raise ConfigError(f"window_pattern={self.window_pattern} has other letters than S and L: write e.g. SSSL")
+        if self.window_pattern and not self.window:
+            short = f"window={-(-self.block_size // 4)}"
+            raise ConfigError(f"window_pattern={self.window_pattern} has no window for its S layers: set e.g. {short}")
         if not self.attn_proj and self.attn_width != self.n_embd:
             raise ConfigError(
                 f"head_dim={self.head_dim} makes heads of {self.attn_width} channels together, which without an output "
@@ -121,6 +133,11 @@ class GPTConfig:
     def attn_width(self) -> int:
         """Channels of all query heads together: what attention writes, before its output projection."""
         return self.n_head * self.head_size
+
+    def window_of(self, layer: int) -> int:
+        """The window of a layer; 0 means all."""
+        last, kinds = layer == self.n_layer - 1, self.window_pattern or "S"
+        return 0 if (self.window_pattern and last) or kinds[layer % len(kinds)] == "L" else self.window
 
     @property
     def hidden(self) -> int:

@@ -37,7 +37,7 @@ class GPT(Module):
         self.wpe = (
             nn.Embedding(config.block_size, config.n_embd, dtype=dtype) if config.positions == "learned" else None
         )
-        self.h = [Block(config, dtype) for _ in range(config.n_layer)]
+        self.h = [Block(config, dtype, layer) for layer in range(config.n_layer)]
         self.norm_f = make_norm(config, dtype) if config.final_norm else None
         self.lm_head = (
             None
@@ -90,7 +90,7 @@ class GPT(Module):
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(positions, self.config.n_embd).astype(self.dtype)
         if self.config.input_rmsnorm:
-            x = F.rms_norm(x, None, eps=self.config.norm_eps)
+            x = F.rms_norm(x, None, eps=eps_of(self.config, self.dtype))
         return self.dropout(x)
 
     def head(self, x: Tensor) -> Tensor:
@@ -107,10 +107,10 @@ class GPT(Module):
 class Block(Module):
     """pre: x + f(norm(x));  post: norm(x + f(x));  f is attention, then the MLP"""
 
-    def __init__(self, config: GPTConfig, dtype: Any) -> None:
+    def __init__(self, config: GPTConfig, dtype: Any, layer: int = 0) -> None:
         self.pre = config.norm_position == "pre"
         self.norm_1 = make_norm(config, dtype)
-        self.attn = Attention(config, dtype)
+        self.attn = Attention(config, dtype, layer)
         self.norm_2 = make_norm(config, dtype)
         self.mlp = MLP(config, dtype)
 
@@ -132,8 +132,8 @@ class Block(Module):
 class Attention(Module):
     """Causal self-attention; query head i uses key and value head i // (n_head / n_kv_head)"""
 
-    def __init__(self, config: GPTConfig, dtype: Any) -> None:
-        self.config = config
+    def __init__(self, config: GPTConfig, dtype: Any, layer: int = 0) -> None:
+        self.config, self.window, self.eps = config, config.window_of(layer), eps_of(config, dtype)
         kv = config.kv_heads * config.head_size
         inner, bias = config.attn_width, config.attn_bias
         self.qkv = nn.Linear(config.n_embd, inner + 2 * kv, bias=bias, dtype=dtype)
@@ -153,9 +153,11 @@ class Attention(Module):
             n_head=config.n_head,
             n_kv_head=config.kv_heads,
             positions=positions if config.positions == "rope" else None,
-            qk_norm_eps=config.norm_eps if config.qk_norm else 0.0,
-            window=config.window,
+            base=config.rope_base,
+            qk_norm_eps=self.eps if config.qk_norm else 0.0,
+            window=self.window,
             segments=segments,
+            scale=config.attn_scale,
         )
 
     def _decode(self, qkv: Tensor, positions: np.ndarray, cache: KVCache, layer: int) -> Tensor:
@@ -164,10 +166,10 @@ class Attention(Module):
         q, k, v = self.heads(qkv.data, positions)
         keys, values = cache.append(layer, k, v)
         if T == 1 and cache.even:
-            y = attend_last(q, keys, values, window=config.window)
+            y = attend_last(q, keys, values, window=self.window, scale=config.attn_scale)
         else:
             lengths = None if cache.even else cache.lengths + T
-            y, _ = ops.attention(q, keys, values, window=config.window, lengths=lengths)
+            y, _ = ops.attention(q, keys, values, window=self.window, lengths=lengths, scale=config.attn_scale)
         return Tensor(y.swapaxes(1, 2).reshape(B, T, config.attn_width))
 
     def heads(self, qkv: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -177,9 +179,9 @@ class Attention(Module):
         heads = qkv.reshape(B, T, n_placed + config.kv_heads, config.head_size).swapaxes(1, 2)
         placed, v = heads[:, :n_placed], heads[:, n_placed:]  # (B, H + Hkv, T, D), (B, Hkv, T, D)
         if config.positions == "rope":
-            placed = ops.rope(placed, positions=positions)[0]
+            placed = ops.rope(placed, positions=positions, base=config.rope_base)[0]
         if config.qk_norm:
-            placed = ops.rms_norm(placed, eps=config.norm_eps)[0]
+            placed = ops.rms_norm(placed, eps=self.eps)[0]
         return placed[:, :n_q], placed[:, n_q:], v
 
 
@@ -198,7 +200,7 @@ class MLP(Module):
 
 def make_norm(config: GPTConfig, dtype: Any) -> nn.Norm:
     """The norm that the config names, over the residual stream."""
-    gain, bias, eps = config.norm_gain, config.norm_bias, config.norm_eps
+    gain, bias, eps = config.norm_gain, config.norm_bias, eps_of(config, dtype)
     if config.norm == "rms":
         return nn.RMSNorm(config.n_embd, gain=gain, eps=eps, dtype=dtype)
     if config.norm == "layer":
@@ -206,6 +208,11 @@ def make_norm(config: GPTConfig, dtype: Any) -> nn.Norm:
     if config.norm == "dyt":
         return nn.DyT(config.n_embd, gain=gain, bias=bias, dtype=dtype)
     return nn.Identity()
+
+
+def eps_of(config: GPTConfig, dtype: Any) -> float:
+    """norm_eps in force: of 0 the distance of a number of that kind from 1 to the next, as PyTorch's rms_norm has it"""
+    return config.norm_eps or float(np.finfo(dtype).eps)
 
 
 def sinusoids(positions: np.ndarray, n_embd: int) -> np.ndarray:

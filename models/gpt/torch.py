@@ -6,6 +6,7 @@ have our names, so a state_dict moves between the two. Not here: segments, and r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,12 +35,14 @@ class TorchGPT(nn.Module):
         if config.positions == "learned":
             self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
-        self.h = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        self.h = nn.ModuleList([Block(config, layer) for layer in range(config.n_layer)])
         self.norm_f = make_norm(config) if config.final_norm else nn.Identity()
         if not config.tie_lm_head:
             self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
         if config.positions == "rope":
-            self.register_buffer("table", rotations(config.block_size, config.head_size), persistent=False)
+            self.register_buffer(
+                "table", rotations(config.block_size, config.head_size, config.rope_base), persistent=False
+            )
         elif config.positions == "sinusoidal":
             self.register_buffer("table", sinusoids(config.block_size, config.n_embd), persistent=False)
 
@@ -53,7 +56,7 @@ class TorchGPT(nn.Module):
         elif config.positions == "sinusoidal":
             x = x + self.table[here]
         if config.input_rmsnorm:
-            x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps)
+            x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps or None)
         x = self.drop(x)
         turns = self.table[here] if config.positions == "rope" else None
         for layer, block in enumerate(self.h):
@@ -76,10 +79,10 @@ class TorchGPT(nn.Module):
 class Block(nn.Module):
     """pre: x + f(norm(x));  post: norm(x + f(x))"""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
         self.pre = config.norm_position == "pre"
-        self.norm_1, self.attn = make_norm(config), Attention(config)
+        self.norm_1, self.attn = make_norm(config), Attention(config, layer)
         self.norm_2, self.mlp = make_norm(config), MLP(config)
 
     def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
@@ -93,9 +96,9 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention in one fused call"""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.window = config, config.window_of(layer)
         self.sizes = [config.attn_width, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
         self.qkv = nn.Linear(config.n_embd, sum(self.sizes), bias=config.attn_bias)
         self.proj = (
@@ -111,18 +114,19 @@ class Attention(nn.Module):
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
         if config.qk_norm:
-            q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps) for part in (q, k))
+            q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps or None) for part in (q, k))
         if memory is not None:
             cache, layer = memory
             k, v = cache.append(layer, k, v)
         S = k.shape[2]
-        whole = T == S and not (config.window and config.window < S)
+        whole = T == S and not (self.window and self.window < S)
         y = F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=None if whole or (T == 1 and not config.window) else causal_mask(T, S, config.window),
+            attn_mask=None if whole or (T == 1 and not self.window) else causal_mask(T, S, self.window),
             is_causal=whole,
+            scale=config.attn_scale / math.sqrt(config.head_size),
             enable_gqa=config.kv_heads != config.n_head,
         )
         return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, config.attn_width)))
@@ -202,7 +206,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps or torch.finfo(x.dtype).eps)
 
 
 class DyT(nn.Module):
@@ -223,7 +227,7 @@ class DyT(nn.Module):
 def make_norm(config: GPTConfig) -> nn.Module:
     """The norm that the config names."""
     if config.norm == "rms":
-        return nn.RMSNorm(config.n_embd, eps=config.norm_eps, elementwise_affine=config.norm_gain)
+        return nn.RMSNorm(config.n_embd, eps=config.norm_eps or None, elementwise_affine=config.norm_gain)
     if config.norm == "layer":
         return LayerNorm(config)
     return DyT(config) if config.norm == "dyt" else nn.Identity()

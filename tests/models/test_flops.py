@@ -20,6 +20,11 @@ def test_a_window_shortens_what_a_token_attends_to():
     assert flops_per_token(config) == 6 * (HEAD + 4 * a_block(6)) + 12 * 4 * 6 * 3
 
 
+def test_of_windows_by_turns_each_layer_counts_its_own():
+    config = GPTConfig(**SMALL, window=3, window_pattern="SSSL")
+    assert flops_per_token(config) == 6 * (HEAD + 4 * a_block(6)) + 12 * 6 * (3 * 3 + 8)
+
+
 def test_heads_of_a_width_of_their_own_count_with_it():
     config = GPTConfig(**SMALL, head_dim=4)
     assert flops_per_token(config) == 6 * (HEAD + 4 * a_block(8)) + 12 * 4 * 8 * 8
