@@ -16,7 +16,7 @@ def flops_per_token(config: BigramConfig | GPTConfig) -> int:
     activations are not counted. Chowdhery et al. 2022 (PaLM), arXiv:2204.02311, appendix B.
     """
     table = config.parameters()
-    weights = {name: one for name, one in table.items() if len(one.shape) == 2 and name not in _LOOKED_UP}
+    weights = {name: one for name, one in table.items() if len(one.shape) == 2 and not name.endswith(_LOOKED_UP)}
     n = count_parameters(weights)
     if config.tie_lm_head:
         n += table["wte.weight"].size
@@ -31,4 +31,4 @@ def keys_of_a_token(config: GPTConfig) -> int:
     return sum(min(config.window_of(layer) or T, T) for layer in range(config.n_layer))
 
 
-_LOOKED_UP = ("wte.weight", "wpe.weight")
+_LOOKED_UP = ("wte.weight", "wpe.weight", "value_embed.weight")

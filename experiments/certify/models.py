@@ -19,6 +19,7 @@ from ...models.build import build_model
 from ...models.gpt import scalar as scalar_gpt
 from ...models.gpt import tensor as tensor_gpt
 from ...models.gpt.config import GPTConfig
+from ...models.gpt.upstream.config import UpstreamConfig
 from ...models.parameters import count_parameters
 from .case import Case, Side, combine, to_values
 
@@ -93,6 +94,8 @@ def reduced(config: ModelConfig) -> ModelConfig:
     """The same architecture at a size for single numbers: heads keep their number, the MLP its share; no dropout."""
     if isinstance(config, BigramConfig) or count_parameters(config.parameters()) <= _LARGE:
         return config
+    if isinstance(config, UpstreamConfig):
+        config = replace(config, value_gate_channels=min(config.value_gate_channels, 6))
     n_embd = 4 * config.n_head if config.n_head <= 4 else 2 * config.n_head
     return replace(
         config,

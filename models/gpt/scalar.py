@@ -122,11 +122,11 @@ class Attention(Module):
         self.qkv = nn.Linear(config.n_embd, config.attn_width + 2 * kv, bias=config.attn_bias)
         self.proj = nn.Linear(config.attn_width, config.n_embd, bias=config.attn_bias) if config.attn_proj else None
 
-    def __call__(self, x: Vector, position: int, segment: int, memory: Memory) -> Vector:
-        return self._attend(self.qkv(x), position, segment, memory)
-
-    def _attend(self, qkv: Vector, position: int, segment: int, memory: Memory) -> Vector:
-        config, size = self.config, self.config.head_size
+    def __call__(self, x: Vector, position: int, segment: int, memory: Memory, more: Vector | None = None) -> Vector:
+        """Of one token x (C,) -> (C,); `more` (kv_heads D,) is added to its values."""
+        config, size, qkv = self.config, self.config.head_size, self.qkv(x)
+        if more is not None:
+            qkv[-len(more) :] = F.add(qkv[-len(more) :], more)
         heads = [qkv[i : i + size] for i in range(0, len(qkv), size)]  # n_head of q, kv_heads of k, then of v
         queries, keys = heads[: config.n_head], heads[config.n_head : config.n_head + config.kv_heads]
         queries, keys = [self._place(q, position) for q in queries], [self._place(k, position) for k in keys]

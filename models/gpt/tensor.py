@@ -70,16 +70,19 @@ class GPT(Module):
 
     def _blocks(self, ids: np.ndarray, segments: np.ndarray | None, cache: KVCache | None) -> Tensor:
         """All tokens through all blocks: the last residual stream.       (B, T) -> (B, T, C)"""
-        n_new = ids.shape[1]
-        if n_new > self.config.block_size:
-            raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
-        positions = np.arange(n_new) if cache is None else cache.positions(n_new)
+        positions = self.positions(ids.shape[1], cache)
         x = self.embed(ids, positions)
         for layer, block in enumerate(self.h):
             x = block(x, positions, segments, self.dropout, None if cache is None else (cache, layer))
         if cache is not None:
-            cache.advance(n_new)
+            cache.advance(ids.shape[1])
         return x
+
+    def positions(self, n_new: int, cache: KVCache | None) -> np.ndarray:
+        """Where the next n_new tokens stand, (T,) or (B, T). Raises ValueError where they do not fit."""
+        if n_new > self.config.block_size:
+            raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
+        return np.arange(n_new) if cache is None else cache.positions(n_new)
 
     def embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
         """What enters the first block       ids (B, T), positions (T,) or (B, T) -> (B, T, C)"""
@@ -140,9 +143,18 @@ class Attention(Module):
         self.proj = nn.Linear(inner, config.n_embd, bias=bias, dtype=dtype) if config.attn_proj else None
 
     def __call__(
-        self, x: Tensor, positions: np.ndarray, segments: np.ndarray | None, memory: tuple[KVCache, int] | None
+        self,
+        x: Tensor,
+        positions: np.ndarray,
+        segments: np.ndarray | None,
+        memory: tuple[KVCache, int] | None,
+        more: Tensor | None = None,
     ) -> Tensor:
+        """x (B, T, C) -> (B, T, C); `more` (B, T, Hkv D) is added to the values."""
         qkv = self.qkv(x)  # (B, T, (H + 2 Hkv) D)
+        if more is not None:
+            edge = qkv.shape[-1] - more.shape[-1]
+            qkv = F.concat(qkv[..., :edge], qkv[..., edge:] + more, axis=-1)
         y = self._attend(qkv, positions, segments) if memory is None else self._decode(qkv, positions, *memory)
         return y if self.proj is None else self.proj(y)
 

@@ -26,10 +26,14 @@ ACTIVATIONS = {
 
 
 class TorchGPT(nn.Module):
-    """ids -> embedding -> blocks -> logits"""
+    """ids -> embedding -> blocks -> logits. Raises ValueError for a configuration with parts that are not here."""
+
+    takes: tuple[type[GPTConfig], ...] = (GPTConfig,)
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
+        if type(config) not in self.takes:
+            raise ValueError(f"{type(config).__name__} has parts that {type(self).__name__} has not")
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         if config.positions == "learned":
@@ -59,8 +63,7 @@ class TorchGPT(nn.Module):
             x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps or None)
         x = self.drop(x)
         turns = self.table[here] if config.positions == "rope" else None
-        for layer, block in enumerate(self.h):
-            x = block(x, turns, None if cache is None else (cache, layer))
+        x = self.blocks(x, ids, turns, cache)
         if cache is not None:
             cache.length += ids.shape[1]
         x = self.norm_f(x)
@@ -70,6 +73,12 @@ class TorchGPT(nn.Module):
         if targets is None:
             return logits
         return F.cross_entropy(logits.view(-1, config.vocab_size), targets.view(-1), ignore_index=-1)
+
+    def blocks(self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None) -> Tensor:
+        """The stream after the last block       x (B, T, C), ids (B, T) -> (B, T, C)"""
+        for layer, block in enumerate(self.h):
+            x = block(x, turns, None if cache is None else (cache, layer))
+        return x
 
     def load_ours(self, state: Mapping[str, Any]) -> None:
         """Weights from our state_dict."""
@@ -106,11 +115,15 @@ class Attention(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+    def forward(
+        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, more: Tensor | None = None
+    ) -> Tensor:
         config, (B, T, _) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
         )
+        if more is not None:
+            v = v + more.view(B, T, -1, config.head_size).transpose(1, 2)
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
         if config.qk_norm:

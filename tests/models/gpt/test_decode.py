@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {"vocab_size": 29, "block_size": 10, "n_embd": 32, "n_la
 ARCHITECTURES = {
     name: replace(preset.model, **SMALL, n_head=4)
     for name, preset in PRESETS.items()
-    if isinstance(preset.model, GPTConfig)
+    if type(preset.model) is GPTConfig
 }
 GREEDY_ROWS = [(1, False), (1, True), (3, False), (9, True)]
 
