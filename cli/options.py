@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import typer
 
 from ..errors import UsageError
-from ..models.presets import PRESETS
+from ..models.presets import PRESETS, is_preset
 from ..plain import shortened
 from ..setting import Setting
 from ..storage.toml import read_toml_table
@@ -115,7 +115,7 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         value = options.get(flag.name)
         if value is None:
             continue
-        if flag.choices and value not in flag.choices:
+        if flag.choices and value not in flag.choices and not (flag.path == "preset" and is_preset(value)):
             raise UsageError(f"{flag.known.flag} {value!r} is unknown: {nearest(value, list(flag.choices))}")
         if problem := flag.known.problem(value, flag.default or 0.01):
             raise UsageError(f"{flag.known.flag} {value} {problem}")

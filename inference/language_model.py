@@ -15,9 +15,9 @@ from ..checkpoints.weights import Snapshot, save_snapshot, structure_problems
 from ..data.chat import end_ids
 from ..errors import CheckpointError, GuardError, UsageError
 from ..models.base import Mode, Model, ModelConfig, ModelKind, Predictor
-from ..models.bigram.config import BigramConfig
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
+from ..models.kinds import config_class
 from ..models.parameters import count_parameters
 from ..tokenizers.base import Tokenizer
 from ..tokenizers.files import tokenizer_from_dict
@@ -290,8 +290,7 @@ def load(path: str | Path, which: Which = "last") -> LanguageModel:
     """
     file, snapshot = read_model(Path(path), which)
     try:
-        kind: type[ModelConfig] = BigramConfig if snapshot.model_kind == "bigram" else GPTConfig
-        config = read_dataclass(kind, snapshot.model, "model")
+        config = read_dataclass(config_class(snapshot.model_kind), snapshot.model, "model")
         tokenizer = tokenizer_from_dict(dict(snapshot.tokenizer))
         _check_sizes(config, tokenizer, snapshot)
         model = build_model(config, snapshot.mode, snapshot.dtype)

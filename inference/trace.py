@@ -43,6 +43,8 @@ def trace(model: Any, config: Any, ids: Sequence[int]) -> Trace:
     """
     if not isinstance(config, GPTConfig):
         raise ConfigError("a bigram has no layer to look into: trace a GPT")
+    if type(config) is not GPTConfig:
+        raise ConfigError("what nanochat adds to a GPT is not followed block by block: trace a model of another kind")
     wrong = [i for i in ids if not 0 <= i < config.vocab_size]
     if wrong or not 0 < len(ids) <= config.block_size:
         what = f"id {wrong[0]} is no token of {config.vocab_size}" if wrong else f"{len(ids)} ids"
@@ -68,7 +70,7 @@ def _walk(model: Any, ids: np.ndarray) -> Trace:
     for block in model.h:
         read = block.norm_1(x) if block.pre else x
         q, k, _ = block.attn.heads(block.attn.qkv(read).data, positions)
-        weights.append(attention_weights(q, k, model.config.window)[0])
+        weights.append(attention_weights(q, k, block.attn.window, model.config.attn_scale)[0])
         x = block(x, positions, None, model.dropout, None)
         streams.append(x)
     lens = [model.capped(model.head(stream)).data[0] for stream in streams]
@@ -81,13 +83,13 @@ def _walk(model: Any, ids: np.ndarray) -> Trace:
     )
 
 
-def attention_weights(q: np.ndarray, k: np.ndarray, window: int = 0) -> np.ndarray:
-    """softmax(q k^T / sqrt(D) + mask), whole: what multiplies v
+def attention_weights(q: np.ndarray, k: np.ndarray, window: int = 0, scale: float = 1.0) -> np.ndarray:
+    """softmax(scale q k^T / sqrt(D) + mask), whole: what multiplies v
 
     q (B, H, T, D), k (B, Hkv, T, D) -> (B, H, T, T)
     """
     (B, H, T, D), G = q.shape, k.shape[1]
-    scores = q @ np.repeat(k, H // G, axis=1).swapaxes(-1, -2) / math.sqrt(D)
+    scores = q @ np.repeat(k, H // G, axis=1).swapaxes(-1, -2) * (scale / math.sqrt(D))
     scores = np.where(visible(B, T, T, window, None, None)[:, None], scores, -np.inf)
     e = np.exp(scores - scores.max(-1, keepdims=True))
     return np.asarray(e / e.sum(-1, keepdims=True))

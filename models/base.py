@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 Mode = Literal["scalar", "tensor"]
-ModelKind = Literal["bigram", "mini-gpt", "gpt"]
+ModelKind = Literal["bigram", "mini-gpt", "gpt", "upstream"]
 DType = Literal["float32", "float64"]
 ModelConfig = BigramConfig | GPTConfig
 

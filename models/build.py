@@ -7,6 +7,7 @@ import numpy as np
 from ..errors import ConfigError
 from .base import DType, Mode, Model, ModelConfig
 from .bigram.config import BigramConfig
+from .gpt.upstream.config import UpstreamConfig
 
 
 def build_model(
@@ -21,9 +22,12 @@ def build_model(
     if mode == "tensor":
         from .bigram import tensor as bigram
         from .gpt import tensor as gpt
+        from .gpt.upstream import tensor as upstream
 
         if isinstance(config, BigramConfig):
             return bigram.Bigram(config, None, dtype=np.dtype(dtype))
+        if isinstance(config, UpstreamConfig):
+            return upstream.GPT(config, None, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
         return gpt.GPT(config, None, dtype=np.dtype(dtype), dropout_rng=dropout_rng)
     if isinstance(config, BigramConfig):
         from .bigram.scalar import Bigram
@@ -31,6 +35,7 @@ def build_model(
         return Bigram(config, None)
     if config.dropout:
         raise ConfigError(f"dropout={config.dropout} is for arrays: use --mode tensor, or --set model.dropout=0")
-    from .gpt.scalar import GPT
+    from .gpt import scalar
+    from .gpt.upstream import scalar as upstream_scalar
 
-    return GPT(config, None)
+    return upstream_scalar.GPT(config, None) if isinstance(config, UpstreamConfig) else scalar.GPT(config, None)

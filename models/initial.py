@@ -17,6 +17,7 @@ def draw_weights(table: Mapping[str, Parameter], rng: np.random.Generator) -> di
 def _draw(parameter: Parameter, rng: np.random.Generator) -> np.ndarray:
     if parameter.draw == "normal":
         return rng.normal(0.0, parameter.scale, parameter.shape)
-    if parameter.draw == "uniform":
-        return rng.uniform(-parameter.scale, parameter.scale, parameter.shape)
+    if parameter.draw in ("uniform", "positive"):
+        low = -parameter.scale if parameter.draw == "uniform" else 0.0
+        return rng.uniform(low, parameter.scale, parameter.shape)
     return np.full(parameter.shape, parameter.scale)

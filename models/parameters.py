@@ -15,10 +15,10 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Parameter:
-    """shape, and the distribution of the first values: `scale` is a standard deviation, a half-width or a constant."""
+    """shape, and how first values are drawn: `scale` is a deviation, a half-width, a largest or a constant."""
 
     shape: tuple[int, ...]
-    draw: Literal["normal", "uniform", "constant"] = "constant"
+    draw: Literal["normal", "uniform", "positive", "constant"] = "constant"
     scale: float = 0.0
 
     @property
@@ -41,6 +41,6 @@ def _draw(parameter: Parameter, shape: tuple[int, ...], rng: random.Random) -> A
         return [_draw(parameter, shape[1:], rng) for _ in range(shape[0])]
     if parameter.draw == "normal":
         return rng.gauss(0.0, parameter.scale)
-    if parameter.draw == "uniform":
-        return rng.uniform(-parameter.scale, parameter.scale)
+    if parameter.draw in ("uniform", "positive"):
+        return rng.uniform(-parameter.scale if parameter.draw == "uniform" else 0.0, parameter.scale)
     return parameter.scale

@@ -11,6 +11,7 @@ from ..validation import nearest
 from .base import Mode, ModelConfig, ModelKind
 from .bigram.config import BigramConfig
 from .gpt.config import GPTConfig
+from .gpt.upstream.recipe import JULY, Edition, edition_of, upstream_model, upstream_training
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,18 @@ _NANOGPT: dict[str, Any] = {
     "eval_tokens": 0,
 }
 """What both nanoGPT presets take from config/train_shakespeare_char.py."""
+
+
+def _upstream(depth: int, edition: Edition) -> Preset:
+    """Of a depth, as karpathy/nanochat derives it at that commit."""
+    return Preset(
+        model=upstream_model(depth, edition),
+        model_kind="upstream",
+        mode="tensor",
+        source=f"karpathy/nanochat at {edition.commit} ({edition.date}) of depth {depth}; upstream-dN is of depth N",
+        training=upstream_training(depth, edition),
+    )
+
 
 PRESETS: dict[str, Preset] = {
     "bigram": Preset(
@@ -194,11 +207,19 @@ PRESETS: dict[str, Preset] = {
         },
         data={"tokenizer": "word", "packing": "isolated"},
     ),
+    "upstream-d2": _upstream(2, JULY),
 }
+
+
+def is_preset(name: str) -> bool:
+    """Whether `get_preset` has it: one of PRESETS, or nanochat's model of any depth, upstream-dN or upstream-dN-pin."""
+    return name in PRESETS or edition_of(name) is not None
 
 
 def get_preset(name: str) -> Preset:
     """The preset of that name. Raises ConfigError with the nearest name."""
-    if name not in PRESETS:
-        raise ConfigError(f"there is no preset {name!r}: {nearest(name, PRESETS)}")
-    return PRESETS[name]
+    if name in PRESETS:
+        return PRESETS[name]
+    if found := edition_of(name):
+        return _upstream(*found)
+    raise ConfigError(f"there is no preset {name!r}: {nearest(name, PRESETS)}")

@@ -13,6 +13,7 @@ from ..errors import ConfigError
 from ..models.base import Mode, ModelKind
 from ..models.bigram.config import BigramConfig
 from ..models.gpt.config import GPTConfig
+from ..models.kinds import CONFIGS, config_class
 from ..plain import shown_path
 from ..setting import Setting, check_bounds, setting, settings_of
 from .hyperparameters import TrainingConfig
@@ -83,7 +84,7 @@ class RunConfig:
     def __post_init__(self) -> None:
         check_bounds(self, "")
         object.__setattr__(self, "start_from", shown_path(self.start_from))
-        if (self.model_kind == "bigram") != isinstance(self.model, BigramConfig):
+        if type(self.model) is not config_class(self.model_kind):
             raise ConfigError(
                 f"model_kind={self.model_kind} does not fit preset {self.preset!r}: choose another --preset"
             )
@@ -115,8 +116,8 @@ def setting_at(path: str) -> Setting:
 
 @cache
 def all_settings() -> Mapping[str, tuple[type, Setting]]:
-    """Dotted name -> (the class that has the field, the setting), in the order of a config; both kinds of model."""
-    homes = (("", RunConfig), ("model.", GPTConfig), ("model.", BigramConfig), ("data.", DataConfig))
+    """Dotted name -> (the class that has the field, the setting), in the order of a config; every kind of model."""
+    homes = (("", RunConfig), *(("model.", kind) for kind in CONFIGS), ("data.", DataConfig))
     found: dict[str, tuple[type, Setting]] = {}
     for prefix, home in (*homes, ("training.", TrainingConfig)):
         for name, known, _ in settings_of(home):

@@ -9,8 +9,7 @@ from typing import Any
 
 from ..data.config import DataConfig
 from ..errors import ConfigError
-from ..models.bigram.config import BigramConfig
-from ..models.gpt.config import GPTConfig
+from ..models.kinds import CONFIGS, config_class
 from ..models.presets import get_preset
 from ..validation import nearest, read_dataclass
 from .config import RunConfig
@@ -22,7 +21,7 @@ Settings = Mapping[str, Any]
 WORDS_PRESET = "nanochat-words"
 """Where the data are rows of JSON or CSV, facts or conversations, and no layer says which model."""
 
-_DEFAULT_PRESET = {"bigram": "bigram", "mini-gpt": "mini-gpt", "gpt": "microgpt"}
+_DEFAULT_PRESET = {"bigram": "bigram", "mini-gpt": "mini-gpt", "gpt": "microgpt", "upstream": "upstream-d2"}
 
 
 def resolve(*layers: Settings) -> RunConfig:
@@ -74,8 +73,11 @@ def _default_preset(settings: Settings) -> str | None:
 
 def config_from_dict(settings: Settings) -> RunConfig:
     """The RunConfig that `asdict` turned into `settings`; what is left out has its default. Raises ConfigError."""
-    kind = BigramConfig if settings.get("model_kind") == "bigram" else GPTConfig
-    sections: dict[str, Any] = {"model": kind, "data": DataConfig, "training": TrainingConfig}
+    sections: dict[str, Any] = {
+        "model": config_class(settings.get("model_kind")),
+        "data": DataConfig,
+        "training": TrainingConfig,
+    }
     checked = {name: read_dataclass(section, settings.get(name, {}), name) for name, section in sections.items()}
     return read_dataclass(RunConfig, {**settings, **checked}, "")
 
@@ -107,7 +109,7 @@ def parse_assignment(text: str) -> dict[str, Any]:
 
 def find_section(name: str) -> str:
     """The section of RunConfig that a field stands in; "" for one at the top. Raises ConfigError."""
-    homes = {"model": (GPTConfig, BigramConfig), "data": (DataConfig,), "training": (TrainingConfig,), "": (RunConfig,)}
+    homes = {"model": CONFIGS, "data": (DataConfig,), "training": (TrainingConfig,), "": (RunConfig,)}
     every = {field.name: home for home, kinds in homes.items() for kind in kinds for field in fields(kind)}
     if name not in every:
         raise ConfigError(f"there is no setting {name!r}: {nearest(name, every)}")

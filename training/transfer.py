@@ -26,8 +26,8 @@ from ..tokenizers.base import Tokenizer
 from ..tokenizers.files import tokenizer_from_dict
 from .config import RunConfig
 
-VOCABULARY = ("wte.weight", "lm_head.weight", "lm_head.bias")
-"""Tables with one row for each token."""
+VOCABULARY = ("wte.weight", "lm_head.weight", "lm_head.bias", "value_embed.weight")
+"""Endings of tables with one row for each token."""
 Token = tuple[str, bytes]
 """What an id stands for: ("text", its bytes), ("special", the name of a mark), ("bos", b""), ("unknown", b""), or
 ("unused", its number)."""
@@ -71,7 +71,7 @@ def transfer(
         before, given = np.asarray(state[name]), np.asarray(source.weights[name])
         if not fnmatchcase(name, pattern):
             skipped[name] = f"it does not match {pattern}"
-        elif name in VOCABULARY and not same and (square or before.shape[1:] == given.shape[1:]):
+        elif name.endswith(VOCABULARY) and not same and (square or before.shape[1:] == given.shape[1:]):
             state[name] = _with_rows(before, given, ours, theirs, square=square)
             remapped.append(name)
         elif before.shape != given.shape:

@@ -153,6 +153,8 @@ def _their_arrays(snapshot: Snapshot) -> tuple[GPTConfig, dict[str, np.ndarray]]
     """The configuration, and the weights by their names and the way they lie there, biases and gains completed."""
     if snapshot.model_kind == "bigram":
         raise ConfigError("a bigram has no attention, so it is no GPT-2: write it to a .safetensors or .json file")
+    if snapshot.model_kind == "upstream":
+        raise ConfigError("model_kind=upstream has parts that GPT-2 has not: write it to a .safetensors or .json file")
     config = read_dataclass(GPTConfig, snapshot.model, "model")
     if config.n_layer > len(snapshot.weights):
         raise CheckpointError(f"the model has n_layer={config.n_layer} and {len(snapshot.weights)} weights: restore it")

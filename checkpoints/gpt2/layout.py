@@ -55,6 +55,7 @@ _FIXED = {
     "attn_proj": True,
     "head_bias": False,
     "window": 0,
+    "attn_scale": 1.0,
     "logit_softcap": 0.0,
 }
 """What GPT-2 is, in fields of ours."""
@@ -140,6 +141,7 @@ def our_config(content: GPT2Config, path: Path) -> GPTConfig:
         "scale_attn_by_inverse_layer_idx": content.scale_attn_by_inverse_layer_idx,
         "add_cross_attention": content.add_cross_attention,
         "activation_function": content.activation_function not in _ACTIVATIONS,
+        "layer_norm_epsilon": content.layer_norm_epsilon == 0,  # which here means another number
     }
     for field, wrong in refused.items():
         if wrong:
@@ -174,7 +176,13 @@ def their_config(config: GPTConfig) -> dict[str, Any]:
     activations = {ours: theirs for theirs, ours in reversed(_ACTIVATIONS.items())}
     wrong = [(f, f"{f}={_word(ok)}") for f, ok in _FIXED.items() if getattr(config, f) != ok]
     wrong += [("n_kv_head", "as many as n_head")] if config.kv_heads != config.n_head else []
+    wrong += (
+        [("head_dim", f"n_embd / n_head = {config.n_embd / config.n_head:g}")]
+        if config.attn_width != config.n_embd
+        else []
+    )
     wrong += [("activation", " or ".join(activations))] if config.activation not in activations else []
+    wrong += [("norm_eps", "a number above 0")] if not config.norm_eps else []
     for field, needed in wrong:
         raise ConfigError(
             f"{field}={_word(getattr(config, field))} has no place in GPT-2's layout, which is for {needed}: "

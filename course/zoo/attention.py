@@ -57,6 +57,7 @@ def self_attention(
     qk_norm_eps: float = 0.0,
     window: int = 0,
     segments: Array | None = None,
+    scale: float = 1.0,
     scores: Step = scores,
     weights: Step = weights,
     merge: Step = merge,
@@ -76,13 +77,13 @@ def self_attention(
     q, k, v = placed[:, :H], *(np.repeat(x, H // G, 1) for x in (placed[:, H:], heads[:, H + G :]))
     seen = np.broadcast_to(visible(B, T, T, window, segments, None)[:, None], (B, H, T, T))
     s, back_scores = scores(q, k)
-    p, back_weights = weights(s, seen)
+    p, back_weights = weights(s if scale == 1 else s * scale, seen)
     y, back_merge = merge(p @ v)
 
     def vjp(g: Array) -> tuple[Array]:
         (gy,) = back_merge(g)
         (gs,) = back_weights(gy @ v.swapaxes(-1, -2))
-        gq, gk = back_scores(gs)
+        gq, gk = back_scores(gs if scale == 1 else gs * scale)
         gv = p.swapaxes(-1, -2) @ gy
         gk, gv = (x.reshape(B, G, H // G, T, D).sum(2) for x in (gk, gv))
         gplaced = np.concatenate([gq, gk], 1)

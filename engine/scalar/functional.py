@@ -142,14 +142,16 @@ def cross_entropy(logits: Sequence[Value], target: int) -> Value:
     return Value(math.log(total) + (largest - z[target]), tuple(logits), tuple(slopes), "cross_entropy", target)
 
 
-def attention(q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]]) -> list[Value]:
-    """y = sum_s p_s v_s,  p = softmax(q . k_s / sqrt(D))       q (D,), keys and values (S, D) -> (D,)
+def attention(
+    q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]], *, scale: float = 1.0
+) -> list[Value]:
+    """y = sum_s p_s v_s,  p = softmax(scale q . k_s / sqrt(D))       q (D,), keys and values (S, D) -> (D,)
 
     One query of one head, over the keys that it may see.       Vaswani et al. 2017, arXiv:1706.03762
     """
     if not keys:
         raise ValueError("attention over no key: a query sees itself at least")
-    q = scale(q, 1 / math.sqrt(len(q)))
+    q = [x * (scale / math.sqrt(len(q))) for x in q]
     p = softmax([dot(q, k) for k in keys])
     return [dot(p, column) for column in zip(*values, strict=True)]
 

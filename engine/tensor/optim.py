@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from .flat import Flat
 from .tensor import Tensor
-from .transforms import Transform
 
 _PIECE = 1 << 17
 """Numbers in a piece: short enough for its one temporary to stay cached, long enough to hide the calls (measured)."""
+
+
+class Transform(Protocol):
+    """Changes flat.grad in place, before a step."""
+
+    def __call__(self, flat: Flat) -> None: ...
 
 
 class Optimizer:

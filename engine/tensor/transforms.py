@@ -8,17 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from .flat import Flat
-
-
-class Transform(Protocol):
-    """Changes flat.grad in place."""
-
-    def __call__(self, flat: Flat) -> None: ...
 
 
 @dataclass(frozen=True, kw_only=True)

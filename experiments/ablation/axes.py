@@ -11,8 +11,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from ...data.config import DataConfig
 from ...errors import ConfigError
-from ...models.bigram.config import BigramConfig
-from ...models.gpt.config import GPTConfig
+from ...models.kinds import CONFIGS
 from ...training.config import RunConfig, TrainingConfig, setting_at
 from ...training.resolve import find_section
 from ...validation import nearest
@@ -141,7 +140,7 @@ def hint_of(path: str, base: RunConfig) -> Any:
         raise ConfigError(f"there is no setting {path}: write e.g. model.norm or training.lr")
     known = [field.name for field in fields(kinds[section])]
     if name not in known:
-        if section == "model" and name in {field.name for kind in (GPTConfig, BigramConfig) for field in fields(kind)}:
+        if section == "model" and name in {field.name for kind in CONFIGS for field in fields(kind)}:
             raise ConfigError(
                 f"axis {path} has no effect on a {base.model_kind}, which has no such part: choose one of "
                 f"{', '.join(known)}, or another --model-kind"

@@ -13,8 +13,6 @@ from random import Random
 from typing import Any, Literal, get_args
 
 from ...errors import ConfigError
-from ...models.bigram.config import BigramConfig
-from ...models.gpt.config import GPTConfig
 from ...training.config import RunConfig
 from ...training.resolve import config_from_dict
 from ...validation import nearest
@@ -56,8 +54,7 @@ class Cell:
         lose the cells of an earlier one; the file holds the whole config, and that is compared.
         """
         config = self.config
-        model = BigramConfig() if isinstance(config.model, BigramConfig) else GPTConfig()
-        defaults = flatten(asdict(RunConfig(model_kind=config.model_kind, model=model)))
+        defaults = flatten(asdict(RunConfig(model_kind=config.model_kind, model=type(config.model)())))
         given = {name: value for name, value in flatten(asdict(config)).items() if value != defaults[name]}
         return hashlib.sha256(canonical({"model_kind": config.model_kind, **given}).encode()).hexdigest()[:16]
 

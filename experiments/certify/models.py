@@ -19,6 +19,7 @@ from ...models.build import build_model
 from ...models.gpt import scalar as scalar_gpt
 from ...models.gpt import tensor as tensor_gpt
 from ...models.gpt.config import GPTConfig
+from ...models.gpt.upstream.config import UpstreamConfig
 from ...models.parameters import count_parameters
 from .case import Case, Side, combine, to_values
 
@@ -36,6 +37,7 @@ def layer_cases() -> list[Case]:
     biased = replace(
         plain, norm="layer", norm_gain=True, norm_bias=True, attn_bias=True, mlp_bias=True, activation="gelu"
     )
+    wide = replace(plain, n_head=3, head_dim=4, positions="rope", rope_base=100.0, attn_scale=1.44, norm_eps=0.0)
     dyt = replace(plain, norm="dyt", norm_gain=True, attn_proj=False, activation="silu")
     eps = {"eps": 1e-5}
     return [
@@ -51,6 +53,7 @@ def layer_cases() -> list[Case]:
         _embedding(),
         _part("Attention", plain, "2 heads"),
         _part("Attention", grouped, "rope, QK norm, 4 query heads on 2, window 3"),
+        _part("Attention", wide, "3 heads of 4 channels, rope of base 100, scores times 1.44"),
         *(_part("MLP", replace(plain, activation=name), name) for name in ("relu", "relu2", "gelu", "silu", "swiglu")),
         _part("Block", plain, "pre-RMSNorm, relu2"),
         _part("Block", biased, "pre-LayerNorm, gelu, biases"),
@@ -91,6 +94,8 @@ def reduced(config: ModelConfig) -> ModelConfig:
     """The same architecture at a size for single numbers: heads keep their number, the MLP its share; no dropout."""
     if isinstance(config, BigramConfig) or count_parameters(config.parameters()) <= _LARGE:
         return config
+    if isinstance(config, UpstreamConfig):
+        config = replace(config, value_gate_channels=min(config.value_gate_channels, 6))
     n_embd = 4 * config.n_head if config.n_head <= 4 else 2 * config.n_head
     return replace(
         config,
@@ -98,6 +103,7 @@ def reduced(config: ModelConfig) -> ModelConfig:
         block_size=min(config.block_size, 8),
         n_layer=min(config.n_layer, 2),
         n_embd=n_embd,
+        head_dim=min(config.head_dim, 4) if config.attn_proj else 0,
         mlp_width=max(1, n_embd * config.hidden // config.n_embd),
         dropout=0.0,
     )

@@ -193,7 +193,7 @@ def _overfit(subject: Subject) -> training.Overfit:
     if count_parameters(small.parameters()) > _FEW and not isinstance(small, BigramConfig):
         n_embd = 8 * small.n_head
         hidden = max(1, n_embd * small.hidden // small.n_embd)
-        small = replace(small, n_layer=min(2, small.n_layer), n_embd=n_embd, mlp_width=hidden)
+        small = replace(small, n_layer=min(2, small.n_layer), n_embd=n_embd, head_dim=0, mlp_width=hidden)
     small = replace(small, dropout=0.0) if hasattr(small, "dropout") else small
     built = build_model(small, config.mode, config.dtype)
     built.load_state_dict(draw_weights(small.parameters(), np.random.default_rng(0)))

@@ -54,6 +54,8 @@ class Subject:
         """The model's. Raises NotApplicableError for a bigram."""
         if not isinstance(self.config.model, GPTConfig):
             raise NotApplicableError("a bigram has neither layers nor positions")
+        if type(self.config.model) is not GPTConfig:
+            raise NotApplicableError("its blocks do more than those of a GPT, which are looked at here")
         return self.config.model
 
     @property

@@ -79,8 +79,10 @@ def attention_error(config: GPTConfig, seed: int = 0) -> float:
         n_head=config.n_head,
         n_kv_head=config.kv_heads,
         positions=np.arange(T) if config.positions == "rope" else None,
-        qk_norm_eps=config.norm_eps if config.qk_norm else 0.0,
+        base=config.rope_base,
+        qk_norm_eps=(config.norm_eps or 1e-5) if config.qk_norm else 0.0,
         window=config.window,
+        scale=config.attn_scale,
     )
     return float(np.abs(y.data - 1).max())
 

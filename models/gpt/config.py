@@ -30,11 +30,12 @@ class GPTConfig:
     )
     block_size: int = setting(8, "Tokens that attention can look back over; longer text slides through.", least=1)
     n_layer: int = setting(1, "Blocks, each attention and an MLP.", least=1)
-    n_head: int = setting(4, "Query heads; n_embd is a multiple of it.", least=1)
+    n_head: int = setting(4, "Query heads; n_embd is a multiple of it, unless head_dim is given.", least=1)
     n_kv_head: int = setting(
         0, "Key and value heads; 0 means n_head, fewer is grouped-query, 1 is multi-query attention.", least=0
     )
     n_embd: int = setting(16, "Width of the residual stream.", least=1)
+    head_dim: int = setting(0, "Channels of one head; 0 means n_embd / n_head.", least=0)
     mlp_width: int = setting(0, "Hidden units of the MLP; 0 means 4 n_embd.", least=0)
     norm: Norm = setting("rms", "Normalisation of every block.")
     norm_position: Literal["pre", "post"] = setting(
@@ -42,7 +43,9 @@ class GPTConfig:
     )
     norm_gain: bool = setting(False, "Norms learn a gain.", needs=_A_NORM)
     norm_bias: bool = setting(False, "LayerNorm and DyT learn a bias.", needs=("model.norm", ("layer", "dyt")))
-    norm_eps: float = setting(1e-5, "Added to the variance or mean square under the root.", above=0)
+    norm_eps: float = setting(
+        1e-5, "Added to the variance or mean square under the root; 0: the spacing of the numbers at 1.", least=0
+    )
     final_norm: bool = setting(False, "One more norm before the head.")
     input_rmsnorm: bool = setting(
         False,
@@ -55,6 +58,7 @@ class GPTConfig:
         "learned",
         "How a token knows where it stands; sinusoidal ones are added with amplitude 1, embeddings begin near 0.",
     )
+    rope_base: float = setting(10000.0, "Base of rope's angles.", above=0, needs=("model.positions", ("rope",)))
     activation: Activation = setting("relu2", "Nonlinearity of the MLP.")
     attn_bias: bool = setting(False, "Biases in the attention's linear layers.")
     mlp_bias: bool = setting(False, "Biases in the MLP's linear layers.")
@@ -63,7 +67,11 @@ class GPTConfig:
     tie_lm_head: bool = setting(
         True, "The head is the token embedding matrix.", flag="--tie-lm-head", short="The head is the embedding matrix."
     )
+    attn_scale: float = setting(1.0, "Attention's scores are so many times q k / sqrt(head size).", above=0)
     window: int = setting(0, "A token sees itself and the window - 1 before it; 0 means all.", least=0)
+    window_pattern: str = setting(
+        "", "Layers that keep to the window, S, or see all, L, e.g. SSSL, repeated; the last sees all. Empty: S."
+    )
     logit_softcap: float = setting(0.0, "Logits become c tanh(logits / c); 0 turns it off.", least=0)
     dropout: float = setting(0.0, "Share of activations dropped in training, tensor mode only.", least=0, below=1)
     init: Init = setting(
@@ -77,7 +85,7 @@ class GPTConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "model")
-        if self.n_embd % self.n_head:
+        if not self.head_dim and self.n_embd % self.n_head:
             raise ConfigError(
                 f"n_embd={self.n_embd} is not divisible by n_head={self.n_head}: "
                 f"choose a multiple, e.g. n_embd={self.n_head * max(1, round(self.n_embd / self.n_head))}"
@@ -88,9 +96,20 @@ class GPTConfig:
                 f"n_head={self.n_head} is not divisible by n_kv_head={self.n_kv_head}: choose a divisor, e.g. {fits}"
             )
         if self.positions == "rope" and self.head_size % 2:
+            even = self.head_size + 1
+            wider = f"head_dim={even}" if self.head_dim else f"n_embd={self.n_head * even}"
             raise ConfigError(
-                f"positions=rope rotates pairs, but a head has {self.head_size} channels: "
-                f"choose n_head so that n_embd / n_head is even, e.g. n_embd={self.n_head * (self.head_size + 1)}"
+                f"positions=rope rotates pairs, but a head has {self.head_size} channels: make it even, e.g. {wider}"
+            )
+        if self.window_pattern.strip("SL"):
+            raise ConfigError(f"window_pattern={self.window_pattern} has other letters than S and L: write e.g. SSSL")
+        if self.window_pattern and not self.window:
+            short = f"window={-(-self.block_size // 4)}"
+            raise ConfigError(f"window_pattern={self.window_pattern} has no window for its S layers: set e.g. {short}")
+        if not self.attn_proj and self.attn_width != self.n_embd:
+            raise ConfigError(
+                f"head_dim={self.head_dim} makes heads of {self.attn_width} channels together, which without an output "
+                f"projection are added to a stream of n_embd={self.n_embd}: set head_dim=0 or attn_proj=true"
             )
         if self.head_bias and self.tie_lm_head:
             raise ConfigError("head_bias=true needs an untied head: set tie_lm_head=false or head_bias=false")
@@ -108,7 +127,17 @@ class GPTConfig:
     @property
     def head_size(self) -> int:
         """Channels of one head."""
-        return self.n_embd // self.n_head
+        return self.head_dim or self.n_embd // self.n_head
+
+    @property
+    def attn_width(self) -> int:
+        """Channels of all query heads together: what attention writes, before its output projection."""
+        return self.n_head * self.head_size
+
+    def window_of(self, layer: int) -> int:
+        """The window of a layer; 0 means all."""
+        last, kinds = layer == self.n_layer - 1, self.window_pattern or "S"
+        return 0 if (self.window_pattern and last) or kinds[layer % len(kinds)] == "L" else self.window
 
     @property
     def hidden(self) -> int:
@@ -130,11 +159,11 @@ class GPTConfig:
         return table
 
     def _block(self) -> dict[str, Parameter]:
-        c, kv = self.n_embd, self.kv_heads * self.head_size
+        c, inner, kv = self.n_embd, self.attn_width, self.kv_heads * self.head_size
         wide = 2 if self.activation == "swiglu" else 1
-        table = self._norm("norm_1") | self._linear("attn.qkv", c, c + 2 * kv, bias=self.attn_bias)
+        table = self._norm("norm_1") | self._linear("attn.qkv", c, inner + 2 * kv, bias=self.attn_bias)
         if self.attn_proj:
-            table |= self._linear("attn.proj", c, c, bias=self.attn_bias, residual=True)
+            table |= self._linear("attn.proj", inner, c, bias=self.attn_bias, residual=True)
         table |= self._norm("norm_2") | self._linear("mlp.fc", c, wide * self.hidden, bias=self.mlp_bias)
         return table | self._linear("mlp.proj", self.hidden, c, bias=self.mlp_bias, residual=True)
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from .cache import KEYS, KVCache
 from .folded import GELU_SHIFT, Array, FoldedWeights, Layer
-from .tensor import GPT
+from .tensor import GPT, eps_of
 
 TILE = 8
 """Rows of a product of several: OpenBLAS gives a row the same bits whatever stands in the other seven (docs/log.md)."""
@@ -29,7 +29,7 @@ Calls = list[tuple[Callable[..., object], tuple[Any, ...]]]
 
 def can_decode(model: Any) -> bool:
     """Whether a Decoder computes what this model does: a GPT in arrays of an architecture that is worked out below."""
-    if not isinstance(model, GPT) or model.dtype not in (np.float32, np.float64):
+    if type(model) is not GPT or model.dtype not in (np.float32, np.float64):
         return False
     config = model.config
     return (
@@ -148,8 +148,9 @@ class _Step:
         """Arrays of R rows, and views of the first B of them."""
         weights, config, B = self.weights, self.weights.config, self.n_rows
         dtype, C, D, H, G = weights.dtype, config.n_embd, config.head_size, config.n_head, config.kv_heads
-        self.x, self.n, self.y, self.o = (_Tiled(R, C, dtype) for _ in range(4))
-        self.qkv, self.hidden = _Tiled(R, C + 2 * G * D, dtype), _Tiled(R, config.hidden, dtype)
+        self.x, self.n, self.o = (_Tiled(R, C, dtype) for _ in range(3))
+        self.y, self.qkv = _Tiled(R, H * D, dtype), _Tiled(R, (H + 2 * G) * D, dtype)
+        self.hidden = _Tiled(R, config.hidden, dtype)
         self.u, self.place = np.zeros((R, config.hidden), dtype), np.zeros((R, C), dtype)
         self.root, self.mean, self.average = np.zeros(R, dtype), np.zeros(R, dtype), np.full(C, 1.0 / C, dtype)
         self.ids, self.at, self.each = np.zeros(R, np.int64), np.zeros(R, np.int64), np.arange(B)
@@ -255,10 +256,10 @@ class _Step:
             self._call(np.multiply, turning, self.turn, turning)
         if config.qk_norm:
             scale = np.full(self.placed.shape[1], math.sqrt(config.head_size), self.weights.dtype)
-            scale[: config.n_head] = 1.0  # sqrt(D), and the 1/sqrt(D) of the scores
+            scale[: config.n_head] = config.attn_scale  # sqrt(D), and the 1/sqrt(D) of the scores
             root = np.zeros(self.placed.shape[:2], self.weights.dtype)
             self._call(np.vecdot, self.placed, self.placed, root)
-            self._call(np.add, root, config.head_size * config.norm_eps, root)
+            self._call(np.add, root, config.head_size * eps_of(config, root.dtype), root)
             self._call(np.sqrt, root, root)
             self._call(np.divide, scale, root, root)
             self._call(np.multiply, self.placed, root[..., None], self.placed)
@@ -300,7 +301,7 @@ class _Step:
     def _divide(self, x: _Tiled, to: _Tiled) -> _Tiled:
         """x / sqrt(mean(x^2) + eps), as sqrt(C) / sqrt(sum(x^2) + C eps)"""
         C, root = x.whole.shape[1], self.root
-        shift = C * self.weights.config.norm_eps
+        shift = C * eps_of(self.weights.config, self.weights.dtype)
         if len(x.whole) == 1:
             self._call(_divide_one, x.tiles[0], shift, np.zeros((), x.whole.dtype), to.tiles[0])
             return to

@@ -59,7 +59,7 @@ class FoldedWeights:
         self.wte = self._stream(self._found["wte.weight"])
         self.places = self._places()  # (S, C) or None
         self.turns = (
-            rotations(np.arange(config.block_size), config.head_size, 10000.0, self.dtype)  # (S, D/2)
+            rotations(np.arange(config.block_size), config.head_size, config.rope_base, self.dtype)  # (S, D/2)
             if config.positions == "rope"
             else None
         )
@@ -81,7 +81,7 @@ class FoldedWeights:
         if not self.config.qk_norm:  # which would take the factor out again
             for array in (qkv, qkv_bias):
                 if array is not None:
-                    array[..., : self.config.n_embd] *= 1.0 / math.sqrt(self.config.head_size)
+                    array[..., : self.config.attn_width] *= self.config.attn_scale / math.sqrt(self.config.head_size)
         proj, proj_bias = self._linear(at + "attn.proj", writes=True)
         fc, fc_bias = self._linear(at + "mlp.fc", norm_2)
         out, out_bias = self._linear(at + "mlp.proj", writes=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import sys
 from collections.abc import Sequence
 
 from ...engine.module import Module
@@ -35,7 +36,7 @@ class GPT(Module):
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         self.wpe = nn.Embedding(config.block_size, config.n_embd) if config.positions == "learned" else None
-        self.h = [Block(config) for _ in range(config.n_layer)]
+        self.h = [Block(config, layer) for layer in range(config.n_layer)]
         self.norm_f = make_norm(config) if config.final_norm else None
         self.lm_head = (
             None if config.tie_lm_head else nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
@@ -85,7 +86,7 @@ class GPT(Module):
             x = F.add(x, self.wpe(position))
         elif self.config.positions == "sinusoidal":
             x = [v + p for v, p in zip(x, sinusoid(position, len(x)), strict=True)]
-        return F.rms_norm(x, eps=self.config.norm_eps) if self.config.input_rmsnorm else x
+        return F.rms_norm(x, eps=eps_of(self.config)) if self.config.input_rmsnorm else x
 
     def _head(self, x: Vector) -> Vector:
         x = x if self.norm_f is None else self.norm_f(x)
@@ -97,10 +98,10 @@ class GPT(Module):
 class Block(Module):
     """pre: x + f(norm(x));  post: norm(x + f(x));  f is attention, then the MLP"""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, layer: int = 0) -> None:
         self.pre = config.norm_position == "pre"
         self.norm_1 = make_norm(config)
-        self.attn = Attention(config)
+        self.attn = Attention(config, layer)
         self.norm_2 = make_norm(config)
         self.mlp = MLP(config)
 
@@ -115,33 +116,36 @@ class Block(Module):
 class Attention(Module):
     """Causal self-attention; query head i uses key and value head i // (n_head / n_kv_head)"""
 
-    def __init__(self, config: GPTConfig) -> None:
-        self.config = config
+    def __init__(self, config: GPTConfig, layer: int = 0) -> None:
+        self.config, self.window = config, config.window_of(layer)
         kv = config.kv_heads * config.head_size
-        self.qkv = nn.Linear(config.n_embd, config.n_embd + 2 * kv, bias=config.attn_bias)
-        self.proj = nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias) if config.attn_proj else None
+        self.qkv = nn.Linear(config.n_embd, config.attn_width + 2 * kv, bias=config.attn_bias)
+        self.proj = nn.Linear(config.attn_width, config.n_embd, bias=config.attn_bias) if config.attn_proj else None
 
-    def __call__(self, x: Vector, position: int, segment: int, memory: Memory) -> Vector:
-        config, size = self.config, self.config.head_size
-        qkv = self.qkv(x)
+    def __call__(self, x: Vector, position: int, segment: int, memory: Memory, more: Vector | None = None) -> Vector:
+        """Of one token x (C,) -> (C,); `more` (kv_heads D,) is added to its values."""
+        config, size, qkv = self.config, self.config.head_size, self.qkv(x)
+        if more is not None:
+            qkv[-len(more) :] = F.add(qkv[-len(more) :], more)
         heads = [qkv[i : i + size] for i in range(0, len(qkv), size)]  # n_head of q, kv_heads of k, then of v
         queries, keys = heads[: config.n_head], heads[config.n_head : config.n_head + config.kv_heads]
         queries, keys = [self._place(q, position) for q in queries], [self._place(k, position) for k in keys]
         memory.keys.append(keys)
         memory.values.append(heads[config.n_head + config.kv_heads :])
         memory.segments.append(segment)
-        first = max(0, position + 1 - config.window) if config.window else 0
+        first = max(0, position + 1 - self.window) if self.window else 0
         seen = [s for s in range(first, position + 1) if memory.segments[s] == segment]
         y: Vector = []
         for i, q in enumerate(queries):
             j = i * config.kv_heads // config.n_head
-            y += F.attention(q, [memory.keys[s][j] for s in seen], [memory.values[s][j] for s in seen])
+            keys, values = [memory.keys[s][j] for s in seen], [memory.values[s][j] for s in seen]
+            y += F.attention(q, keys, values, scale=config.attn_scale)
         return y if self.proj is None else self.proj(y)
 
     def _place(self, head: Vector, position: int) -> Vector:
         if self.config.positions == "rope":
-            head = F.rope(head, position)
-        return F.rms_norm(head, eps=self.config.norm_eps) if self.config.qk_norm else head
+            head = F.rope(head, position, base=self.config.rope_base)
+        return F.rms_norm(head, eps=eps_of(self.config)) if self.config.qk_norm else head
 
 
 class MLP(Module):
@@ -159,7 +163,7 @@ class MLP(Module):
 
 def make_norm(config: GPTConfig) -> nn.Norm:
     """The norm that the config names, over the residual stream."""
-    gain, bias, eps = config.norm_gain, config.norm_bias, config.norm_eps
+    gain, bias, eps = config.norm_gain, config.norm_bias, eps_of(config)
     if config.norm == "rms":
         return nn.RMSNorm(config.n_embd, gain=gain, eps=eps)
     if config.norm == "layer":
@@ -167,6 +171,11 @@ def make_norm(config: GPTConfig) -> nn.Norm:
     if config.norm == "dyt":
         return nn.DyT(config.n_embd, gain=gain, bias=bias)
     return nn.Identity()
+
+
+def eps_of(config: GPTConfig) -> float:
+    """norm_eps in force: of 0 the distance of a float from 1 to the next, as PyTorch's rms_norm has it without one"""
+    return config.norm_eps or sys.float_info.epsilon
 
 
 def sinusoid(position: int, n_embd: int) -> list[float]:

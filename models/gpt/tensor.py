@@ -37,7 +37,7 @@ class GPT(Module):
         self.wpe = (
             nn.Embedding(config.block_size, config.n_embd, dtype=dtype) if config.positions == "learned" else None
         )
-        self.h = [Block(config, dtype) for _ in range(config.n_layer)]
+        self.h = [Block(config, dtype, layer) for layer in range(config.n_layer)]
         self.norm_f = make_norm(config, dtype) if config.final_norm else None
         self.lm_head = (
             None
@@ -70,16 +70,19 @@ class GPT(Module):
 
     def _blocks(self, ids: np.ndarray, segments: np.ndarray | None, cache: KVCache | None) -> Tensor:
         """All tokens through all blocks: the last residual stream.       (B, T) -> (B, T, C)"""
-        n_new = ids.shape[1]
-        if n_new > self.config.block_size:
-            raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
-        positions = np.arange(n_new) if cache is None else cache.positions(n_new)
+        positions = self.positions(ids.shape[1], cache)
         x = self.embed(ids, positions)
         for layer, block in enumerate(self.h):
             x = block(x, positions, segments, self.dropout, None if cache is None else (cache, layer))
         if cache is not None:
-            cache.advance(n_new)
+            cache.advance(ids.shape[1])
         return x
+
+    def positions(self, n_new: int, cache: KVCache | None) -> np.ndarray:
+        """Where the next n_new tokens stand, (T,) or (B, T). Raises ValueError where they do not fit."""
+        if n_new > self.config.block_size:
+            raise ValueError(f"{n_new} tokens do not fit in block_size={self.config.block_size}")
+        return np.arange(n_new) if cache is None else cache.positions(n_new)
 
     def embed(self, ids: np.ndarray, positions: np.ndarray) -> Tensor:
         """What enters the first block       ids (B, T), positions (T,) or (B, T) -> (B, T, C)"""
@@ -90,7 +93,7 @@ class GPT(Module):
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(positions, self.config.n_embd).astype(self.dtype)
         if self.config.input_rmsnorm:
-            x = F.rms_norm(x, None, eps=self.config.norm_eps)
+            x = F.rms_norm(x, None, eps=eps_of(self.config, self.dtype))
         return self.dropout(x)
 
     def head(self, x: Tensor) -> Tensor:
@@ -107,10 +110,10 @@ class GPT(Module):
 class Block(Module):
     """pre: x + f(norm(x));  post: norm(x + f(x));  f is attention, then the MLP"""
 
-    def __init__(self, config: GPTConfig, dtype: Any) -> None:
+    def __init__(self, config: GPTConfig, dtype: Any, layer: int = 0) -> None:
         self.pre = config.norm_position == "pre"
         self.norm_1 = make_norm(config, dtype)
-        self.attn = Attention(config, dtype)
+        self.attn = Attention(config, dtype, layer)
         self.norm_2 = make_norm(config, dtype)
         self.mlp = MLP(config, dtype)
 
@@ -132,18 +135,26 @@ class Block(Module):
 class Attention(Module):
     """Causal self-attention; query head i uses key and value head i // (n_head / n_kv_head)"""
 
-    def __init__(self, config: GPTConfig, dtype: Any) -> None:
-        self.config = config
+    def __init__(self, config: GPTConfig, dtype: Any, layer: int = 0) -> None:
+        self.config, self.window, self.eps = config, config.window_of(layer), eps_of(config, dtype)
         kv = config.kv_heads * config.head_size
-        self.qkv = nn.Linear(config.n_embd, config.n_embd + 2 * kv, bias=config.attn_bias, dtype=dtype)
-        self.proj = (
-            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias, dtype=dtype) if config.attn_proj else None
-        )
+        inner, bias = config.attn_width, config.attn_bias
+        self.qkv = nn.Linear(config.n_embd, inner + 2 * kv, bias=bias, dtype=dtype)
+        self.proj = nn.Linear(inner, config.n_embd, bias=bias, dtype=dtype) if config.attn_proj else None
 
     def __call__(
-        self, x: Tensor, positions: np.ndarray, segments: np.ndarray | None, memory: tuple[KVCache, int] | None
+        self,
+        x: Tensor,
+        positions: np.ndarray,
+        segments: np.ndarray | None,
+        memory: tuple[KVCache, int] | None,
+        more: Tensor | None = None,
     ) -> Tensor:
+        """x (B, T, C) -> (B, T, C); `more` (B, T, Hkv D) is added to the values."""
         qkv = self.qkv(x)  # (B, T, (H + 2 Hkv) D)
+        if more is not None:
+            edge = qkv.shape[-1] - more.shape[-1]
+            qkv = F.concat(qkv[..., :edge], qkv[..., edge:] + more, axis=-1)
         y = self._attend(qkv, positions, segments) if memory is None else self._decode(qkv, positions, *memory)
         return y if self.proj is None else self.proj(y)
 
@@ -154,9 +165,11 @@ class Attention(Module):
             n_head=config.n_head,
             n_kv_head=config.kv_heads,
             positions=positions if config.positions == "rope" else None,
-            qk_norm_eps=config.norm_eps if config.qk_norm else 0.0,
-            window=config.window,
+            base=config.rope_base,
+            qk_norm_eps=self.eps if config.qk_norm else 0.0,
+            window=self.window,
             segments=segments,
+            scale=config.attn_scale,
         )
 
     def _decode(self, qkv: Tensor, positions: np.ndarray, cache: KVCache, layer: int) -> Tensor:
@@ -165,11 +178,11 @@ class Attention(Module):
         q, k, v = self.heads(qkv.data, positions)
         keys, values = cache.append(layer, k, v)
         if T == 1 and cache.even:
-            y = attend_last(q, keys, values, window=config.window)
+            y = attend_last(q, keys, values, window=self.window, scale=config.attn_scale)
         else:
             lengths = None if cache.even else cache.lengths + T
-            y, _ = ops.attention(q, keys, values, window=config.window, lengths=lengths)
-        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.n_embd))
+            y, _ = ops.attention(q, keys, values, window=self.window, lengths=lengths, scale=config.attn_scale)
+        return Tensor(y.swapaxes(1, 2).reshape(B, T, config.attn_width))
 
     def heads(self, qkv: np.ndarray, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Queries (B, H, T, D), keys and values (B, Hkv, T, D) as attention meets them: rotated and normed."""
@@ -178,9 +191,9 @@ class Attention(Module):
         heads = qkv.reshape(B, T, n_placed + config.kv_heads, config.head_size).swapaxes(1, 2)
         placed, v = heads[:, :n_placed], heads[:, n_placed:]  # (B, H + Hkv, T, D), (B, Hkv, T, D)
         if config.positions == "rope":
-            placed = ops.rope(placed, positions=positions)[0]
+            placed = ops.rope(placed, positions=positions, base=config.rope_base)[0]
         if config.qk_norm:
-            placed = ops.rms_norm(placed, eps=config.norm_eps)[0]
+            placed = ops.rms_norm(placed, eps=self.eps)[0]
         return placed[:, :n_q], placed[:, n_q:], v
 
 
@@ -199,7 +212,7 @@ class MLP(Module):
 
 def make_norm(config: GPTConfig, dtype: Any) -> nn.Norm:
     """The norm that the config names, over the residual stream."""
-    gain, bias, eps = config.norm_gain, config.norm_bias, config.norm_eps
+    gain, bias, eps = config.norm_gain, config.norm_bias, eps_of(config, dtype)
     if config.norm == "rms":
         return nn.RMSNorm(config.n_embd, gain=gain, eps=eps, dtype=dtype)
     if config.norm == "layer":
@@ -207,6 +220,11 @@ def make_norm(config: GPTConfig, dtype: Any) -> nn.Norm:
     if config.norm == "dyt":
         return nn.DyT(config.n_embd, gain=gain, bias=bias, dtype=dtype)
     return nn.Identity()
+
+
+def eps_of(config: GPTConfig, dtype: Any) -> float:
+    """norm_eps in force: of 0 the distance of a number of that kind from 1 to the next, as PyTorch's rms_norm has it"""
+    return config.norm_eps or float(np.finfo(dtype).eps)
 
 
 def sinusoids(positions: np.ndarray, n_embd: int) -> np.ndarray:

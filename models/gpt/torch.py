@@ -6,6 +6,7 @@ have our names, so a state_dict moves between the two. Not here: segments, and r
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,21 +26,27 @@ ACTIVATIONS = {
 
 
 class TorchGPT(nn.Module):
-    """ids -> embedding -> blocks -> logits"""
+    """ids -> embedding -> blocks -> logits. Raises ValueError for a configuration with parts that are not here."""
+
+    takes: tuple[type[GPTConfig], ...] = (GPTConfig,)
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
+        if type(config) not in self.takes:
+            raise ValueError(f"{type(config).__name__} has parts that {type(self).__name__} has not")
         self.config = config
         self.wte = nn.Embedding(config.vocab_size, config.n_embd)
         if config.positions == "learned":
             self.wpe = nn.Embedding(config.block_size, config.n_embd)
         self.drop = nn.Dropout(config.dropout)
-        self.h = nn.ModuleList([Block(config) for _ in range(config.n_layer)])
+        self.h = nn.ModuleList([Block(config, layer) for layer in range(config.n_layer)])
         self.norm_f = make_norm(config) if config.final_norm else nn.Identity()
         if not config.tie_lm_head:
             self.lm_head = nn.Linear(config.n_embd, config.vocab_size, bias=config.head_bias)
         if config.positions == "rope":
-            self.register_buffer("table", rotations(config.block_size, config.head_size), persistent=False)
+            self.register_buffer(
+                "table", rotations(config.block_size, config.head_size, config.rope_base), persistent=False
+            )
         elif config.positions == "sinusoidal":
             self.register_buffer("table", sinusoids(config.block_size, config.n_embd), persistent=False)
 
@@ -53,11 +60,10 @@ class TorchGPT(nn.Module):
         elif config.positions == "sinusoidal":
             x = x + self.table[here]
         if config.input_rmsnorm:
-            x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps)
+            x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps or None)
         x = self.drop(x)
         turns = self.table[here] if config.positions == "rope" else None
-        for layer, block in enumerate(self.h):
-            x = block(x, turns, None if cache is None else (cache, layer))
+        x = self.blocks(x, ids, turns, cache)
         if cache is not None:
             cache.length += ids.shape[1]
         x = self.norm_f(x)
@@ -68,6 +74,12 @@ class TorchGPT(nn.Module):
             return logits
         return F.cross_entropy(logits.view(-1, config.vocab_size), targets.view(-1), ignore_index=-1)
 
+    def blocks(self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None) -> Tensor:
+        """The stream after the last block       x (B, T, C), ids (B, T) -> (B, T, C)"""
+        for layer, block in enumerate(self.h):
+            x = block(x, turns, None if cache is None else (cache, layer))
+        return x
+
     def load_ours(self, state: Mapping[str, Any]) -> None:
         """Weights from our state_dict."""
         self.load_state_dict({name: torch.as_tensor(array) for name, array in state.items()})
@@ -76,10 +88,10 @@ class TorchGPT(nn.Module):
 class Block(nn.Module):
     """pre: x + f(norm(x));  post: norm(x + f(x))"""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
         self.pre = config.norm_position == "pre"
-        self.norm_1, self.attn = make_norm(config), Attention(config)
+        self.norm_1, self.attn = make_norm(config), Attention(config, layer)
         self.norm_2, self.mlp = make_norm(config), MLP(config)
 
     def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
@@ -93,39 +105,44 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Causal self-attention in one fused call"""
 
-    def __init__(self, config: GPTConfig) -> None:
+    def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.config = config
-        self.sizes = [config.n_embd, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
+        self.config, self.window = config, config.window_of(layer)
+        self.sizes = [config.attn_width, config.kv_heads * config.head_size, config.kv_heads * config.head_size]
         self.qkv = nn.Linear(config.n_embd, sum(self.sizes), bias=config.attn_bias)
         self.proj = (
-            nn.Linear(config.n_embd, config.n_embd, bias=config.attn_bias) if config.attn_proj else nn.Identity()
+            nn.Linear(config.attn_width, config.n_embd, bias=config.attn_bias) if config.attn_proj else nn.Identity()
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
-        config, (B, T, C) = self.config, x.shape
+    def forward(
+        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, more: Tensor | None = None
+    ) -> Tensor:
+        config, (B, T, _) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
         )
+        if more is not None:
+            v = v + more.view(B, T, -1, config.head_size).transpose(1, 2)
         if turns is not None:
             q, k = rotate(q, turns), rotate(k, turns)
         if config.qk_norm:
-            q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps) for part in (q, k))
+            q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps or None) for part in (q, k))
         if memory is not None:
             cache, layer = memory
             k, v = cache.append(layer, k, v)
         S = k.shape[2]
-        whole = T == S and not (config.window and config.window < S)
+        whole = T == S and not (self.window and self.window < S)
         y = F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=None if whole or (T == 1 and not config.window) else causal_mask(T, S, config.window),
+            attn_mask=None if whole or (T == 1 and not self.window) else causal_mask(T, S, self.window),
             is_causal=whole,
+            scale=config.attn_scale / math.sqrt(config.head_size),
             enable_gqa=config.kv_heads != config.n_head,
         )
-        return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, C)))
+        return self.drop(self.proj(y.transpose(1, 2).reshape(B, T, config.attn_width)))
 
 
 class MLP(nn.Module):
@@ -202,7 +219,7 @@ class LayerNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps)
+        return F.layer_norm(x, self.shape, self.weight, self.bias, self.eps or torch.finfo(x.dtype).eps)
 
 
 class DyT(nn.Module):
@@ -223,7 +240,7 @@ class DyT(nn.Module):
 def make_norm(config: GPTConfig) -> nn.Module:
     """The norm that the config names."""
     if config.norm == "rms":
-        return nn.RMSNorm(config.n_embd, eps=config.norm_eps, elementwise_affine=config.norm_gain)
+        return nn.RMSNorm(config.n_embd, eps=config.norm_eps or None, elementwise_affine=config.norm_gain)
     if config.norm == "layer":
         return LayerNorm(config)
     return DyT(config) if config.norm == "dyt" else nn.Identity()

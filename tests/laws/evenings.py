@@ -39,7 +39,7 @@ CORE = [
         engine/tensor/ops/activations.py engine/tensor/ops/norms.py engine/tensor/ops/losses.py
         engine/tensor/ops/attention.py engine/tensor/ops/rope.py engine/tensor/ops/self_attention.py
         engine/tensor/ops/__init__.py engine/tensor/tensor.py engine/tensor/__init__.py engine/tensor/functional.py
-        engine/gradcheck.py engine/tensor/nn.py engine/tensor/flat.py engine/tensor/transforms.py
+        engine/gradcheck.py engine/tensor/nn.py engine/tensor/flat.py
         engine/tensor/optim.py models/initial.py models/gpt/cache.py models/gpt/tensor.py""".split(),
     ),
     Evening(

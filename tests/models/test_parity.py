@@ -32,14 +32,14 @@ SWITCHES: dict[str, list[dict[str, Any]]] = {
     "bias": [{"norm_bias": False}, {"norm_bias": True}],
     "final": [{"final_norm": False}, {"final_norm": True}],
     "input": [{"input_rmsnorm": False}, {"input_rmsnorm": True}],
-    "qk": [{"qk_norm": False}, {"qk_norm": True}],
-    "positions": [{"positions": positions} for positions in get_args(Positions)],
+    "qk": [{"qk_norm": False}, {"qk_norm": True}, {"qk_norm": True, "norm_eps": 0.0, "attn_scale": 1.5}],
+    "positions": [*({"positions": name} for name in get_args(Positions)), {"positions": "rope", "rope_base": 50.0}],
     "activation": [{"activation": activation} for activation in get_args(Activation)],
     "attention biases": [{"attn_bias": False}, {"attn_bias": True}],
     "mlp biases": [{"mlp_bias": False}, {"mlp_bias": True}],
     "head": [{}, {"tie_lm_head": False}, {"tie_lm_head": False, "head_bias": True}],
-    "projection": [{"attn_proj": True}, {"attn_proj": False}],
-    "window": [{"window": 0}, {"window": 2}],
+    "projection": [{"attn_proj": True}, {"attn_proj": False}, {"head_dim": 6}],
+    "window": [{"window": 0}, {"window": 2}, {"window": 2, "window_pattern": "LS"}],
     "cap": [{"logit_softcap": 0.0}, {"logit_softcap": 2.0}],
 }
 """Every switch of the configuration space, and what it can be."""
@@ -148,7 +148,7 @@ def test_the_rows_cover_every_pair_of_values() -> None:
 
 def test_the_switches_name_every_field_that_changes_the_function() -> None:
     fields = {key for options in SWITCHES.values() for option in options for key in option}
-    others = {"vocab_size", "block_size", "n_embd", "norm_eps", "dropout", "init", "init_scale", "zero_init_proj"}
+    others = {"vocab_size", "block_size", "n_embd", "dropout", "init", "init_scale", "zero_init_proj"}
     assert fields | others == set(GPTConfig.__dataclass_fields__)
 
 

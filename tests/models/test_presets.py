@@ -94,6 +94,7 @@ def test_the_model_of_a_preset_learns_a_repeating_text(name: str) -> None:
     if isinstance(config, BigramConfig):
         config = replace(config, tie_lm_head=False)
     training = TrainingConfig(**{**preset.training, "max_grad_norm": 1.0})
+    training = replace(training, weight_decay=min(training.weight_decay, 0.1))  # nanochat's grows as models shrink
     run = RunConfig(preset=name, model_kind=preset.model_kind, mode="tensor", model=config, training=training)
     model = build_model(config, "tensor")
     model.load_state_dict(weights(config))

@@ -36,13 +36,16 @@ CONFIGS = {
     "nanogpt-char": replace(small("nanogpt-char", n_head=4), n_embd=24),
     "microgpt": small("microgpt"),
     "grouped, rope, QK norm, relu2": replace(
-        BASE, n_kv_head=2, positions="rope", qk_norm=True, activation="relu2", norm="rms"
+        BASE, n_kv_head=2, head_dim=6, positions="rope", qk_norm=True, activation="relu2", norm="rms"
     ),
     "one key head, swiglu": replace(BASE, n_kv_head=1, activation="swiglu", norm="rms", positions="none"),
     "window, sinusoidal, silu, biases": replace(
         BASE, window=5, positions="sinusoidal", activation="silu", attn_bias=True, mlp_bias=True, norm_bias=True
     ),
     "dyt, soft-cap": replace(BASE, norm="dyt", norm_bias=True, logit_softcap=4.0, tie_lm_head=False, head_bias=True),
+    "rope of another base, sharper scores, windows by turns, the dtype's eps": replace(
+        small("nanochat-tiny"), n_layer=3, window=4, window_pattern="SL", rope_base=1e5, attn_scale=1.44, norm_eps=0.0
+    ),
     "no norm, no projection": replace(BASE, norm="none", final_norm=False, attn_proj=False, input_rmsnorm=True),
 }
 

@@ -9,10 +9,13 @@ from typing import Any, Protocol, cast
 
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
+from ...models.gpt.config import GPTConfig
 from ...models.parameters import count_parameters
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
 
+_MANY = 48
+"""Layers that are counted one by one; what repeats itself every 2, 3, 4, 6, 8 or 12 does so in as many."""
 _SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2}
 
 
@@ -65,10 +68,14 @@ def n_slots(settings: TrainingConfig) -> int:
     return _SLOTS[settings.optimizer] or int(settings.momentum > 0)
 
 
-def attended_pairs(window: int, T: int) -> int:
-    """(query, key) pairs that attend: half a square, or a band as wide as the window."""
-    reach = min(window or T, T)
-    return reach * T - reach * reach // 2
+def attended_pairs(model: GPTConfig, T: int) -> int:
+    """(query, key) pairs that attend, all layers together: half a square, or a band as wide as the window."""
+
+    def count(model: GPTConfig) -> int:
+        reaches = (min(model.window_of(layer) or T, T) for layer in range(model.n_layer))
+        return sum(reach * T - reach * reach // 2 for reach in reaches)
+
+    return at_depth(model, count)
 
 
 def n_parameters(model: ModelConfig) -> int:
@@ -76,9 +83,9 @@ def n_parameters(model: ModelConfig) -> int:
     return at_depth(model, lambda model: count_parameters(model.parameters()))
 
 
-def at_depth(model: ModelConfig, count: Callable[[ModelConfig], int]) -> int:
-    """`count` of the model, known to grow linearly with its layers: in no time, however many there are."""
-    if isinstance(model, BigramConfig):
+def at_depth(model: ModelConfig, count: Callable[[Any], int]) -> int:
+    """`count` of the model, known to grow about linearly with its layers: in no time, however many there are."""
+    if isinstance(model, BigramConfig) or model.n_layer <= _MANY:
         return count(model)
-    one, two = (count(replace(model, n_layer=n)) for n in (1, 2))
-    return one + (model.n_layer - 1) * (two - one)
+    some, twice = (count(replace(model, n_layer=n)) for n in (_MANY, 2 * _MANY))
+    return some + (model.n_layer - _MANY) * (twice - some) // _MANY

@@ -99,8 +99,10 @@ def _activation_numbers(model: ModelConfig, B: int, T: int) -> int:
     if isinstance(model, BigramConfig):
         return 8 * B * T * model.vocab_size
     wide = model.hidden * (2 if model.activation == "swiglu" else 1)
-    a_token = model.n_layer * (8.6 * model.n_embd + 3.6 * wide) + 3.2 * wide + 5 * model.vocab_size
-    return int(B * (T * a_token + 1.1 * model.n_layer * model.n_head * attended_pairs(model.window, T)))
+    a_token = (
+        model.n_layer * (8.6 * max(model.n_embd, model.attn_width) + 3.6 * wide) + 3.2 * wide + 5 * model.vocab_size
+    )
+    return int(B * (T * a_token + 1.1 * model.n_head * attended_pairs(model, T)))
 
 
 def _forward_numbers(model: ModelConfig, B: int, T: int) -> int:
@@ -108,5 +110,5 @@ def _forward_numbers(model: ModelConfig, B: int, T: int) -> int:
     if isinstance(model, BigramConfig):
         return 6 * B * T * model.vocab_size
     wide = model.hidden * (2 if model.activation == "swiglu" else 1)
-    a_token = 4 * model.n_embd + 3 * wide + 5 * model.vocab_size
-    return int(B * (T * a_token + 1.1 * model.n_head * attended_pairs(model.window, T)))
+    a_token = 4 * max(model.n_embd, model.attn_width) + 3 * wide + 5 * model.vocab_size
+    return int(B * (T * a_token + 1.1 * model.n_head * attended_pairs(model, T) / model.n_layer))

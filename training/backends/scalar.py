@@ -10,7 +10,7 @@ from ...errors import ConfigError
 from ...machine import one_blas_thread
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
-from ...models.flops import flops_per_token
+from ...models.flops import flops_per_token, keys_of_a_token
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
 from .base import at_depth, attended_pairs, build_optimizer, n_parameters, n_slots
@@ -93,12 +93,12 @@ class ScalarBackend:
 
 def _graph_size(model: ModelConfig, T: int) -> tuple[int, int]:
     """Nodes and edges of one row's loss. Each product with a weight is two edges, to the weight and to the input."""
-    n_weights = at_depth(model, flops_per_token) // 6  # 6 N + 12 L C T
+    n_weights = at_depth(model, flops_per_token) // 6  # 6 N + 12 L H D T
     if isinstance(model, BigramConfig):
         return T * 2 * model.vocab_size, T * (2 * n_weights + 2 * model.vocab_size)
     C, L, H, V, F = model.n_embd, model.n_layer, model.n_head, model.vocab_size, model.hidden
-    n_weights -= 2 * L * C * min(model.window or model.block_size, model.block_size)
-    pairs = attended_pairs(model.window, T) + T // 2
+    n_weights -= 2 * model.attn_width * at_depth(model, keys_of_a_token)
+    pairs = attended_pairs(model, T) // L + T // 2
     single = T * (C * (2 + L * (12 if model.norm == "layer" else 11)) + L * 2 * F + V)  # x + y, norms, activations
     n_nodes = single + 4 * L * H * pairs
-    return n_nodes, T * 2 * n_weights + 2 * single + L * (4 * C + 6 * H) * pairs
+    return n_nodes, T * 2 * n_weights + 2 * single + L * (4 * model.attn_width + 6 * H) * pairs

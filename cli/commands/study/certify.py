@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ....errors import UsageError
-from ....models.presets import PRESETS
+from ....models.presets import PRESETS, is_preset
 from ....plain import shown_path
 from ....validation import nearest
 from ...console import Remarks, print_json, print_result
@@ -53,7 +53,7 @@ def certify(
     from ....experiments.certify.compare import cases
     from ....experiments.certify.compare import certify as check_engines
 
-    unknown = [name for name in preset or () if name not in PRESETS]
+    unknown = [name for name in preset or () if not is_preset(name)]
     if unknown:
         raise UsageError(f"--preset {unknown[0]!r} is unknown: {nearest(unknown[0], PRESETS)}")
     presets = tuple(preset or PRESETS)

@@ -37,9 +37,16 @@ Backward = Callable[[Array, Array, Array, Array], None]
 
 
 def attention(
-    q: Array, k: Array, v: Array, *, window: int = 0, segments: Array | None = None, lengths: Array | None = None
+    q: Array,
+    k: Array,
+    v: Array,
+    *,
+    window: int = 0,
+    segments: Array | None = None,
+    lengths: Array | None = None,
+    scale: float = 1.0,
 ) -> tuple[Array, Vjp]:
-    """y = softmax(q k^T / sqrt(D) + mask) v
+    """y = softmax(scale q k^T / sqrt(D) + mask) v
 
     q (B, H, T, D), k and v (B, Hkv, S, D) -> (B, H, T, D)       Vaswani et al. 2017, arXiv:1706.03762
     Query t stands at position S - T + t and sees the keys up to there, so one op serves training (S = T) and decoding
@@ -50,7 +57,7 @@ def attention(
     """
     check_shapes(q, k, v)
     y = _like_merged(q)
-    back = attend(q, k, v, y, window=window, segments=segments, lengths=lengths)
+    back = attend(q, k, v, y, window=window, segments=segments, lengths=lengths, scale=scale)
 
     def vjp(g: Array) -> tuple[Array, Array, Array]:
         gq, gk, gv = _like_merged(q), _like_merged(k), _like_merged(v)
@@ -60,14 +67,14 @@ def attention(
     return y, vjp
 
 
-def attend_last(q: Array, k: Array, v: Array, *, window: int = 0) -> Array:
+def attend_last(q: Array, k: Array, v: Array, *, window: int = 0, scale: float = 1.0) -> Array:
     """The same for one query a row, the last position, without a way back: the step that decoding repeats
 
     q (B, H, 1, D), k and v (B, Hkv, S, D) -> (B, H, 1, D). A third faster than `attention` there (docs/log.md).
     """
     if window and k.shape[2] > window:
         k, v = k[:, :, -window:], v[:, :, -window:]
-    p = (_grouped(q, k.shape[1])[:, :, :, 0] * (1.0 / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)  # (B, Hkv, R, S)
+    p = (_grouped(q, k.shape[1])[:, :, :, 0] * (scale / math.sqrt(q.shape[-1]))) @ k.swapaxes(-1, -2)  # (B, Hkv, R, S)
     p -= p.max(-1, keepdims=True)
     np.exp(p, p)
     p /= p.sum(-1, keepdims=True)
@@ -83,10 +90,11 @@ def attend(
     window: int = 0,
     segments: Array | None = None,
     lengths: Array | None = None,
+    scale: float = 1.0,
 ) -> Backward:
     """Write attention's result into y (any layout); return back(g, gq, gk, gv), which writes the gradients."""
     (B, H, T, D), (_, G, S, _) = q.shape, k.shape
-    c = 1.0 / math.sqrt(D)
+    c = scale / math.sqrt(D)
     q5, y5 = _grouped(q, G), _grouped(y, G)  # (B, G, R, T, D), views
     seen = None if segments is None and lengths is None else visible(B, T, S, window, segments, lengths)
     tiles = tiles_of(B, H, T, S, window, lengths is not None, q.dtype)

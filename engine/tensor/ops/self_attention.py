@@ -20,6 +20,7 @@ def self_attention(
     qk_norm_eps: float = 0.0,
     window: int = 0,
     segments: Array | None = None,
+    scale: float = 1.0,
 ) -> tuple[Array, Vjp]:
     """y = attention(q, k, v), heads merged, of qkv = [q | k | v]: H heads of q, then Hkv of k, then Hkv of v
 
@@ -42,7 +43,7 @@ def self_attention(
         placed, back_norm = rms_norm(placed, eps=qk_norm_eps)
     q, k, v = placed[:, :n_head], placed[:, n_head:], heads[:, n_placed:]
     y = np.empty((B, T, n_head * D), qkv.dtype)
-    back = attend(q, k, v, _heads_of(y, n_head), window=window, segments=segments)
+    back = attend(q, k, v, _heads_of(y, n_head), window=window, segments=segments, scale=scale)
 
     def vjp(g: Array) -> tuple[Array]:
         gqkv = np.empty(qkv.shape, qkv.dtype)

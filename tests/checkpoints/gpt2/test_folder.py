@@ -312,6 +312,7 @@ def test_a_weight_that_is_no_number_is_refused(folder):
         ("n_positions", 10**12, "wpe.weight"),
         ("vocab_size", 10**12, "wte.weight"),
         ("layer_norm_epsilon", -1.0, "norm_eps=-1.0"),
+        ("layer_norm_epsilon", 0.0, "layer_norm_epsilon=0.0, which our GPT does not compute"),
         ("resid_pdrop", 2.0, "dropout=2.0"),
     ],
 )
@@ -368,6 +369,9 @@ def test_a_run_of_ours_is_not_taken_for_one_of_theirs(folder, tmp_path):
         ({"tie_lm_head": False, "head_bias": True}, "head_bias=true"),
         ({"window": 3}, "window=3"),
         ({"logit_softcap": 2.0}, "logit_softcap=2.0"),
+        ({"norm_eps": 0.0}, "norm_eps=0.0 has no place in GPT-2's layout, which is for a number above 0"),
+        ({"attn_scale": 2.0}, "attn_scale=2.0 has no place in GPT-2's layout, which is for attn_scale=1.0"),
+        ({"head_dim": 8}, "head_dim=8 has no place in GPT-2's layout, which is for n_embd / n_head = 4"),
         ({"n_kv_head": 1}, "n_kv_head=1 has no place in GPT-2's layout, which is for as many as n_head"),
         ({"activation": "swiglu"}, "activation=swiglu has no place in GPT-2's layout, which is for silu"),
     ],

@@ -13,7 +13,7 @@ OPTIONS = [
     {"n_kv_head": 2},
     {"positions": POSITIONS},
     {"qk_norm_eps": 1e-5, "positions": POSITIONS},
-    {"window": 2},
+    {"window": 2, "scale": 1.44},
     {"segments": SEGMENTS, "n_kv_head": 1},
 ]
 

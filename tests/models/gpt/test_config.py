@@ -28,13 +28,19 @@ WRONG: dict[str, tuple[dict[str, Any], str]] = {  # name -> (what is asked for, 
     "key heads do not divide the heads": ({"n_head": 4, "n_kv_head": 3}, "n_kv_head=3"),
     "more key heads than heads": ({"n_head": 4, "n_kv_head": 8}, "n_kv_head=8"),
     "rope of odd heads": ({"positions": "rope", "n_embd": 12, "n_head": 4}, "positions=rope"),
+    "rope of odd heads of a width of their own": ({"positions": "rope", "head_dim": 3}, "head_dim=4"),
+    "wide heads without a projection": ({"head_dim": 8, "attn_proj": False}, "head_dim=8"),
     "dropout of everything": ({"dropout": 1.0}, "dropout=1.0"),
     "negative dropout": ({"dropout": -0.1}, "dropout=-0.1"),
     "dropout not a number": ({"dropout": float("nan")}, "dropout=nan"),
     "negative cap": ({"logit_softcap": -1.0}, "logit_softcap=-1.0"),
     "infinite cap": ({"logit_softcap": float("inf")}, "logit_softcap=inf"),
     "negative scale": ({"init_scale": -0.1}, "init_scale=-0.1"),
-    "no eps": ({"norm_eps": 0.0}, "norm_eps=0.0"),
+    "negative eps": ({"norm_eps": -1e-5}, "norm_eps=-1e-05"),
+    "a pattern of other letters": ({"window": 4, "window_pattern": "SX"}, "window_pattern=SX"),
+    "a pattern without a window": ({"window_pattern": "SL"}, "window_pattern=SL"),
+    "no base": ({"rope_base": 0.0}, "rope_base=0.0"),
+    "no scale": ({"attn_scale": 0.0}, "attn_scale=0.0"),
     "eps not a number": ({"norm_eps": float("nan")}, "norm_eps=nan"),
     "a bias without a head": ({"head_bias": True, "tie_lm_head": True}, "head_bias=true"),
 }
@@ -47,13 +53,13 @@ def suggestions(message: str, asked: dict[str, Any]) -> list[dict[str, Any]]:
     if named:
         return named
     field = re.findall(r"(\w+)=", problem or message)[-1]
-    numbers = re.findall(r"\d[\d.e\-]*", advice)
+    numbers = re.findall(r"\d[\d.e\-]*|[SL]+$", advice)
     return [{field: parse(number)} for number in numbers[-1:]]
 
 
 def parse(text: str) -> Any:
-    if text in ("true", "false"):
-        return text == "true"
+    if text in ("true", "false") or text.isupper():
+        return text if text.isupper() else text == "true"
     return int(text) if re.fullmatch(r"-?\d+", text) else float(text)
 
 
@@ -142,6 +148,21 @@ def test_parameters_that_a_switch_turns_off_have_no_name() -> None:
         "lm_head.bias",
         "wpe.weight",
     } <= full.keys()
+
+
+def test_heads_of_a_width_of_their_own_need_no_width_that_they_divide() -> None:
+    config = GPTConfig(n_embd=10, n_head=3, n_kv_head=1, head_dim=6)
+    assert (config.head_size, config.attn_width) == (6, 18)
+    table = config.parameters()
+    assert table["h.0.attn.qkv.weight"].shape == (18 + 2 * 6, 10)
+    assert table["h.0.attn.proj.weight"].shape == (10, 18)
+
+
+def test_a_pattern_of_windows_repeats_and_the_last_layer_sees_all() -> None:
+    config = GPTConfig(n_layer=6, window=3, window_pattern="SSL")
+    assert [config.window_of(layer) for layer in range(6)] == [3, 3, 0, 3, 3, 0]
+    assert [GPTConfig(n_layer=2, window=3, window_pattern="S").window_of(layer) for layer in (0, 1)] == [3, 0]
+    assert [GPTConfig(n_layer=2, window=3).window_of(layer) for layer in (0, 1)] == [3, 3]
 
 
 def test_derived_sizes() -> None:

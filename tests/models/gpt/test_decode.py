@@ -25,7 +25,7 @@ SMALL: dict[str, Any] = {"vocab_size": 29, "block_size": 10, "n_embd": 32, "n_la
 ARCHITECTURES = {
     name: replace(preset.model, **SMALL, n_head=4)
     for name, preset in PRESETS.items()
-    if isinstance(preset.model, GPTConfig)
+    if type(preset.model) is GPTConfig
 }
 GREEDY_ROWS = [(1, False), (1, True), (3, False), (9, True)]
 
@@ -69,6 +69,7 @@ DECODED = st.builds(
     n_layer=st.integers(1, 2),
     n_head=st.just(4),
     n_kv_head=st.sampled_from([0, 1, 2]),
+    head_dim=st.sampled_from([0, 6]),
     n_embd=st.just(16),
     norm=st.sampled_from(["rms", "layer"]),
     norm_position=st.sampled_from(["pre", "post"]),
@@ -79,6 +80,9 @@ DECODED = st.builds(
     qk_norm=st.booleans(),
     positions=st.sampled_from(["learned", "sinusoidal", "rope", "none"]),
     activation=st.sampled_from(["relu", "relu2", "gelu", "silu"]),
+    rope_base=st.sampled_from([1e4, 50.0]),
+    attn_scale=st.sampled_from([1.0, 1.44]),
+    norm_eps=st.sampled_from([1e-5, 0.0]),
     attn_bias=st.booleans(),
     mlp_bias=st.booleans(),
     tie_lm_head=st.booleans(),
