@@ -33,10 +33,7 @@ class Batch:
 
     def join(self, text: Continuation) -> None:
         """Read the prompt, draw the first token, and go on with it where it does not end at once."""
-        reader = self.decoder or self.model
-        cache = reader.empty_cache() if hasattr(reader, "empty_cache") else None
-        with one_blas_thread():  # the bits of a product depend on how many there are
-            logits = logits_array(reader, [_readable(text)], cache)[0, -1]
+        logits, cache = self.read(_readable(text))
         if not _extended(text, logits):
             return
         self.live.append(text)
@@ -46,6 +43,13 @@ class Batch:
             self._cache = cache
         else:
             self._cache.join(cache)
+
+    def read(self, ids: list[int]) -> tuple[np.ndarray, Any]:
+        """Logits (V,) of what follows a prompt, which is read alone, and what is remembered of it."""
+        reader = self.decoder or self.model
+        cache = reader.empty_cache() if hasattr(reader, "empty_cache") else None
+        with one_blas_thread():  # the bits of a product depend on how many there are
+            return logits_array(reader, [ids], cache)[0, -1], cache
 
     def step(self) -> None:
         """One more token of each text; who has ended leaves."""
