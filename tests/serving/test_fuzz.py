@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+
 def test_no_request_is_too_strange(tiny, tmp_path):
     pytest.importorskip("schemathesis", reason="needs requirements/clients.txt")
     main = "from schemathesis.cli import schemathesis; schemathesis()"
