@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 CONFIG, ENVIRONMENT, TOKENIZER = "config.json", "env.json", "tokenizer.json"
-METRICS, LOG, RECORD, REPORT, LOSS = "metrics.jsonl", "log.txt", "record.json", "report.md", "loss.png"
+METRICS, SAMPLES, LOG = "metrics.jsonl", "samples.jsonl", "log.txt"
+RECORD, REPORT, LOSS = "record.json", "report.md", "loss.png"
 CHECKPOINTS = "checkpoints"
 """The folder of step-N folders."""
 MANIFEST, STATE = "MANIFEST.json", "state.json"

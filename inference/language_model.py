@@ -242,11 +242,15 @@ class LanguageModel:
         """The ids that a text goes on from; BOS where there are none. Raises UsageError, TokenizerError, GuardError."""
         if long_prompt not in get_args(LongPrompt):
             raise UsageError(f"long_prompt={long_prompt!r} is unknown: choose one of {', '.join(get_args(LongPrompt))}")
-        bos = [self.tokenizer.bos_id]
-        ids = (bos if self.stops_at_bos else []) + self.tokenizer.encode(prompt) or bos
+        ids = self.encode(prompt)
         if self.context == 1:  # a bigram reads the last token of a prompt of any length
             return ids
         return fit_prompt(ids, self.context, long_prompt)
+
+    def encode(self, prompt: str) -> list[int]:
+        """The same of any length. Raises TokenizerError."""
+        bos = [self.tokenizer.bos_id]
+        return (bos if self.stops_at_bos else []) + self.tokenizer.encode(prompt) or bos
 
     def limits(self) -> dict[str, Any]:
         """How far the model sees, what ends a text, and what is never drawn."""

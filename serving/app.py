@@ -5,7 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,35 +15,87 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
 
+from .. import __version__
 from ..inference.language_model import LanguageModel
 from ..machine import blas
 from .completions import Service
+from .endpoints import EVENTS, JSON, TEXT, Endpoint, openapi
 from .errors import ApiError, of_failure
+from .files import endpoints
 from .guard import Guard, Trust, refusal
 from .limits import Limits
 from .metrics import Metrics
+from .requests import ChatRequest, CompletionRequest
+from .views.graph import drawn
+from .views.model import ModelView
+from .views.requests import GraphRequest, NextRequest, TokenizeRequest, TraceRequest
+from .views.runs import RunsView
 from .worker import Worker
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 def create_app(
-    lm: LanguageModel, *, name: str, limits: Limits, trust: Trust, is_context_strict: bool = False
-) -> ASGIApp:
-    """Serve one model under this name; its thread runs until the lifespan ends."""
+    lm: LanguageModel,
+    *,
+    name: str,
+    limits: Limits,
+    trust: Trust,
+    is_context_strict: bool = False,
+    runs: Path = Path("results/runs"),
+    served: Path | None = None,
+) -> Guard:
+    """Serve one model under this name; its thread runs until the lifespan ends.
+
+    runs    The folder whose runs the page shows.
+    served  The run that the model is of.
+    """
     metrics = Metrics()
     worker = Worker(lm.model, max_batch=limits.max_batch, max_queue=limits.max_queue, observer=metrics)
+    mark = fingerprint(lm, worker.batch.kind)
     service = Service(
         lm=lm,
         name=name,
         worker=worker,
         limits=limits,
         created=int(time.time()),
-        fingerprint=fingerprint(lm, worker.batch.kind),
+        fingerprint=mark,
         is_context_strict=is_context_strict,
     )
+    model = ModelView(lm=lm, name=name, worker=worker, limits=limits, fingerprint=mark)
+    seen = RunsView(root=runs, served=served, is_open=lambda: not worker.is_ending)
+    table = [*_state(worker, metrics, limits), *_v1(service), *_api(model, seen)]
+    document = openapi(table, __version__)
+
+    async def described(_: Request) -> Response:
+        return JSONResponse(document)
+
+    @contextlib.asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        worker.close()
+
+    page = endpoints()
+    handlers: dict[Any, Any] = {ApiError: _refused, HTTPException: _not_routed, Exception: _broken}
+    routes = [*(one.route for one in table), Route("/openapi.json", described)]
+    app = Starlette(
+        routes=[*routes, *(Route(path, answer) for path, answer in page.items())],
+        lifespan=lifespan,
+        exception_handlers=handlers,
+    )
+    return Guard(
+        app,
+        limits=limits,
+        trust=trust,
+        metrics=metrics,
+        closed=("/v1", "/api", "/metrics"),
+        known=[*(one.path for one in table), *page],
+        posts=[one.path for one in table if one.asks is not None],
+        end=worker.end,
+    )
+
+
+def _state(worker: Worker, metrics: Metrics, limits: Limits) -> list[Endpoint]:
+    """How the server is."""
 
     async def health(_: Request) -> Response:
         return JSONResponse({"status": "ok"})
@@ -56,36 +109,36 @@ def create_app(
     async def counted(_: Request) -> Response:
         return Response(metrics.text(worker.n_live, worker.n_waiting), media_type="text/plain; version=0.0.4")
 
-    table: list[tuple[str, str, Endpoint]] = [
-        ("GET", "/health", health),
-        ("GET", "/ready", ready),
-        ("GET", "/metrics", counted),
-        ("GET", "/v1/models", service.models),
-        ("GET", "/v1/models/{model:path}", service.model),
-        ("POST", "/v1/completions", service.completions),
-        ("POST", "/v1/chat/completions", service.chat_completions),
+    return [
+        Endpoint("GET", "/health", health, "whether the process lives"),
+        Endpoint("GET", "/ready", ready, "whether it takes more, and how many it answers"),
+        Endpoint("GET", "/metrics", counted, "counts, for Prometheus", gives=(TEXT,)),
     ]
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        yield
-        worker.close()
 
-    handlers: dict[Any, Any] = {ApiError: _refused, HTTPException: _not_routed, Exception: _broken}
-    app = Starlette(
-        routes=[Route(path, endpoint, methods=[method]) for method, path, endpoint in table],
-        lifespan=lifespan,
-        exception_handlers=handlers,
-    )
-    return Guard(
-        app,
-        limits=limits,
-        trust=trust,
-        metrics=metrics,
-        closed=("/v1", "/metrics"),
-        known=[path for _, path, _ in table],
-        posts=[path for method, path, _ in table if method == "POST"],
-    )
+def _v1(service: Service) -> list[Endpoint]:
+    """What OpenAI's clients ask."""
+    kinds = (JSON, EVENTS)
+    return [
+        Endpoint("GET", "/v1/models", service.models, "the one model, as a list"),
+        Endpoint("GET", "/v1/models/{model:path}", service.model, "the model by its name"),
+        Endpoint("POST", "/v1/completions", service.completions, "go on from a text", CompletionRequest, kinds),
+        Endpoint("POST", "/v1/chat/completions", service.chat_completions, "answer a conversation", ChatRequest, kinds),
+    ]
+
+
+def _api(model: ModelView, runs: RunsView) -> list[Endpoint]:
+    """What the page asks."""
+    return [
+        Endpoint("GET", "/api/model", model.card, "what the model is"),
+        Endpoint("GET", "/api/examples", model.examples, "texts to begin with"),
+        Endpoint("POST", "/api/tokenize", model.tokenize, "a text as tokens", TokenizeRequest),
+        Endpoint("POST", "/api/next", model.next, "what may come next", NextRequest),
+        Endpoint("POST", "/api/trace", model.trace, "attention, residual stream and logit lens", TraceRequest),
+        Endpoint("POST", "/api/graph", drawn, "a formula as a graph with gradients", GraphRequest),
+        Endpoint("GET", "/api/runs", runs.runs, "the runs that there are"),
+        Endpoint("GET", "/api/runs/{name}/events", runs.events, "what a run writes", gives=(EVENTS,)),
+    ]
 
 
 def fingerprint(lm: LanguageModel, kind: str) -> str:

@@ -33,10 +33,7 @@ class Batch:
 
     def join(self, text: Continuation) -> None:
         """Read the prompt, draw the first token, and go on with it where it does not end at once."""
-        reader = self.decoder or self.model
-        cache = reader.empty_cache() if hasattr(reader, "empty_cache") else None
-        with one_blas_thread():  # the bits of a product depend on how many there are
-            logits = logits_array(reader, [_readable(text)], cache)[0, -1]
+        logits, cache = self.read(_readable(text))
         if not _extended(text, logits):
             return
         self.live.append(text)
@@ -47,6 +44,13 @@ class Batch:
         else:
             self._cache.join(cache)
 
+    def read(self, ids: list[int]) -> tuple[np.ndarray, Any]:
+        """Logits (V,) of what follows a prompt, which is read alone, and what is remembered of it."""
+        reader = self.decoder or self.model
+        cache = reader.empty_cache() if hasattr(reader, "empty_cache") else None
+        with one_blas_thread():  # the bits of a product depend on how many there are
+            return logits_array(reader, [ids], cache)[0, -1], cache
+
     def step(self) -> None:
         """One more token of each text; who has ended leaves."""
         for text, logits in zip(list(self.live), self._read(), strict=True):
@@ -55,8 +59,9 @@ class Batch:
 
     def leave(self, text: Continuation) -> None:
         """Forget a text and what was remembered of it."""
-        place = self.live.index(text)
-        self.live.pop(place)
+        place, last = self.live.index(text), self.live.pop()
+        if last is not text:
+            self.live[place] = last  # as rows of the cache do
         text.memory = None
         if self._cache is not None:
             self._cache.leave(place)

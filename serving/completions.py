@@ -24,13 +24,10 @@ from ..inference.samplers import Sampling
 from .continuation import Ask, Continuation, Event
 from .errors import ApiError, invalid, of_failure
 from .limits import Limits
-from .requests import ChatMessage, ChatRequest, CompletionRequest, Drawing, read
-from .shapes import Json, Shape, frame
+from .requests import ChatMessage, ChatRequest, CompletionRequest, Drawing, read_drawing
+from .shapes import PING_SECONDS, STREAM_HEADERS, Json, Shape, frame
 from .worker import Closing, QueueFull, Worker
 
-PING_SECONDS = 15.0
-"""A stream that has nothing to say says so: proxies close what is silent."""
-_STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 Happening = tuple[int, Event]
 
 
@@ -73,7 +70,7 @@ class Service:
 
     async def completions(self, request: Request) -> Response:
         """POST /v1/completions"""
-        asked = read(CompletionRequest, await request.body())
+        asked = read_drawing(CompletionRequest, await request.body())
         self.check_model(asked.model)
         max_new = 16 if asked.max_tokens is None else asked.max_tokens
         prompts = [self._prompt(prompt) for prompt in asked.prompts]
@@ -81,7 +78,7 @@ class Service:
 
     async def chat_completions(self, request: Request) -> Response:
         """POST /v1/chat/completions"""
-        asked = read(ChatRequest, await request.body())
+        asked = read_drawing(ChatRequest, await request.body())
         self.check_model(asked.model)
         if asked.top_logprobs is not None and not asked.logprobs:
             raise invalid("top_logprobs", "top_logprobs needs logprobs=true")
@@ -256,7 +253,7 @@ class _Stream(Response):
     """Server-sent events, one for each piece of text as it becomes certain."""
 
     def __init__(self, answer: _Answer, shape: Shape, headers: dict[str, str]) -> None:
-        super().__init__(headers={**headers, **_STREAM_HEADERS}, media_type="text/event-stream")
+        super().__init__(headers={**headers, **STREAM_HEADERS}, media_type="text/event-stream")
         del self.headers["content-length"]
         self._answer, self._shape = answer, shape
 

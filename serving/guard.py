@@ -9,7 +9,7 @@ import hmac
 import logging
 import time
 import uuid
-from collections.abc import Collection, MutableMapping
+from collections.abc import Callable, Collection, MutableMapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -60,6 +60,7 @@ class Guard:
     closed   Beginnings of paths for which the token is asked.
     known    Paths that are counted by name; all others are one.
     posts    Paths that take JSON.
+    end      Called when the server begins to stop.
     """
 
     def __init__(
@@ -72,10 +73,11 @@ class Guard:
         closed: tuple[str, ...],
         known: Collection[str],
         posts: Collection[str],
+        end: Callable[[], None],
     ) -> None:
         self._app, self._limits, self._trust, self._metrics = app, limits, trust, metrics
         self._closed, self._known, self._posts = closed, frozenset(known), frozenset(posts)
-        self._n_busy = 0
+        self.end, self._n_busy = end, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer, or let the app answer."""
@@ -172,7 +174,8 @@ class Guard:
             if is_whole:
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.01, end - loop.time()))
+                async with asyncio.timeout_at(max(end, loop.time() + 0.01)):  # wait_for would make a task of it
+                    message = await receive()
             except TimeoutError:
                 sentence = f"the body did not arrive in {self._limits.body_seconds:g} seconds"
                 raise ApiError(408, sentence, code="body_timeout", headers=_CLOSE) from None

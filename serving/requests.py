@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from ..storage.strict_json import STRICT_JSON
 from .errors import ApiError, invalid, unsupported
 
 Text = Annotated[str, Field(max_length=200_000)]
@@ -66,7 +67,7 @@ class Drawing(Strict):
     top_p: Annotated[float, Field(ge=0, le=1)] | None = None
     top_k: Annotated[int, Field(ge=0)] = 0
     min_p: Annotated[float, Field(ge=0, le=1)] = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
     n: Annotated[int, Field(ge=1)] | None = None
     seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
     stop: Stop | Annotated[list[Stop], Field(max_length=4)] | None = None
@@ -153,15 +154,28 @@ class ChatRequest(Drawing):
     tools: Any = None
 
 
-Asked = TypeVar("Asked", CompletionRequest, ChatRequest)
+Asked = TypeVar("Asked", bound=Strict)
+Drawn = TypeVar("Drawn", bound=Drawing)
 
 
 def read(kind: type[Asked], body: bytes) -> Asked:
-    """The request in a body. Raises ApiError, which names the field."""
+    """The request in a body: JSON that means one thing. Raises ApiError, which names the field."""
     try:
-        asked = kind.model_validate_json(body)
+        content = STRICT_JSON.decode(body.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        why = "it is nested too deep" if isinstance(error, RecursionError) else str(error)[:200]
+        raise invalid(None, f"the body is not valid JSON: {why}", "invalid_json") from None
+    if not isinstance(content, dict):
+        raise invalid(None, "the body is no JSON object: send one, with a name for each value")
+    try:
+        return kind.model_validate(content)
     except ValidationError as failure:
         raise _refusal(kind, failure) from None
+
+
+def read_drawing(kind: type[Drawn], body: bytes) -> Drawn:
+    """A request for text, which asks for nothing that is not obeyed. Raises ApiError."""
+    asked = read(kind, body)
     for name in sorted(_NEUTRAL.keys() & asked.model_fields_set):
         if (value := getattr(asked, name)) is not None and value not in _NEUTRAL[name]:
             raise unsupported(name, _INSTEAD.get(name, "leave it out"))
@@ -171,13 +185,10 @@ def read(kind: type[Asked], body: bytes) -> Asked:
 
 
 def _refusal(kind: type[BaseModel], failure: ValidationError) -> ApiError:
-    """The first thing that is wrong: a body that is no JSON, then a name that is not known, then a value."""
+    """The first thing that is wrong: a name that is not known, else a value."""
     errors = failure.errors(include_url=False, include_context=False, include_input=False)
-    first = min(errors, key=lambda error: ("json_invalid", "extra_forbidden", error["type"]).index(error["type"]))
+    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
     param = ".".join(str(part) for part in first["loc"][: _depth(first["loc"])])[:100] or None
-    if first["type"] == "json_invalid":
-        why = first["msg"].split(": ", 1)[-1]
-        return invalid(None, f"the body is not valid JSON: {why}", "invalid_json")
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])[:100]
         near = get_close_matches(name, list(kind.model_fields), n=1)

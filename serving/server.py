@@ -10,11 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 import uvicorn
-from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from ..errors import UsageError
-from .guard import HEAD_BYTES
+from .guard import HEAD_BYTES, Guard
 from .limits import Limits
 
 STOP_SECONDS = 10
@@ -45,7 +44,7 @@ def bound(host: str, port: int) -> tuple[socket.socket, str]:
     return listening, f"http://{shown}:{listening.getsockname()[1]}"
 
 
-def serve(app: ASGIApp, listening: socket.socket, limits: Limits, on_start: Callable[[], None]) -> None:
+def serve(app: Guard, listening: socket.socket, limits: Limits, on_start: Callable[[], None]) -> None:
     """Answer until a signal comes, then finish what is being answered. The signal is raised again at the end."""
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)
@@ -55,7 +54,7 @@ def serve(app: ASGIApp, listening: socket.socket, limits: Limits, on_start: Call
         sys.setswitchinterval(before)
 
 
-def server_of(app: ASGIApp, limits: Limits, on_start: Callable[[], None]) -> uvicorn.Server:
+def server_of(app: Guard, limits: Limits, on_start: Callable[[], None]) -> uvicorn.Server:
     """uvicorn with our limits; `on_start` is called when it answers."""
     config = uvicorn.Config(
         app,
@@ -70,16 +69,21 @@ def server_of(app: ASGIApp, limits: Limits, on_start: Callable[[], None]) -> uvi
         h11_max_incomplete_event_size=HEAD_BYTES,
     )
     server = _Server(config)
-    server.on_start = on_start
+    server.on_start, server.on_stop = on_start, app.end
     return server
 
 
 class _Server(uvicorn.Server):
     on_start: Callable[[], None]
+    on_stop: Callable[[], None]
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets=sockets)
         self.on_start()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self.on_stop()
+        await super().shutdown(sockets=sockets)
 
 
 def _patient_for(seconds: float) -> type[H11Protocol]:

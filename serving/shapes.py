@@ -12,6 +12,9 @@ from typing import Any
 from .continuation import Candidate, Drawn, Event
 
 Json = dict[str, Any]
+PING_SECONDS = 15.0
+"""A stream that has nothing to say says so: proxies close what is silent."""
+STREAM_HEADERS = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
 
 
 def frame(content: Json) -> bytes:

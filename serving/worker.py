@@ -2,6 +2,8 @@
 
 submit --> waiting --> [its prompt, alone] --> a row of the batch --> events
            full: QueueFull           cancelled, over or too late: the row is free within a step
+
+call   --> waiting --> [alone, between two steps] --> a future
 """
 
 from __future__ import annotations
@@ -11,13 +13,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from concurrent.futures import Future
+from typing import Any, Protocol, TypeVar
 
 from ..models.base import Predictor
 from .batch import Batch
 from .continuation import Continuation
 
 log = logging.getLogger("nanochat.serving")
+Found = TypeVar("Found")
 
 
 class QueueFull(Exception):
@@ -52,14 +56,17 @@ class Worker:
         self.batch = Batch(model)
         self.max_batch, self.max_queue, self._observer = max_batch, max_queue, observer
         self._waiting: deque[Continuation] = deque()
+        self._calls: deque[tuple[Callable[[], Any], Future[Any]]] = deque()
         self._wake, self._is_closing = threading.Condition(), False
+        self.is_ending = False
+        """Whether the server is being stopped: what was taken is finished, nothing more is taken."""
         self._thread = threading.Thread(target=self._run, name="model", daemon=True)
         self._thread.start()
 
     @property
     def n_waiting(self) -> int:
-        """Texts whose prompt has not been read."""
-        return len(self._waiting)
+        """Texts whose prompt has not been read, and calls."""
+        return len(self._waiting) + len(self._calls)
 
     @property
     def n_live(self) -> int:
@@ -69,17 +76,30 @@ class Worker:
     @property
     def is_ready(self) -> bool:
         """Whether it takes more."""
-        return self._thread.is_alive() and not self._is_closing
+        return self._thread.is_alive() and not self.is_ending
 
     def submit(self, texts: Sequence[Continuation]) -> None:
         """Queue all of them or none. Raises QueueFull, Closing."""
         with self._wake:
-            if self._is_closing:
-                raise Closing
-            if len(self._waiting) + len(texts) > self.max_queue:
-                raise QueueFull
+            self._check_room(len(texts))
             self._waiting.extend(texts)
             self._wake.notify()
+
+    def call(self, work: Callable[[], Found]) -> Future[Found]:
+        """Do something else with the model, between two steps, unless the future is cancelled before.
+
+        Raises QueueFull, Closing.
+        """
+        future: Future[Found] = Future()
+        with self._wake:
+            self._check_room(1)
+            self._calls.append((work, future))
+            self._wake.notify()
+        return future
+
+    def end(self) -> None:
+        """Take nothing more."""
+        self.is_ending = True
 
     def cancel(self, texts: Sequence[Continuation]) -> None:
         """Nobody wants these any more; those that are over already stay as they are."""
@@ -91,13 +111,20 @@ class Worker:
     def close(self, patience_s: float = 5.0) -> None:
         """Take nothing more, end what waits, and wait for what is being answered."""
         with self._wake:
-            self._is_closing = True
+            self.is_ending = self._is_closing = True
             self._wake.notify()
         self._thread.join(patience_s)
+
+    def _check_room(self, n: int) -> None:
+        if self.is_ending:
+            raise Closing
+        if self.n_waiting + n > self.max_queue:
+            raise QueueFull
 
     def _run(self) -> None:
         while self._has_work():
             self._attempt(self._drop_gone)
+            self._answer_call()
             self._attempt(self._admit)
             if self.batch.live:
                 self._attempt(self._step)
@@ -105,14 +132,14 @@ class Worker:
     def _has_work(self) -> bool:
         """Waits for some. False when the server is stopped and nobody is being answered."""
         with self._wake:
-            while not (self._waiting or self.batch.live or self._is_closing):
+            while not (self._waiting or self._calls or self.batch.live or self._is_closing):
                 self._wake.wait()
             if not self._is_closing:
                 return True
             waiting, self._waiting = self._waiting, deque()
         for text in waiting:
             self._end(text, "error", Closing())
-        return bool(self.batch.live)
+        return bool(self.batch.live or self._calls)
 
     def _attempt(self, part: Callable[[], None]) -> None:
         """A bug of ours ends the texts of the batch, and not the thread."""
@@ -123,6 +150,20 @@ class Worker:
             for text in list(self.batch.live):
                 self.batch.leave(text)
                 self._end(text, "error", error)
+
+    def _answer_call(self) -> None:
+        """At most one a step."""
+        with self._wake:
+            if not self._calls:
+                return
+            work, future = self._calls.popleft()
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except Exception as error:
+            log.debug("a call", exc_info=error)
+            future.set_exception(error)
 
     def _admit(self) -> None:
         """At most one prompt a step, so that those who are being answered wait for one at the longest."""

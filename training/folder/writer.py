@@ -1,6 +1,7 @@
 """Everything that a run writes: what is known before the first step, lines, checkpoints and which of them stay, record.
 
-results/runs/NAME/{config.json, env.json, tokenizer.json, metrics.jsonl, log.txt, checkpoints/, record.json, report.md}
+results/runs/NAME/{config.json, env.json, tokenizer.json, metrics.jsonl, samples.jsonl, log.txt, checkpoints/,
+                   record.json, report.md}
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from ...checkpoints.names import (
     METRICS,
     RECORD,
     REPORT,
+    SAMPLES,
     TOKENIZER,
     step_of,
 )
@@ -30,8 +32,9 @@ from ...checkpoints.ownership import RUN, STUDY, is_ours, remove_steps
 from ...checkpoints.ownership import check_folder as check_owner
 from ...errors import CheckpointError
 from ...storage.atomic import make_directory, read_json, remove_files, write_bytes, write_json
+from ...storage.reading import is_there
 from ..config import RunConfig
-from ..events import Evaluated, Event
+from ..events import Evaluated, Event, Sampled
 from ..prepare import Session
 from ..trainer import StepMetrics
 from .checkpoint import Progress, copy_checkpoint, fingerprint, write_checkpoint
@@ -39,10 +42,11 @@ from .log import span
 from .metrics import MetricsFile, metrics_until, open_metrics
 from .record import RunRecord, describe_environment, to_row
 from .resume import ResumePlan
+from .samples import add_sample, samples_until
 
 _RESULTS = (RECORD, REPORT, LOSS)
 """Of a run that has ended."""
-_FILES = (CONFIG, ENVIRONMENT, TOKENIZER, METRICS, LOG, *_RESULTS)
+_FILES = (CONFIG, ENVIRONMENT, TOKENIZER, METRICS, SAMPLES, LOG, *_RESULTS)
 """Of a run's folder, beside its checkpoints."""
 
 
@@ -73,8 +77,8 @@ class RunWriter:
             yield progress
 
     def note(self, event: Event) -> None:
-        """A line of metrics, where the event has figures."""
-        if self.metrics is None:
+        """A line of metrics, where the event has figures, or of samples."""
+        if self.folder is None or self.metrics is None:
             return
         if isinstance(event, StepMetrics):
             self.metrics.write(**asdict(event))
@@ -83,6 +87,8 @@ class RunWriter:
             self.metrics.write(
                 step=event.step, val_loss=found.loss, bits_per_byte=found.bits_per_byte, n_val_tokens=found.n_tokens
             )
+        elif isinstance(event, Sampled):
+            add_sample(self.folder / SAMPLES, event.step, event.text)
 
     def save(self, progress: Progress) -> Path | None:
         """The checkpoint of this step, on disk and verified before older ones go; None where it is there already."""
@@ -140,6 +146,7 @@ def clear_folder(folder: Path) -> None:
 def _begin(folder: Path, session: Session, plan: ResumePlan | None) -> None:
     """Write what is known before the first step, of a branch also what was; results of an earlier run go."""
     metrics = plan.metrics() if plan else b""
+    samples = samples_until(plan.source / SAMPLES, plan.state.step) if plan and plan.source else b""
     make_directory(folder)
     clear_folder(folder)
     write_json(folder / CONFIG, asdict(session.config))
@@ -147,6 +154,8 @@ def _begin(folder: Path, session: Session, plan: ResumePlan | None) -> None:
     write_json(folder / TOKENIZER, session.dataset.tokenizer.to_dict())
     if metrics:
         write_bytes(folder / METRICS, metrics)
+    if samples:
+        write_bytes(folder / SAMPLES, samples)
     if plan is not None:
         copy_checkpoint(plan.checkpoint, folder / CHECKPOINTS, plan.state.step)
 
@@ -157,6 +166,8 @@ def _cut_back(folder: Path, session: Session, step: int) -> None:
     check_folder(folder, goes_on=True)
     remove_steps(folder / CHECKPOINTS, after=step)
     write_bytes(folder / METRICS, metrics_until(folder / METRICS, step))
+    if is_there(folder / SAMPLES):
+        write_bytes(folder / SAMPLES, samples_until(folder / SAMPLES, step))
     remove_files(folder, _RESULTS)
     if not _holds(folder / CONFIG, config):
         write_json(folder / CONFIG, asdict(config))

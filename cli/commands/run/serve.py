@@ -16,7 +16,7 @@ from ....plain import shown_path
 from ....serving.limits import Limits
 from ....setting import Setting, settings_of
 from ...console import print_json, print_result, say
-from ...options import JsonFlag, RunFlag
+from ...options import RUNS, JsonFlag, RunFlag
 from ...parser import Commands, Work
 from ...sampling import load_model
 
@@ -55,6 +55,7 @@ def _words(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="A site whose pages may ask; repeatable.", metavar="URL")
     ] = None,
+    runs: Annotated[Path, typer.Option(help="The folder whose runs the page shows.", metavar="DIR")] = RUNS,
     strict_context: Annotated[
         bool, typer.Option("--strict-context", help="Refuse a chat that outgrows the context, drop no turns.")
     ] = False,
@@ -62,7 +63,7 @@ def _words(
     json: JsonFlag = False,
     **options: Any,
 ) -> Work:
-    """Let others talk to a model over HTTP: the openai package, llm, curl.
+    """Let others talk to a model over HTTP, and look into it: the openai package, llm, curl, a browser.
 
     The same seed gives the same text, whoever else is being answered. Ctrl-C or SIGTERM end it, and what is being
     answered is finished.
@@ -79,6 +80,7 @@ def _words(
         name=name,
         allow_host=tuple(allow_host or ()),
         allow_origin=tuple(allow_origin or ()),
+        runs=runs,
         strict_context=strict_context,
         log=log,
         json=json,
@@ -95,13 +97,14 @@ def serve(
     name: str,
     allow_host: tuple[str, ...],
     allow_origin: tuple[str, ...],
+    runs: Path,
     strict_context: bool,
     log: bool,
     json: bool,
     limits: Limits,
 ) -> None:
     """Listen, print the address, and answer until a signal comes."""
-    from ...folders import find_folder
+    from ...folders import find_folder, run_of
 
     try:
         from ....serving.app import create_app
@@ -127,6 +130,8 @@ def serve(
             limits=limits,
             trust=_trust(host, token, allow_host, allow_origin, is_open=not is_loopback(host)),
             is_context_strict=strict_context,
+            runs=runs,
+            served=run_of(path),
         )
         answer(app, listening, limits, partial(_tell, path, address, json=json))
 

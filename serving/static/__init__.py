@@ -1,0 +1,1 @@
+"""The page, as a browser reads it: served as it lies here."""
