@@ -22,7 +22,7 @@ export function render(view, { model, state, keep, leaving }) {
   let text = state.get('text');
   let layer = numeric(state, 'layer', { min: 1, max: n.layer, value: 1 }) - 1;
   let head = numeric(state, 'head', { min: 1, max: n.head, value: 1 }) - 1;
-  let at = state.has('token') ? numeric(state, 'token', { min: 1, max: 128, value: 1 }) - 1 : Infinity;
+  let at = state.has('position') ? numeric(state, 'position', { min: 1, max: 128, value: 1 }) - 1 : Infinity;
   let found;
 
   const field = el('textarea', { id: 'text', rows: '2', spellcheck: 'false', autocomplete: 'off' });
@@ -33,6 +33,7 @@ export function render(view, { model, state, keep, leaving }) {
   const [saidHeads, saidLens, saidNorms] = [1, 2, 3].map(() => el('figcaption'));
   const [lensBox, normsBox] = [el('div'), el('div')];
   const title = el('span');
+  const box = el('div', { class: 'scrolling' }, line);
   for (const box of [line, large, all]) roving(box);
 
   const load = newest(async signal => {
@@ -44,7 +45,7 @@ export function render(view, { model, state, keep, leaving }) {
     at = Math.min(at, found.tokens.length - 1);
     layer = Math.min(layer, found.n_layer - 1);
     head = Math.min(head, found.n_head - 1);
-    keep({ text, layer: layer + 1, head: head + 1, token: at + 1 }, { layer: 1, head: 1, token: found.tokens.length });
+    keep({ text, layer: layer + 1, head: head + 1, position: at + 1 }, { layer: 1, head: 1, position: found.tokens.length });
     const rows = found.attention[layer][head];
     title.textContent = `Layer ${layer + 1}, head ${head + 1}`;
     redrawn(line, ...found.tokens.map((token, t) => el('button', {
@@ -83,6 +84,7 @@ export function render(view, { model, state, keep, leaving }) {
   function join() {
     line.querySelector('svg')?.remove();
     const spots = [...line.querySelectorAll('button')].map(node => node.offsetLeft + node.offsetWidth / 2);
+    box.scrollLeft = spots[at] - box.clientWidth / 2;
     line.prepend(arcs(spots, found.attention[layer][head][at], line.scrollWidth));
   }
 
@@ -93,10 +95,10 @@ export function render(view, { model, state, keep, leaving }) {
   view.append(
     el('div', { class: 'field' }, el('label', { for: 'text' }, 'Text'), field),
     el('div', { class: 'columns' },
-      figure(title, said, el('div', { class: 'scrolling' }, line), scrolling('Attention of the chosen head', large)),
+      figure(title, said, box, scrolling('Attention of the chosen head', large)),
       figure('All heads', saidHeads, all)),
     el('div', { class: 'columns' },
-      figure('The answer, layer by layer', saidLens, scrolling('Best guess after each layer', lensBox)),
+      figure('The answer, layer by layer', saidLens, scrolling('Best guess after each layer', lensBox, { tall: true })),
       figure('What flows through', saidNorms, normsBox)));
   guarded(async () => {
     text ??= (await ask('api/examples', undefined, leaving)).texts[0] ?? '';

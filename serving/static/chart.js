@@ -22,9 +22,9 @@ export function smoothed(values) {
 
 /** Steps with their losses and means, validations, and the step that is looked at; uniform is the loss of knowing nothing. */
 export function chart({ steps, means, validations, last, at, uniform, width }) {
-  const losses = [...means, ...validations.map(row => row.val_loss), ...extremes(steps.map(row => row.loss))].filter(Number.isFinite);
+  const losses = [...means, ...validations.map(row => row.val_loss), ...middle(steps.map(row => row.loss))].filter(Number.isFinite);
   if (uniform) losses.push(uniform);
-  const ticks = round(Math.min(...losses, Infinity), Math.max(...losses, -Infinity), 5);
+  const ticks = round(losses.reduce((a, b) => Math.min(a, b), Infinity), losses.reduce((a, b) => Math.max(a, b), -Infinity), 5);
   const [low, high] = [ticks[0], ticks.at(-1)];
   const right = width - RIGHT;
   const x = step => LEFT + ((right - LEFT) * step) / Math.max(1, last);
@@ -47,10 +47,10 @@ export function chart({ steps, means, validations, last, at, uniform, width }) {
     at !== null && svg('line', { class: 'cursor', x1: x(at), x2: x(at), y1: TOP, y2: HEIGHT - BOTTOM }));
 }
 
-/** Least and largest, without the spread of an argument list that could be too long. */
-function extremes(values) {
-  const finite = values.filter(Number.isFinite);
-  return finite.length ? [finite.reduce((a, b) => Math.min(a, b)), finite.reduce((a, b) => Math.max(a, b))] : [];
+/** The bounds of all but the outermost fiftieths: a batch that stands out is cut at the edge, and does not flatten the rest. */
+function middle(values) {
+  const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
+  return sorted.length ? [0.02, 0.98].map(share => sorted[Math.round(share * (sorted.length - 1))]) : [];
 }
 
 /** The names of the lines at their right ends, 15 px apart at least. */

@@ -29,8 +29,8 @@ export function figure(title, caption, ...drawn) {
 }
 
 /** A box that scrolls sideways by itself, so that the page never does; reached by Tab, so that arrow keys move it. */
-export function scrolling(label, ...drawn) {
-  return el('div', { class: 'scrolling', tabindex: '0', role: 'region', 'aria-label': label }, ...drawn);
+export function scrolling(label, drawn, { tall = false } = {}) {
+  return el('div', { class: `scrolling${tall ? ' tall' : ''}`, tabindex: '0', role: 'region', 'aria-label': label }, drawn);
 }
 
 /** A labelled slider: { row, input, show }. `words` says a value as a reader would. */

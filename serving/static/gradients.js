@@ -37,7 +37,7 @@ export function render(view, { state, keep, leaving }) {
   const knobs = el('div', { class: 'knobs' });
   const picture = el('div');
   const said = el('figcaption', { 'aria-live': 'polite' });
-  const sum = el('div', { class: 'sum' });
+  const sum = el('div');
   const leaves = el('div');
   const where = el('output', { for: 'step' });
   const track = el('input', { type: 'range', id: 'step', min: '0', step: '1', 'aria-label': 'Step' });
@@ -151,7 +151,8 @@ export function render(view, { state, keep, leaving }) {
     knobs,
     figure('The graph', said,
       el('div', { class: 'row steps' }, button('Start', () => step(-1e9)), button('◂ Back', () => step(-1)), button('Step ▸', () => step(1), 'primary'), play, button('End', () => step(1e9)), track, where),
-      scrolling('Graph of the formula', picture)), sum, leaves);
+      scrolling('Graph of the formula', picture)),
+    el('div', { class: 'outcome' }, sum, leaves));
   load();
 }
 

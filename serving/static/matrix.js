@@ -5,7 +5,9 @@ import { STRONG, called, percent, quoted } from './words.js';
 
 const ROOM = 32;
 /** Up to so many tokens the cells have room for numbers. */
-const FEW = 12;
+
+/** How large the cells of so many tokens are. */
+const size = T => (T > ROOM ? 'dense' : T > 18 ? 'narrow' : T > 12 ? '' : 'wide');
 
 /** Rows look, columns are looked at: w[t][s] in percent. Arrow keys go from cell to cell. */
 export function matrix(tokens, rows, at, look) {
@@ -14,7 +16,7 @@ export function matrix(tokens, rows, at, look) {
     class: w > STRONG ? 'strong' : null, style: { '--w': w }, 'data-row': t, 'data-column': s, tabindex: t === at && s === t ? '0' : '-1',
     title: `${quoted(tokens[t])} takes ${percent(w)} from ${quoted(tokens[s])}`,
   }, T <= ROOM && w >= 0.095 ? (100 * w).toFixed(0) : '');
-  const table = el('table', { class: `matrix${T > ROOM ? ' dense' : T <= FEW ? ' wide' : ''}`, role: 'grid', 'aria-label': 'Shares in percent: a row looks, a column is looked at' },
+  const table = el('table', { class: `matrix ${size(T)}`, role: 'grid', 'aria-label': 'Shares in percent: a row looks, a column is looked at' },
     el('thead', {}, el('tr', {}, el('td'), ...tokens.map(token => el('th', { scope: 'col' }, el('span', {}, called(token)))))),
     el('tbody', {}, ...rows.map((row, t) => el('tr', { class: t === at ? 'at' : null },
       el('th', { scope: 'row' }, called(tokens[t])), ...row.map((w, s) => cell(w, t, s)),

@@ -11,15 +11,17 @@ export const lead = 'Loss is surprise: at each token, the less probability the m
   + 'Training lowers it batch by batch; what counts is the loss on text that the model never trains on.';
 
 const STATUS = {
-  training: 'is training now', ok: 'has ended', stopped: 'was stopped', interrupted: 'was interrupted', diverged: 'diverged',
-  unfinished: 'is unfinished', damaged: 'cannot be read',
+  ok: 'has ended', stopped: 'was stopped', interrupted: 'was interrupted', diverged: 'diverged',
+  unfinished: 'has not ended, and writes nothing now', damaged: 'cannot be read',
 };
+const QUIET_S = 30;
+/** A run that wrote nothing for so long is not called training. */
 const SAMPLES_SHOWN = 8;
 
 export function render(view, { model, state, keep, leaving }) {
   let asked = state.get('run');
   let at = /^\d{1,9}$/.test(state.get('step') ?? '') ? +state.get('step') : null;  // null: the newest
-  let run = null, rows = [], samples = [], following, frame;
+  let run = null, rows = [], samples = [], following, frame, quiet, isTraining = false;
 
   const pick = el('select', { id: 'run' });
   const again = el('button', { type: 'button', hidden: true, onclick: () => follow() }, 'Follow again');
@@ -53,7 +55,7 @@ export function render(view, { model, state, keep, leaving }) {
     const upTo = list => list.findLastIndex(row => row.step <= shownAt);
     const [i, j] = [upTo(steps), upTo(validations)];
     const uniform = run.name === serving ? Math.log(model.vocab_size) : null;
-    plot.replaceChildren(chart({ steps, means, validations, last: Math.max(last, run.status === 'training' ? run.steps ?? 0 : 0), at: at === null ? null : shownAt, uniform, width: plot.clientWidth || 600 }));
+    plot.replaceChildren(chart({ steps, means, validations, last, at: at === null ? null : shownAt, uniform, width: plot.clientWidth || 600 }));
     const loss = i < 0 ? null : means[i];
     const val = j < 0 ? null : validations[j].val_loss;
     const fixed = (x, digits = 3) => (x == null ? '…' : x.toFixed(digits));
@@ -64,8 +66,8 @@ export function render(view, { model, state, keep, leaving }) {
       ['as unsure as between', val == null ? '…' : `${fixed(Math.exp(val), 1)} tokens`],
       ['learning rate', i < 0 || steps[i].lr == null ? '…' : String(+steps[i].lr.toPrecision(3))],
     ].map(([term, words]) => el('div', {}, el('dt', {}, term), el('dd', {}, words))));
-    live.textContent = STATUS[run.status] ?? run.status ?? '';
-    live.classList.toggle('now', run.status === 'training');
+    live.textContent = isTraining ? 'is training now' : STATUS[run.status] ?? run.status;
+    live.classList.toggle('now', isTraining);
     said.textContent = !rows.length ? 'Nothing was written yet.'
       : `Loss in nats a token, by step: thin each batch, thick its mean over the last twenty or so, and dots the validations. ${
         validations.length > 1 ? `Validation went from ${fixed(validations[0].val_loss, 2)} to ${fixed(validations.at(-1).val_loss, 2)}: from as unsure as between ${fixed(Math.exp(validations[0].val_loss), 1)} tokens to ${fixed(Math.exp(validations.at(-1).val_loss), 1)}.` : ''}`;
@@ -78,11 +80,20 @@ export function render(view, { model, state, keep, leaving }) {
     const past = [...byStep.keys()].filter(step => step <= shownAt).sort((a, b) => a - b);
     const picked = past.length <= SAMPLES_SHOWN ? past
       : Array.from({ length: SAMPLES_SHOWN }, (_, k) => past[Math.round((k * (past.length - 1)) / (SAMPLES_SHOWN - 1))]);
-    saidSamples.textContent = samples.length ? 'What the model draws as it learns, the newest first; each step begins with the same seed.'
+    saidSamples.textContent = samples.length ? 'What the model draws as it learns, the newest first.'
       : 'This run wrote no samples: nanochat train --sample-every 100 writes some as it goes.';
     drawn.replaceChildren(...picked.reverse().map(step => el('section', { 'aria-label': `Samples of step ${step}` }, el('h4', {}, `step ${count(step)}`),
       el('ul', {}, ...byStep.get(step).map(one => el('li', {}, visible(one.text)))))));
   }
+
+  /** A run has no sign that it goes on but what it writes. */
+  function wrote(isNow) {
+    clearTimeout(quiet);
+    isTraining = isNow;
+    if (isNow) quiet = setTimeout(() => { wrote(false); redraw(); }, 1000 * QUIET_S);
+  }
+
+  const isYoung = one => one.status === 'unfinished' && one.age_s < QUIET_S;
 
   async function follow() {
     following?.abort();
@@ -90,13 +101,24 @@ export function render(view, { model, state, keep, leaving }) {
     const mine = following;
     again.hidden = true;
     rows = samples = [];
+    run = null;
     const ended = await guarded(async () => {
       for await (const { event, data } of events(`api/runs/${encodeURIComponent(pick.value)}/events`, null, mine.signal)) {
-        if (event === 'run') run = data;
-        else if (event === 'restart') rows = samples = [];
-        else if (event === 'metrics') rows = rows.concat(data);
-        else if (event === 'samples') samples = samples.concat(data);
-        else if (event === 'ended') run = { ...run, ...data };
+        if (event === 'error') throw new Refusal(500, data.error);
+        if (event === 'run') {
+          run = data;
+          wrote(isYoung(run));
+        } else if (event === 'restart') {
+          rows = samples = [];
+          wrote(true);
+        } else if (event === 'metrics') {
+          if (run.status === 'unfinished' && data.at(-1).step > run.step) wrote(true);  // newer than when we asked
+          rows = rows.concat(data);
+        } else if (event === 'samples') samples = samples.concat(data);
+        else if (event === 'ended') {
+          run = { ...run, ...data };
+          wrote(false);
+        }
         redraw();
         if (event === 'ended') return true;
       }
@@ -106,7 +128,7 @@ export function render(view, { model, state, keep, leaving }) {
   }
 
   let serving;
-  leaving.addEventListener('abort', () => { following?.abort(); cancelAnimationFrame(frame); });
+  leaving.addEventListener('abort', () => { following?.abort(); cancelAnimationFrame(frame); clearTimeout(quiet); });
   pick.addEventListener('change', () => { at = null; say(); follow(); });
   track.addEventListener('input', () => { at = +track.value; redraw(); });
   new ResizeObserver((_, observer) => { if (leaving.aborted) observer.disconnect(); else redraw(); }).observe(plot);
@@ -121,8 +143,8 @@ export function render(view, { model, state, keep, leaving }) {
       return;
     }
     serving = runs.find(one => one.served)?.name;
-    pick.append(...runs.map(one => el('option', { value: one.name }, `${visible(one.name)}${one.served ? ' (served here)' : one.status === 'training' ? ' (training)' : ''}`)));
-    pick.value = runs.some(one => one.name === asked) ? asked : (runs.find(one => one.status === 'training') ?? runs.find(one => one.served) ?? runs[0]).name;
+    pick.append(...runs.map(one => el('option', { value: one.name }, `${visible(one.name)}${one.served ? ' (served here)' : isYoung(one) ? ' (training)' : ''}`)));
+    pick.value = runs.some(one => one.name === asked) ? asked : (runs.find(isYoung) ?? runs.find(one => one.served) ?? runs[0]).name;
     if (asked !== null && asked !== pick.value) say(`There is no run ${visible(asked)} here; this is ${visible(pick.value)}.`, true);
     follow();
   });
