@@ -123,9 +123,7 @@ def _v1(service: Service) -> list[Endpoint]:
         Endpoint("GET", "/v1/models", service.models, "the one model, as a list"),
         Endpoint("GET", "/v1/models/{model:path}", service.model, "the model by its name"),
         Endpoint("POST", "/v1/completions", service.completions, "go on from a text", CompletionRequest, kinds),
-        Endpoint(
-            "POST", "/v1/chat/completions", service.chat_completions, "answer a conversation", ChatRequest, kinds
-        ),
+        Endpoint("POST", "/v1/chat/completions", service.chat_completions, "answer a conversation", ChatRequest, kinds),
     ]
 
 

@@ -157,11 +157,13 @@ class Worker:
             if not self._calls:
                 return
             work, future = self._calls.popleft()
-        if future.set_running_or_notify_cancel():
-            try:
-                future.set_result(work())
-            except Exception as error:
-                future.set_exception(error)
+        if not future.set_running_or_notify_cancel():
+            return
+        try:
+            future.set_result(work())
+        except Exception as error:
+            log.debug("a call", exc_info=error)
+            future.set_exception(error)
 
     def _admit(self) -> None:
         """At most one prompt a step, so that those who are being answered wait for one at the longest."""

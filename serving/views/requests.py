@@ -66,7 +66,9 @@ class GraphRequest(Strict):
     """POST /api/graph: a formula, and a number for each of its names."""
 
     expression: Annotated[str, Field(max_length=1000)]
-    values: Annotated[dict[Annotated[str, Field(max_length=50)], float], Field(max_length=50)] = {}
+    values: Annotated[dict[Annotated[str, Field(max_length=50)], float], Field(max_length=50)] = Field(
+        default_factory=dict
+    )
 
 
 def ids_of(lm: LanguageModel, asked: TokenizeRequest | ReadRequest, most: int) -> tuple[list[int], int]:

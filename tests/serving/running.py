@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from nanochat.serving.limits import Limits
@@ -64,14 +65,16 @@ class Site(NamedTuple):
 
 
 @contextmanager
-def site(lm: Any, *, limits: Limits | None = None, strict: bool = False, **trust: Any) -> Iterator[Site]:
+def site(
+    lm: Any, *, limits: Limits | None = None, strict: bool = False, runs: Path = Path("none"), **trust: Any
+) -> Iterator[Site]:
     """Serve a model under the name `tiny` while the block lasts."""
     from nanochat.serving.app import create_app
     from nanochat.serving.guard import Trust
     from nanochat.serving.server import bound, server_of
 
     limits, started = limits or Limits(), threading.Event()
-    app = create_app(lm, name="tiny", limits=limits, trust=Trust(**trust), is_context_strict=strict)
+    app = create_app(lm, name="tiny", limits=limits, trust=Trust(**trust), is_context_strict=strict, runs=runs)
     listening, _ = bound("127.0.0.1", 0)
     server = server_of(app, limits, started.set)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)

@@ -9,6 +9,7 @@ from nanochat.data.chat import ChatTemplate
 from nanochat.inference.detokenizer import detokenizer
 from nanochat.inference.language_model import LanguageModel
 from nanochat.inference.samplers import Sampling
+from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
@@ -68,3 +69,12 @@ def text(lm: LanguageModel, prompt: str, seed=0, *, n=12, sink=None, n_likeliest
 
 def said(made: Continuation) -> str:
     return "".join(event.text for event in made.events)
+
+
+@cache
+def bigram() -> LanguageModel:
+    """It reads one token and has no layers."""
+    config = BigramConfig(vocab_size=LETTERS.vocab_size)
+    built = build_model(config, "tensor", "float32")
+    built.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(5)))
+    return LanguageModel(built, LETTERS, config, "bigram", "tensor", stops_at_bos=True)

@@ -181,9 +181,13 @@ def test_what_changes_nothing_is_taken(tiny):
         *(b"", b"{", b"[]", b"null", b'"x"', b"\xff\xfe", b"[" * 100_000, b'{"a":' * 40_000),
         *(b'{"prompt":NaN}', b'{"prompt":"\\ud800"}', b'{"prompt":"what","seed":1e999}'),
         *(b'{"prompt":"what","max_tokens":99999999999999999999999}', b'{"prompt":"what","temperature":1e400}'),
+        *(
+            b'{"prompt":"a","prompt":"b"}',
+            b'{"prompt":"a","metadata":{"b":1,"b":2}}',
+        ),
         *(b'{"prompt":[]}', b'{"prompt":[1,"a"]}', b'{"prompt":[[]]}', b'{"prompt":[99999]}', b'{"prompt":[-1]}'),
     ],
-    ids=range(18),
+    ids=range(20),
 )
 def test_a_body_that_is_no_request_is_refused(tiny, body):
     answer = tiny.post(TEXT, body)

@@ -65,7 +65,7 @@ def test_a_site_that_is_allowed_may_ask(closed):
 
 
 @pytest.mark.parametrize("given", [None, "Bearer wrong", "Bearer", "secret-word", "Basic secret-word", "Bearer é"])
-@pytest.mark.parametrize("path", ["/v1/models", "/metrics"])
+@pytest.mark.parametrize("path", ["/v1/models", "/metrics", "/api/model", "/api/runs/x/events"])
 def test_who_does_not_know_the_token_is_refused(closed, path, given):
     answer = closed.ask("GET", path, **({} if given is None else {"authorization": given}))
     assert (answer.status, answer.error["type"]) == (401, "authentication_error")
@@ -75,12 +75,12 @@ def test_who_knows_the_token_is_answered(closed):
     assert closed.ask("GET", "/v1/models", authorization="bearer secret-word").status == 200
 
 
-@pytest.mark.parametrize("path", ["/health", "/ready"])
-def test_whether_it_lives_is_told_to_all(closed, path):
+@pytest.mark.parametrize("path", ["/health", "/ready", "/", "/openapi.json"])
+def test_whether_it_lives_and_the_page_are_told_to_all(closed, path):
     assert closed.ask("GET", path).status == 200
 
 
-@pytest.mark.parametrize("path", ["/health", "/nowhere", "/v1/models"])
+@pytest.mark.parametrize("path", ["/health", "/nowhere", "/v1/models", "/", "/api/model", "/openapi.json"])
 def test_every_answer_forbids_what_a_browser_should_not_do(tiny, path):
     headers = tiny.ask("GET", path).headers
     assert "default-src 'self'" in headers["content-security-policy"]
@@ -104,7 +104,12 @@ def test_what_is_not_there_is_told_in_the_same_shape(tiny, method, path, status,
 
 
 @pytest.mark.parametrize(
-    "path", ["/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/....//app.py", "/%00", "//etc/passwd", "/C:/windows"]
+    "path",
+    [
+        *("/../app.py", "/%2e%2e/app.py", "/..%2fapp.py", "/....//app.py", "/%00", "//etc/passwd", "/C:/windows"),
+        *("/static/index.html", "/__init__.py", "/index.html/..%2f..%2fapp.py", "/api/runs/..%2f..%2fx/events"),
+        *("/api/runs/../events", "/api/runs/%2e%2e/events", "/api/runs/%00/events", "/api/runs//etc/events"),
+    ],
 )
 def test_no_path_leads_to_a_file(tiny, path):
     answer = tiny.raw(raw_get(path))
