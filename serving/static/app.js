@@ -1,6 +1,6 @@
 // The shell: which view the address names, the tabs, and the token where the server wants one.
 
-import { ask, guarded, setToken, takeToken } from './api.js';
+import { ask, guarded, setToken, takeToken } from './server.js';
 import { here, keep } from './address.js';
 import { el } from './dom.js';
 import { count, visible } from './words.js';

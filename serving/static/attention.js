@@ -1,6 +1,6 @@
 // Who attends to whom: one head at large, all heads beside it, and what the layers make of each token.
 
-import { ask, guarded, newest } from './api.js';
+import { ask, guarded, newest } from './server.js';
 import { numeric } from './address.js';
 import { el, figure, redrawn, roving, scrolling } from './dom.js';
 import { heads, habit } from './heads.js';

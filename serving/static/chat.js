@@ -1,6 +1,6 @@
 // A conversation, each token shaded by how unsure the model was of it.
 
-import { ask, events, guarded, say } from './api.js';
+import { ask, events, guarded, say } from './server.js';
 import { numeric } from './address.js';
 import { el, figure, roving, slider } from './dom.js';
 import { percent, visible } from './words.js';

@@ -1,6 +1,6 @@
 // A formula as a graph of Values: forward one box after the other, and backward by the chain rule.
 
-import { ask, newest } from './api.js';
+import { ask, newest } from './server.js';
 import { numeric } from './address.js';
 import { el, figure, scrolling, slider } from './dom.js';
 import { graph, signed } from './graph.js';
@@ -98,7 +98,7 @@ export function render(view, { state, keep, leaving }) {
   }
 
   function additions(step) {
-    return el('table', { class: 'figures' }, el('thead', {}, el('tr', {}, ...['gradient of', 'was', '', 'local × gradient', '', 'is now'].map(head => el('th', { scope: 'col' }, head)))),
+    return el('table', { class: 'figures' }, el('thead', {}, el('tr', {}, ...['gradient of', 'was', '', 'local × gradient', '', 'is now'].map(head => (head ? el('th', { scope: 'col' }, head) : el('td'))))),
       el('tbody', {}, ...step.adds.map(add => el('tr', {}, el('th', { scope: 'row' }, spelled(add.source)), el('td', {}, number(add.total - add.amount)), el('td', {}, '+'),
         el('td', {}, `${number(add.local)} × ${number(step.gradient)}`), el('td', {}, '='), el('td', {}, el('b', {}, number(add.total)))))));
   }

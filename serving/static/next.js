@@ -1,6 +1,6 @@
 // What comes next: the probabilities of the model, what the sampler's settings leave of them, and the reader's own choice.
 
-import { ask, guarded, newest, say } from './api.js';
+import { ask, guarded, newest, say } from './server.js';
 import { numeric } from './address.js';
 import { el, figure, redrawn, roving, slider } from './dom.js';
 import { called, count, isSpecial, percent, quoted } from './words.js';

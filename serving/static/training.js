@@ -1,6 +1,6 @@
 // A run as it trains: its losses as they are written, and what it says at each step.
 
-import { Refusal, ask, events, guarded, say } from './api.js';
+import { Refusal, ask, events, guarded, say } from './server.js';
 import { chart, smoothed } from './chart.js';
 import { el, figure } from './dom.js';
 import { count, visible } from './words.js';
