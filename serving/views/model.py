@@ -6,6 +6,7 @@ import asyncio
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -46,7 +47,7 @@ class ModelView:
     worker: Worker
     limits: Limits
     fingerprint: str
-    _drawn: dict[str, list[str]] = field(default_factory=dict)
+    _examples: dict[str, list[str]] = field(default_factory=dict)
 
     @property
     def most_traced(self) -> int:
@@ -77,13 +78,14 @@ class ModelView:
 
     async def examples(self, _: Request) -> Response:
         """GET /api/examples"""
-        if not self._drawn:
-            try:
-                found = await examples.draw(self.lm, self.worker, self.limits.request_seconds)
-            except (QueueFull, Closing, TooLate) as error:
-                raise of_failure(error) from None
-            self._drawn.update(found)
-        return JSONResponse(self._drawn)
+        if not self._examples:
+            lm, source = self.lm, str(self.lm.origin.get("data", ""))
+            texts, questions = await asyncio.to_thread(examples.learned, source)
+            texts = texts or [await self._on_model(partial(examples.drawn, lm, i)) for i in range(examples.N_EXAMPLES)]
+            cut = [await self._on_model(partial(examples.cut, lm, text)) for text in texts]
+            asked = questions if knows_turns(lm, ChatTemplate()) else []
+            self._examples.update(texts=[text for text in dict.fromkeys(cut) if text], questions=asked)
+        return JSONResponse(self._examples)
 
     async def tokenize(self, request: Request) -> Response:
         """POST /api/tokenize"""

@@ -42,7 +42,7 @@ class NextRequest(ReadRequest):
     top_k: Annotated[int, Field(ge=0)] = 0
     top_p: _Share = 1.0
     min_p: _Share = 0.0
-    repetition_penalty: Annotated[float, Field(gt=0, le=100)] = 1.0
+    repetition_penalty: Annotated[float, Field(ge=0.01, le=100)] = 1.0
 
     @property
     def sampling(self) -> Sampling:

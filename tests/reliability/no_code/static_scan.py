@@ -46,7 +46,6 @@ KNOWN: dict[tuple[str, str], str] = {
     ("serving/completions.py", "import asyncio"): "answers of the server, as they are drawn",
     ("serving/guard.py", "import asyncio"): "time limits of the server",
     ("serving/guard.py", "import urllib.parse"): "reads the host of an Origin; opens no connection",
-    ("serving/views/examples.py", "import asyncio"): "waits for texts that the model's thread draws",
     ("serving/views/graph.py", "import asyncio"): "lays a graph out in a thread, while others are answered",
     ("serving/views/model.py", "import asyncio"): "waits for what the model's thread computes",
     ("serving/views/runs.py", "import asyncio"): "looks at a run's files in a thread, every half second",
