@@ -11,12 +11,12 @@ HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
 PYTEST := $(BIN)/pytest
 WORKERS := -n auto --maxprocesses 4
-ORDINARY := not slow and not oracle
+ORDINARY := not slow and not oracle and not browser
 
 # Some sixty tests start a process of the package, and each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full serving reliability lock clean
+.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full serving browser reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,7 +37,7 @@ cover: .venv/$(HERE).dev  ## the same but the laws under coverage, twice as dear
 	$(PYTEST) $(WORKERS) -m "$(ORDINARY) and not hypothesis" --cov --cov-fail-under=85
 
 slow: .venv/$(HERE).dev  ## run what `make test` leaves out: slow tests, 100 examples of each law, more faults
-	$(PYTEST) $(WORKERS) -m "(slow or hypothesis or more) and not oracle" --ignore tests/docs/test_readme.py \
+	$(PYTEST) $(WORKERS) -m "(slow or hypothesis or more) and not oracle and not browser" --ignore tests/docs/test_readme.py \
 		--hypothesis-profile thorough $(LESS)
 
 tour: .venv/$(HERE).dev  ## run the tour of README as it stands
@@ -73,7 +73,12 @@ reliability: .venv/$(HERE).dev  ## inject faults, 637,000 in some 20 minutes, an
 	$(BIN)/python tests/reliability/measure.py
 
 serving: .venv/$(HERE).serving  ## ask the server what the openai package and hostile clients ask
-	$(PYTEST) -q tests/serving tests/cli/commands/run/test_serve.py
+	$(PYTEST) -q -m "not browser" tests/serving tests/cli/commands/run/test_serve.py
+
+browser: .venv/$(HERE).browser  ## walk the page in Chromium (installed by apt-get where it is missing and one is root)
+	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
+	  { apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium >/dev/null; }
+	$(PYTEST) -q -m browser tests/serving/browser
 
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
@@ -86,6 +91,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --extra learn -c requirements/dev.txt -c requirements/cluster.txt -o requirements/learn.txt
 	$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -c requirements/cluster.txt -o requirements/serve.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/serve.txt --group pyproject.toml:clients -o requirements/clients.txt
+	$(COMPILE) -c requirements/dev.txt -c requirements/clients.txt --group pyproject.toml:browser -o requirements/browser.txt
 
 # No header, no annotation, no index: a lock must not name a machine, a path or a host.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
@@ -119,6 +125,11 @@ INSTALL := $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/
 	@echo "Installing requirements/serve.txt and requirements/clients.txt ..."
 	@$(INSTALL) --require-hashes -r requirements/serve.txt
 	@$(INSTALL) --require-hashes -r requirements/clients.txt
+	@touch $@
+
+.venv/$(HERE).browser: .venv/$(HERE).serving requirements/browser.txt
+	@echo "Installing requirements/browser.txt ..."
+	@$(INSTALL) --require-hashes -r requirements/browser.txt
 	@touch $@
 
 .venv/$(HERE).oracle: .venv/$(HERE).dev requirements/oracle.txt
