@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from nanochat.cli import app
+from nanochat.course.zoo.casebook import drawn
+
 HEALTH = ("health", "--preset", "microgpt", "--set", "mode=tensor", "--json")
 
 
@@ -36,6 +39,29 @@ def test_the_small_run_is_a_file_of_settings(nanochat, tmp_path):
     assert [one["law"] for one in json.loads(done.out)["findings"] if one["verdict"] == "fail"] == ["dropout"]
 
 
+def test_a_failing_certificate_is_the_specimens_and_what_a_bug_dies_of_is_told(nanochat, monkeypatch):
+    done = nanochat("zoo", "run", "A4", "--", "certify", "--only", "log", "--preset", "bigram")
+    assert (done.code, "report" in done.err) == (9, False)
+    assert "specimen A4 is in the program" in done.err
+    monkeypatch.setattr(
+        app, "parse", lambda words, right=app.parse: {"p": 1}["q"] if words == ["presets"] else right(words)
+    )
+    nanochat("zoo", "run", "A4", "--", "presets").assert_refused(9, "with A4 in the program, presets ends in KeyError")
+
+
+def test_an_exam_is_taken_under_names_of_its_own(nanochat):
+    exam = json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)
+    assert [one["specimen"] for one in exam["specimens"]] == [f"ada-{i}" for i in range(1, 7)]
+    assert "lab" not in exam["specimens"][0]
+    keys = [key for key, one in drawn("ada").items() if not one.fault]
+    shown = nanochat("zoo", "show", keys[0])
+    assert f"nanochat zoo run {keys[0]} -- health" in shown.out
+    assert nanochat("zoo", "run", keys[0], "--", "presets").code == 0
+    assert nanochat("zoo", "name", keys[0], "sound").code == 0
+    assert json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)["points"] == 2
+    assert nanochat("zoo", "list", "--lab", "a").out.splitlines()[-1].startswith("0 of ")
+
+
 def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
     nanochat("zoo", "run", "A1", "--", "health", "--preset", "none").assert_refused(2, "none")
 
@@ -51,6 +77,8 @@ def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
         (("mend", "A13", "A13.py"), 2, "nothing is wrong"),
         (("mend", "B4", "none.py"), 3, "does not exist"),
         (("exam",), 2, "--student"),
+        (("show", "ada-7"), 2, "'ada-7' is in no exam"),
+        (("list", "--lab", "d"), 2, "choose one of lab-a"),
     ],
 )
 def test_wrong_words_are_one_sentence(nanochat, words, code, part):
