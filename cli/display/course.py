@@ -48,7 +48,7 @@ def print_report(report: Report, path: str, *, plain: bool, steps: bool) -> None
     """The laws one by one, the smallest broken case of each, why, and how to go on."""
     console = results(plain=plain)
     title = (f"{report.exercise} {report.title}", "bold")
-    about = (f"   {report.variant}, {terminal(path, keep='')}", "dim")
+    about = ("   " + ", ".join(filter(None, [report.variant, terminal(path, keep="")])), "dim")
     head = Text.assemble(title, "   ", _verdict(report), about)
     console.print(head, soft_wrap=True)
     if report.failure:

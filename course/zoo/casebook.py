@@ -16,6 +16,8 @@ from .specimen import Specimen
 
 VERSION = 1
 _MOST_GUESSES = 3
+INSTRUMENTS = ("certify", "eval", "graph", "health", "runs", "sample", "tokenizer", "train")
+"""Commands that tell something of a program."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Standing:
     """How far somebody is with one specimen."""
 
     commands: tuple[str, ...]
-    """What was run on it before it was named."""
+    """Instruments that were run on it before it was named."""
     guesses: int
     named: bool
     mended: bool
@@ -65,7 +67,7 @@ def standing(events: Sequence[dict[str, Any]], key: str, specimen: Specimen) -> 
     own = [event for event in events if event.get("specimen") == key]
     commands, guesses, named = [], 0, False
     for event in own:
-        if "command" in event and not named:
+        if str(event.get("command")).split(" ")[0] in INSTRUMENTS and not named:
             commands.append(str(event["command"]))
         elif "answer" in event and not named:
             guesses += 1

@@ -15,6 +15,7 @@ from ...options import JsonFlag
 from ...parser import Commands, Work
 
 if TYPE_CHECKING:
+    from ....course.zoo.casebook import Standing
     from ....course.zoo.specimen import Specimen
 
 commands = Commands("Bugs of public code, put in one at a time, for you to find.", "nanochat zoo show B4")
@@ -79,9 +80,8 @@ def show(
         write_result(as_toml(settings_of(specimen)))
         return
     known, word = standing(read_events(log), key, specimen), quote(key)
-    if source and not known.named:
-        raise UsageError(f"{key} has no name yet: find it, then `nanochat zoo name {word} NAME`")
     if source:
+        _check_named(key, known)
         write_result(source_of(specimen))
         return
     print_result(f"{key}   {known.state}\nsymptom   {specimen.symptom}")
@@ -187,15 +187,15 @@ def mend(
     """
     from ....course.running import check
     from ....course.source import read_source
-    from ....course.zoo.casebook import find, note, read_events
+    from ....course.zoo.casebook import find, note, read_events, standing
     from ....course.zoo.mending import KEY, check_file, exercise_of
     from ...display.course import print_report
 
     key, specimen = find(number)
+    _check_named(key, standing(read_events(log), key, specimen))
     exercise_of(specimen.id)  # a trap is refused
-    read_events(log)
     text = read_source(file)
-    check_file(specimen, text, file)
+    check_file(specimen, text, file, key)
     report = check(KEY + specimen.id, file, variant="", seed=1337, text=text)
     if json:
         print_json({**report.to_dict(), "file": shown_path(file)})
@@ -230,6 +230,14 @@ def exam(
     print_table([{key: row[key] for key in shown} for row in rows], title=f"Exam of {student}")
     print_result(_points(rows))
     say(f"noted in {shown_path(log)}")
+
+
+def _check_named(key: str, known: Standing) -> None:
+    """What is mended tells what it is."""
+    from shlex import quote
+
+    if not known.named:
+        raise UsageError(f"{key} has no name yet: find it, then `nanochat zoo name {quote(key)} NAME`")
 
 
 def _points(rows: list[dict[str, Any]]) -> str:

@@ -48,6 +48,8 @@ def test_an_exam_is_graded_by_its_own_events():
     own = {"specimen": "ada-1"}
     events = [{"specimen": "B4", "command": "health"}, {"specimen": "B4", "answer": B4.name}]
     assert standing(events, "ada-1", B4).points == 0
+    guessed = [own | {"command": "presets"}, own | {"answer": B4.name}]
+    assert standing(guessed, "ada-1", B4).points == 0
     assert standing([own | {"command": "health"}, own | {"answer": B4.name}], "ada-1", B4).points == 2
 
 

@@ -48,8 +48,8 @@ def test_what_was_trained_before_it_is_examined_is_as_a_run_is():
 
 
 def test_a_file_of_another_specimen_is_refused(tmp_path):
-    with pytest.raises(DataError, match="is of specimen B4, not of B3"):
-        check_file(specimens()["B3"], source_of(specimens()["B4"]), tmp_path / "B4.py")
+    with pytest.raises(DataError, match="is of specimen B4, and ada-1 is another one"):
+        check_file(specimens()["B3"], source_of(specimens()["B4"]), tmp_path / "B4.py", "ada-1")
 
 
 def test_a_trap_has_nothing_to_mend():

@@ -56,7 +56,7 @@ def test_an_exam_is_taken_under_names_of_its_own(nanochat):
     keys = [key for key, one in drawn("ada").items() if not one.fault]
     shown = nanochat("zoo", "show", keys[0])
     assert f"nanochat zoo run {keys[0]} -- health" in shown.out
-    assert nanochat("zoo", "run", keys[0], "--", "presets").code == 0
+    assert nanochat("zoo", "run", keys[0], "--", "health", "--preset", "bigram").code == 0
     assert nanochat("zoo", "name", keys[0], "sound").code == 0
     assert json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)["points"] == 2
     assert nanochat("zoo", "list", "--lab", "a").out.splitlines()[-1].startswith("0 of ")
@@ -74,8 +74,8 @@ def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
         (("run", "B4", "--", "zoo", "list"), 2, "is not run with a specimen"),
         (("run", "Q", "--", "health"), 2, "'Q' is no specimen"),
         (("name", "B4", "no-mask"), 2, "no name of a bug"),
-        (("mend", "A13", "A13.py"), 2, "nothing is wrong"),
-        (("mend", "B4", "none.py"), 3, "does not exist"),
+        (("mend", "A13", "A13.py"), 2, "A13 has no name yet"),
+        (("mend", "B4", "none.py"), 2, "B4 has no name yet"),
         (("exam",), 2, "--student"),
         (("show", "ada-7"), 2, "'ada-7' is in no exam"),
         (("list", "--lab", "d"), 2, "choose one of lab-a"),
@@ -87,7 +87,10 @@ def test_wrong_words_are_one_sentence(nanochat, words, code, part):
 
 def test_a_file_of_another_specimen_is_refused(nanochat, tmp_path):
     (tmp_path / "B4.py").write_text('"""Specimen B4: who may be looked at."""\n', encoding="utf-8")
-    nanochat("zoo", "mend", "B3", "B4.py").assert_refused(3, "is of specimen B4, not of B3")
+    assert nanochat("zoo", "name", "B3", "no-scale").code == nanochat("zoo", "name", "A13", "sound").code == 0
+    nanochat("zoo", "mend", "B3", "B4.py").assert_refused(3, "is of specimen B4, and B3 is another one")
+    nanochat("zoo", "mend", "B3", "none.py").assert_refused(3, "does not exist")
+    nanochat("zoo", "mend", "A13", "B4.py").assert_refused(2, "nothing is wrong")
 
 
 def test_a_log_of_another_version_is_refused_before_the_work(nanochat, tmp_path):
