@@ -34,7 +34,7 @@ def check_file(specimen: Specimen, text: str, path: Path, key: str) -> None:
     named = re.match(r"""\s*["']{3}Specimen (\w+)""", text)
     if named and named[1] != specimen.id:
         raise DataError(
-            f"{path} is of specimen {named[1]}, and {key} is another one: `nanochat zoo show {key} --source` has its own"
+            f"{path} is of specimen {named[1]}, and {key} is another one: `nanochat zoo show {key} --source` has it"
         )
 
 
