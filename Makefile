@@ -66,8 +66,9 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (half an hour)
 	$(BIN)/python tests/experiments/statistics/simulate.py
 
-course-full: .venv/$(HERE).dev  ## judge right and wrong answers of every exercise on all seeds; write results/reference/course/
+course-full: .venv/$(HERE).dev  ## judge right and wrong answers on all seeds, and the zoo on three; write results/reference/
 	$(BIN)/python tests/course/full.py
+	$(BIN)/python tests/course/zoo/measure.py
 
 reliability: .venv/$(HERE).dev  ## inject faults, 637,000 in some 20 minutes, and write docs/reliability.md
 	$(BIN)/python tests/reliability/measure.py

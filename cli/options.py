@@ -163,6 +163,8 @@ def _typed(path: str, value: object, argv: Sequence[str]) -> str:
     places = [path] if section else [f"data.{name}", f"training.{name}", f"model.{name}", name]
     place = next((place for place in places if place in all_settings()), "")
     known = all_settings()[place][1] if place else None
+    if known and known.flag and isinstance(value, bool):
+        return known.flag if value else f"--no-{known.flag[2:]}"
     if known and known.flag:
         return f"{known.flag} {word}"
     if argv[:1] in (["data"], ["tokenizer"]):

@@ -20,6 +20,7 @@ from .judging import Report
 from .lessons import LESSONS, Lesson, find_exercise, find_lesson
 from .progress import NAME, Attempt, Progress, now, read_progress, update
 from .variation import seed_of, variant_of
+from .zoo.labs import Lab
 
 SETTINGS = "course.toml"
 
@@ -109,6 +110,13 @@ def start(space: Workspace, lesson: Lesson) -> list[tuple[Path, bool]]:
     for key in lesson.keys:
         _note(space, key, partial(replace, variant=space.variant(key)))
     return written
+
+
+def start_lab(space: Workspace, lab: Lab) -> tuple[Path, bool]:
+    """Write the page of a lab: (file, whether it is new). Raises WriteError."""
+    path = space.folder / lab.word / "lab.md"
+    with _kept(space.folder):
+        return path, _write_new(path, lab.text())
 
 
 def _texts(space: Workspace, lesson: Lesson) -> list[tuple[Path, str]]:

@@ -1,12 +1,12 @@
 """What a GPT does with one text: who attends to whom, how large the residual stream is, the best guess of each layer.
 
-Walks the blocks with the model's own parts, so nothing is written twice and training pays nothing: what it computes
-beside them, the weights of attention, is what `ops.attention` never forms. Its logits are the model's to the bit.
+Walks the blocks with the model's own parts, so nothing is written twice, training pays nothing, and a fault of the
+model is a fault of the trace. Its logits are the model's to the bit. The weights of attention, which attention never
+forms, are what it makes of values that are the rows of an identity.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 
 from ..engine.tensor import Tensor, no_grad
-from ..engine.tensor.ops.attention import visible
 from ..errors import ConfigError, UsageError
 from ..models.build import build_model
 from ..models.gpt.config import GPTConfig
@@ -29,7 +28,8 @@ class Trace:
     logits: np.ndarray
     """(T, V), those of the model"""
     attention: np.ndarray
-    """(L, H, T, T): how much of the value at s what is computed at t takes; a row sums to 1, and is 0 where s > t."""
+    """(L, H, T, T): how much of the value at s what is computed at t takes; a row sums to 1, and is 0 where s > t, of a
+    model that is sound."""
     residual_norms: np.ndarray
     """(L + 1, T): root mean square over the C channels, before the first block and after each."""
     lens: np.ndarray
@@ -43,8 +43,6 @@ def trace(model: Any, config: Any, ids: Sequence[int]) -> Trace:
     """
     if not isinstance(config, GPTConfig):
         raise ConfigError("a bigram has no layer to look into: trace a GPT")
-    if type(config) is not GPTConfig:
-        raise ConfigError("what nanochat adds to a GPT is not followed block by block: trace a model of another kind")
     wrong = [i for i in ids if not 0 <= i < config.vocab_size]
     if wrong or not 0 < len(ids) <= config.block_size:
         what = f"id {wrong[0]} is no token of {config.vocab_size}" if wrong else f"{len(ids)} ids"
@@ -69,8 +67,7 @@ def _walk(model: Any, ids: np.ndarray) -> Trace:
     streams, weights = [x], []
     for block in model.h:
         read = block.norm_1(x) if block.pre else x
-        q, k, _ = block.attn.heads(block.attn.qkv(read).data, positions)
-        weights.append(attention_weights(q, k, block.attn.window, model.config.attn_scale)[0])
+        weights.append(attention_weights(block.attn, block.attn.qkv(read), positions))
         x = block(x, positions, None, model.dropout, None)
         streams.append(x)
     lens = [model.capped(model.head(stream)).data[0] for stream in streams]
@@ -83,16 +80,20 @@ def _walk(model: Any, ids: np.ndarray) -> Trace:
     )
 
 
-def attention_weights(q: np.ndarray, k: np.ndarray, window: int = 0, scale: float = 1.0) -> np.ndarray:
-    """softmax(scale q k^T / sqrt(D) + mask), whole: what multiplies v
+def attention_weights(attention: Any, qkv: Tensor, positions: np.ndarray) -> np.ndarray:
+    """What multiplies v, asked of attention itself: its output is P v, and with the identity as v that is P
 
-    q (B, H, T, D), k (B, Hkv, T, D) -> (B, H, T, T)
+    qkv (1, T, (H + 2 Hkv) D) -> (H, T, T), D columns of P at a time: v has no more.
     """
-    (B, H, T, D), G = q.shape, k.shape[1]
-    scores = q @ np.repeat(k, H // G, axis=1).swapaxes(-1, -2) * (scale / math.sqrt(D))
-    scores = np.where(visible(B, T, T, window, None, None)[:, None], scores, -np.inf)
-    e = np.exp(scores - scores.max(-1, keepdims=True))
-    return np.asarray(e / e.sum(-1, keepdims=True))
+    config, T = attention.config, qkv.shape[1]
+    (H, D), kv = (config.n_head, config.head_size), config.kv_heads * config.head_size
+    probe, found = qkv.data.copy(), np.empty((H, T, T), qkv.dtype)
+    for first in range(0, T, D):
+        columns = np.eye(T, D, -first, qkv.dtype)  # (T, D): row s is 1 in column s - first
+        probe[0, :, -kv:] = np.tile(columns, config.kv_heads)
+        seen = attention.attend(Tensor(probe), positions, None).data.reshape(T, H, D)
+        found[:, :, first : first + D] = seen.swapaxes(0, 1)[:, :, : T - first]
+    return found
 
 
 def _rms(stream: Tensor) -> np.ndarray:

@@ -58,7 +58,15 @@ def resolve(*layers: Settings) -> RunConfig:
         "training": training,
         "data": dict(preset.data),
     }
-    return config_from_dict(merge(base, settings))
+    config = config_from_dict(merge(base, settings))
+    if config.training.check_every and not config.training.compile:
+        every = config.training.check_every
+        raise ConfigError(
+            f"check_every={every} compares replayed steps with the engine, and none is replayed: add compile=True, "
+            "or leave it out",
+            settings=(("training.check_every", every), ("training.compile", True)),
+        )
+    return config
 
 
 def _default_preset(settings: Settings) -> str | None:

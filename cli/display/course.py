@@ -11,6 +11,7 @@ from rich.text import Text
 from ...course.judging import Report, Verdict
 from ...course.lessons import LESSONS
 from ...course.progress import Attempt, Progress
+from ...course.zoo.labs import LABS
 from ...plain import terminal
 from ..console import print_result, results
 
@@ -22,7 +23,7 @@ _MARGIN = 11
 
 
 def print_standing(progress: Progress) -> None:
-    """One line a lesson."""
+    """One line a lesson, and one a lab."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", justify="right")
     for name in ("lesson", "minutes, estimated", "a", "b"):
@@ -31,6 +32,8 @@ def print_standing(progress: Progress) -> None:
         attempts = [progress.lessons.get(key) for key in lesson.keys]
         minutes = f"{lesson.reading_min} to read, {lesson.working_min} to do"
         table.add_row(str(lesson.number), _text(lesson.title), minutes, *map(_standing, attempts))
+    for lab in LABS:
+        table.add_row(lab.word, _text(lab.title), f"{lab.minutes} in all")
     results().print(table)
 
 
@@ -45,7 +48,7 @@ def print_report(report: Report, path: str, *, plain: bool, steps: bool) -> None
     """The laws one by one, the smallest broken case of each, why, and how to go on."""
     console = results(plain=plain)
     title = (f"{report.exercise} {report.title}", "bold")
-    about = (f"   {report.variant}, {terminal(path, keep='')}", "dim")
+    about = ("   " + ", ".join(filter(None, [report.variant, terminal(path, keep="")])), "dim")
     head = Text.assemble(title, "   ", _verdict(report), about)
     console.print(head, soft_wrap=True)
     if report.failure:

@@ -8,14 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError
+from ...errors import CheckpointError, UsageError
 from ...storage.atomic import read_json, write_json
 from ..variation import seed_of
-from .catalogue import specimens
+from .catalogue import find_specimen, specimens
 from .specimen import Specimen
 
 VERSION = 1
 _MOST_GUESSES = 3
+INSTRUMENTS = ("certify", "eval", "graph", "health", "runs", "sample", "tokenizer", "train")
+"""Commands that tell something of a program."""
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,7 @@ class Standing:
     """How far somebody is with one specimen."""
 
     commands: tuple[str, ...]
-    """What was run on it before it was named."""
+    """Instruments that were run on it before it was named."""
     guesses: int
     named: bool
     mended: bool
@@ -60,12 +62,12 @@ def note(path: Path, **event: Any) -> None:
     write_json(path, {"kind": "zoo", "version": VERSION, "events": events})
 
 
-def standing(events: Sequence[dict[str, Any]], specimen: Specimen) -> Standing:
-    """From the events of one specimen."""
-    own = [event for event in events if event.get("specimen") == specimen.id]
+def standing(events: Sequence[dict[str, Any]], key: str, specimen: Specimen) -> Standing:
+    """From the events of one specimen, by the name that it has for whoever searches."""
+    own = [event for event in events if event.get("specimen") == key]
     commands, guesses, named = [], 0, False
     for event in own:
-        if "command" in event and not named:
+        if str(event.get("command")).split(" ")[0] in INSTRUMENTS and not named:
             commands.append(str(event["command"]))
         elif "answer" in event and not named:
             guesses += 1
@@ -73,12 +75,29 @@ def standing(events: Sequence[dict[str, Any]], specimen: Specimen) -> Standing:
     return Standing(tuple(commands), guesses, named, any(event.get("mended") for event in own))
 
 
-def drawn(student: str) -> list[Specimen]:
-    """The six of a student's exam: one of each lab, one more and a trap. The same again, and others for a neighbour."""
+def drawn(student: str) -> dict[str, Specimen]:
+    """The six of a student's exam: one of each room, one more and a trap. The same again, and others for a neighbour.
+
+    Each goes by the student's name and a number, as `ada-3`: an id of the catalogue would tell the lab, and a neighbour
+    who has it already, the rest.
+    """
     rng, known = random.Random(seed_of("zoo", student)), list(specimens().values())
     traps, bugs = [one for one in known if not one.fault], [one for one in known if one.fault]
     chosen = [
         rng.choice([one for one in bugs if one.lab == lab]) for lab in ("engine", "model", "training", "decoding")
     ]
     chosen += [rng.choice([one for one in bugs if one not in chosen]), rng.choice(traps)]
-    return sorted(chosen, key=lambda one: (one.id[0], int(one.id[1:])))
+    rng.shuffle(chosen)
+    return {f"{student}-{i}": one for i, one in enumerate(chosen, 1)}
+
+
+def find(name: str) -> tuple[str, Specimen]:
+    """What somebody calls a specimen, B4 or ada-3 of an exam, and which it is. Raises UsageError."""
+    student, dash, number = name.rpartition("-")
+    if not dash or not student or not number.isdecimal():
+        specimen = find_specimen(name)
+        return specimen.id, specimen
+    exam = drawn(student)
+    if name not in exam:
+        raise UsageError(f"{name!r} is in no exam: that of {student} has {student}-1 to {student}-{len(exam)}")
+    return name, exam[name]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from importlib import import_module
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from ...experiments.certify.case import Case
-from ...experiments.certify.compare import examine as certify_case
+from ...experiments.certify.compare import examine_any as certify_case
 from ...experiments.certify.models import layer_cases, model_case
 from ...experiments.certify.ops import op_cases
 from ...experiments.health.law import Finding
@@ -21,6 +23,7 @@ from ...training.config import RunConfig
 from ...training.evaluate import evaluate
 from ...training.resolve import resolve
 from ...training.trainer import train_steps
+from . import attention
 from .specimen import Specimen
 
 _MODEL = {
@@ -58,14 +61,25 @@ def as_toml(settings: Mapping[str, Any]) -> str:
 
 def subject_of(config: RunConfig, n_steps: int = 0) -> Subject:
     """The run as it would begin, or after n_steps, to be made with the specimen injected."""
-    subject = of_config(config)
     if not n_steps:
-        return subject
-    session = subject.session
-    first = session.model.state_dict()
-    settings = replace(session.config.training, steps=n_steps, warmup=0)
-    steps = train_steps(session.model, session.optimizer, session.accumulate, session.batches.batch, settings)
-    return replace(subject, metrics=tuple({"grad_norm": one.grad_norm} for one in steps), first_weights=first)
+        return of_config(config)
+    trained, fresh = of_config(config).session, of_config(config)  # as of a run: no thread has a copy of the model yet
+    settings = replace(trained.config.training, steps=n_steps, warmup=0)
+    steps = train_steps(trained.model, trained.optimizer, trained.accumulate, trained.batches.batch, settings)
+    metrics = tuple({"grad_norm": one.grad_norm} for one in steps)
+    first = fresh.model.state_dict()
+    fresh.model.load_state_dict(trained.model.state_dict())
+    return replace(fresh, metrics=metrics, first_weights=first)
+
+
+def shipped(specimen: Specimen) -> Any:
+    """What stands where the fault goes when nothing is injected: the mended version."""
+    assert specimen.fault is not None, "a trap has none"
+    step = getattr(attention, specimen.fault.__name__, None)
+    if specimen.places[0].endswith(":self_attention") and step is not None:
+        return step
+    module, _, names = specimen.places[0].partition(":")
+    return attrgetter(names)(import_module(f"...{module}", __package__))
 
 
 def laws_on(subject: Subject, names: Sequence[str] = ()) -> dict[str, Finding]:

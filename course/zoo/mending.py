@@ -29,12 +29,12 @@ def source_of(specimen: Specimen) -> str:
     return re.sub(r"\n{4,}", "\n\n\n", text).replace('"""', '"""Specimen ', 1) + "\n"
 
 
-def check_file(specimen: Specimen, text: str, path: Path) -> None:
-    """Raises DataError where the file says that it is of another specimen."""
+def check_file(specimen: Specimen, text: str, path: Path, key: str) -> None:
+    """Raises DataError where the file says that it is of another specimen than the one that is called `key`."""
     named = re.match(r"""\s*["']{3}Specimen (\w+)""", text)
     if named and named[1] != specimen.id:
         raise DataError(
-            f"{path} is of specimen {named[1]}, not of {specimen.id}: `nanochat zoo mend {named[1]} {path}` tries it"
+            f"{path} is of specimen {named[1]}, and {key} is another one: `nanochat zoo show {key} --source` has it"
         )
 
 

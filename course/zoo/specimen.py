@@ -16,6 +16,8 @@ Lab = Literal["engine", "model", "training", "decoding"]
 Swaps = Mapping[str, Any]
 """Place -> what is put there. A place is `module:attribute` below the package: `training.schedule:_shape`."""
 _PACKAGE = __name__.removesuffix(".course.zoo.specimen")
+_CULPRIT = "experiments.certify.installed:what_changed"
+"""Whom a certificate asks, before it calls a failure a bug of ours."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,11 +73,17 @@ def op(name: str) -> Callable[[Any], Swaps]:
 
 
 @contextmanager
-def injected(specimen: Specimen, fault: Callable[..., Any] | None = None) -> Iterator[None]:
-    """The program with the bug, or with another function in its place, inside the block. No file is touched."""
+def injected(specimen: Specimen, fault: Callable[..., Any] | None = None, *, called: str = "") -> Iterator[None]:
+    """The program with the bug, or with another function in its place, inside the block. No file is touched.
+
+    A certificate that fails says so then, and asks nobody to report a bug; `called` is the id where that must not be.
+    """
     function, undo = fault or specimen.fault, list[Callable[[], None]]()
+    swaps = dict(specimen.into(function)) if function else {}
+    if swaps:
+        swaps[_CULPRIT] = lambda: f"specimen {called or specimen.id} is in the program, and this is what it does"
     try:
-        for place, new in specimen.into(function).items() if function else ():
+        for place, new in swaps.items():
             undo.append(_swap(place, new))
         yield
     finally:

@@ -8,8 +8,8 @@
 A step of a small transformer has thousands of nodes, but a few dozen levels. `Program` takes such a graph and does
 what every compiler does, in four passes:
 
-    1 sort    nodes into levels, and those of a level into groups (`_groups`); level 0 is what is loaded one by one.
-              Weights of a linear layer are not: they are read as a matrix where they lie, in the vector `p`
+    1 sort    nodes into levels, and those of a level into groups (`_groups`). Level 0 is what is copied into `v` one
+              number at a time; weights of a linear layer are not: they are multiplied where they lie, in `p`
     2 lay out one vector `v` for all values, a group's beside each other, and one vector `e` for all edges (`_allot`):
               a place for each reader of a node, where it leaves its share of the node's gradient
     3 emit    the calls of the way forward, group by group: gather the operands from `v`, work out, write to `v`
@@ -24,8 +24,8 @@ the largest of a softmax look at their numbers anew. What is frozen: the shape o
 `if` on a Value's data, which took one branch in the trace and takes it for ever. Whoever replays has to compare with
 the engine now and then.
 
-Several samples of a shape run side by side: each array then has a first axis S; read S as 1 at
-first. Knows no model and no formula of one.
+Several samples of a shape run side by side: each array then has a first axis S; read S as 1 at first. A dot product
+has as parents all its x, then all its w, then the bias if it has one. Knows no model and no formula of one.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ class Program:
         self.learns = _seen_from(outputs, lambda node: ())
         """What a gradient goes back to; the other nodes were only looked at."""
         inner = self._inner_groups([node for node in nodes if node.parents and node.op != "pick"])
-        read = set(outputs)
+        read = set(outputs)  # a weight that is read in matrices alone is not among them
         for group in inner:
             read.update(operands_of(group.kind, group.nodes), *map(looked_at, group.nodes))
         loads: defaultdict[tuple[str, bool], list[Value]] = defaultdict(list)
@@ -226,7 +226,7 @@ class Program:
     def _what_else(self, kind: str, node: Value) -> Any:
         """What nodes of a group have in common, beside level and kind: what their rule needs to be the same."""
         if kind in ("dot", "dot+b"):
-            return self.matrices.get(node.parents[len(node.parents) // 2])
+            return self.matrices.get(node.parents[len(node.parents) // 2])  # the parameter that its first w is of
         if kind in POWERS:
             return node.constant
         if kind == "cross_entropy":
@@ -265,7 +265,7 @@ class Program:
         n_edges = len(outputs) + len(self.at) + sum(len(operands_of(g.kind, g.nodes)) for g in self.groups if g.level)
         self.e, self.n_edges = np.zeros(S * n_edges), 0
         self.readers: defaultdict[Value, list[tuple[int, int]]] = defaultdict(list)  # in e, a place for each
-        opened: defaultdict[int, int] = defaultdict(lambda: 1 << 62)
+        opened: defaultdict[int, int] = defaultdict(lambda: 1 << 62)  # of each slot, the fewest rows it chooses from
         for node in chain.from_iterable(group.nodes for group in self.groups):
             if isinstance(node.constant, Open):
                 opened[node.constant.slot] = min(opened[node.constant.slot], self._n_choices(node))
@@ -331,7 +331,7 @@ class Program:
         """The share of each operand is the gradient itself: counts[0] of them find the first of g, and so on."""
         first = (g.ctypes.data - self.e.ctypes.data) // g.itemsize  # g lies in e
         for i, operand in zip(np.repeat(np.arange(len(counts)), counts).tolist(), operands, strict=True):
-            self.readers[operand].append((first + i, len(counts)))
+            self.readers[operand].append((first + i, len(counts)))  # in the first sample, and the step to the next one
 
     def _pull(self, nodes: Nodes) -> Array:
         """The gradients of nodes, in e: the sum of what lies on their edges       (S, k)"""

@@ -38,7 +38,7 @@ _ROOT, _CUBIC = math.sqrt(2 / math.pi), 0.044715
 
 
 class Calls:
-    """A list of calls under construction. Each is made once at once: NumPy then says what shape its result has."""
+    """A list of calls. Each is made when it is noted, too, on whatever is there: NumPy says what shape comes out."""
 
     def __init__(self) -> None:
         self.calls: list[tuple[Callable[..., Any], tuple[Any, ...]]] = []
@@ -296,7 +296,7 @@ def _sum(site: Site, kind: str, nodes: Nodes) -> Back:
     biases = [node.parents[-1] for node in nodes] if kind == "dot+b" else []
     xs, z, call = [site.read(side) for side in sides], site.view(nodes), site.forward_calls.call
     terms = site.forward_calls.do(np.multiply, *xs) if n_sides == 2 else xs[0]
-    shape = (*z.shape, counts[0] if min(counts) == max(counts) else -1)
+    shape = (*z.shape, counts[0] if min(counts) == max(counts) else -1)  # -1: the nodes have different numbers of terms
     if -1 in shape:
         call(np.add.reduceat, terms, np.cumsum([0, *counts[:-1]]), 1, None, z)
     else:

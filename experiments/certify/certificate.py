@@ -14,14 +14,14 @@ from ...machine import describe
 from ...storage.atomic import write_json, write_text
 from ...storage.strict_json import finite_or_null
 from .finding import ENGINES_TOLERANCE, SLOPE_TOLERANCE, Finding, worst
-from .installed import changed_files
+from .installed import what_changed
 from .reading import read_failures, read_finding
 
 N_DIRECTIONS = 32
 """Random directions in which each parameter is moved."""
-_MOST_NAMED = 3
-"""Changed files, in a message."""
 MEASURE = "max|a - b| / max(1, max|b|)"
+_MOST_NAMED = 6
+"""Failures, in a sentence."""
 
 
 class CertificateError(NanochatError):
@@ -69,14 +69,15 @@ class Certificate:
         if self.passed:
             return
         n, n_failed = len(self.findings), len(self.failures)
+        more = [f"{n_failed - _MOST_NAMED} more"] if n_failed > _MOST_NAMED else []
         what = (
-            f"{n_failed} of {n} comparisons failed with seed {self.seed} ({'; '.join(self.failures)}); "
+            f"{n_failed} of {n} comparisons failed with seed {self.seed} "
+            f"({'; '.join([*self.failures[:_MOST_NAMED], *more])}); "
             f"first {read_failures(self.findings)}"
         )
-        changed = changed_files()
+        changed = what_changed()
         if changed:
-            more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
-            raise ChangedCodeError(f"{what}: since it was installed, {', '.join(changed[:_MOST_NAMED])}{more} changed")
+            raise ChangedCodeError(f"{what}: {changed}")
         if changed is None:
             raise CertificateError(f"{what}: if you changed no file of nanochat, this is a bug: please report it")
         raise CertificateError(f"{what}: no file of nanochat was changed, so this is a bug: please report it")

@@ -35,6 +35,8 @@ class Finding:
     edges, where nothing has a slope."""
     compiled_error: float
     """The worst of loss and gradients of the scalar path, replayed against the engine."""
+    raised: str = ""
+    """What the comparison ended in, where it did: then there are no numbers."""
 
     @property
     def engines_error(self) -> float:
@@ -48,7 +50,7 @@ class Finding:
 
     @property
     def passed(self) -> bool:
-        """Within both tolerances; nan is not."""
+        """Within both tolerances; nan is not, and neither is what ended in an error."""
         engines = worst([self.engines_error, self.compiled_error])
         return engines <= ENGINES_TOLERANCE and self.slope_error <= SLOPE_TOLERANCE
 

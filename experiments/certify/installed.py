@@ -13,6 +13,17 @@ from pathlib import Path
 from ...storage.reading import file_sha256
 
 PACKAGE = Path(__file__).parents[2]
+_MOST_NAMED = 3
+"""Changed files, in a message."""
+
+
+def what_changed() -> str | None:
+    """Why a failure may be nobody's bug, to end a sentence; "" where nothing changed, None where nobody knows."""
+    changed = changed_files()
+    if not changed:
+        return None if changed is None else ""
+    more = f" and {len(changed) - _MOST_NAMED} more" if len(changed) > _MOST_NAMED else ""
+    return f"since it was installed, {', '.join(changed[:_MOST_NAMED])}{more} changed"
 
 
 def changed_files() -> list[str] | None:

@@ -20,6 +20,8 @@ _FLOORS = {
 
 def read_finding(finding: Finding) -> str:
     """One sentence without its full stop: what the pattern of one failed row says."""
+    if finding.raised:
+        return f"it ends in {finding.raised}, where it should end in a number"
     if finding.kind == "edge":
         return "the spellings differ where the formula ends: compare what each returns for nan and infinity"
     wrong = [

@@ -76,4 +76,4 @@ class Finding:
 
 
 def _small(sentence: str) -> str:
-    return sentence[0].lower() + sentence[1:]
+    return sentence if sentence.startswith("Adam") else sentence[0].lower() + sentence[1:]

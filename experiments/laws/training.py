@@ -21,7 +21,7 @@ MakeOptimizer = Callable[[Model, TrainingConfig], Optimizer]
 
 
 def accumulation_error(model: Model, accumulate: Accumulate, rows: Sequence[Batch]) -> float:
-    """How far gradient and loss of micro-batches lie from those of one batch, relative to the largest.
+    """How far gradient and loss of micro-batches lie from those of the mean loss over all, relative to the largest.
 
     rows  Batches of one row each, best of different numbers of targets.
     """
@@ -30,32 +30,36 @@ def accumulation_error(model: Model, accumulate: Accumulate, rows: Sequence[Batc
         np.concatenate([_padded(row.inputs, width, 0) for row in rows]),
         np.concatenate([_padded(row.targets, width, IGNORED) for row in rows]),
     )
-    found = []
-    for batches in (list(rows), [whole]):
-        clear_gradients(model)
-        loss = accumulate(batches)
-        found.append((loss, gradients_of(model)))
     clear_gradients(model)
-    (loss, parts), (expected, at_once) = found
+    loss, parts = accumulate(list(rows)), gradients_of(model)
+    clear_gradients(model)
+    mean: Any = model.loss(*whole)  # by nobody who accumulates: a sum in place of the mean would be one there as well
+    mean.backward()
+    expected, at_once = float(mean), gradients_of(model)
+    clear_gradients(model)
     largest = max(float(np.abs(g).max(initial=0)) for g in at_once.values()) or 1.0
     errors = [float(np.abs(parts[name] - g).max(initial=0)) / largest for name, g in at_once.items()]
     return max(*errors, abs(loss - expected) / max(1.0, abs(expected)))
 
 
 def clipping_error(optimizer: Any, model: Model, batch: Batch, accumulate: Accumulate) -> float:
-    """By how much the norm of a large gradient still exceeds max_grad_norm after clipping, relative to it."""
+    """By how much the norm of a gradient still exceeds max_grad_norm after clipping, relative to it.
+
+    The limit is half the norm for as long as it is tried: of a model that has learned it may be under its own.
+    """
     optimizer.zero_grad()
-    norm = 0.0
-    while norm <= 2 * optimizer.max_grad_norm:  # backward adds: the same gradient once more
-        accumulate([batch])
-        now = norm_of(gradients_of(model).values())
-        if now <= norm:
-            return math.inf
-        norm = now
-    optimizer.clip_gradients()
+    accumulate([batch])
+    limit, half = optimizer.max_grad_norm, norm_of(gradients_of(model).values()) / 2
+    if not 0 < half < math.inf:
+        return math.inf
+    optimizer.max_grad_norm = half
+    try:
+        optimizer.clip_gradients()
+    finally:
+        optimizer.max_grad_norm = limit
     after = norm_of(gradients_of(model).values())
     optimizer.zero_grad()
-    return max(0.0, after / optimizer.max_grad_norm - 1)
+    return max(0.0, after / half - 1)
 
 
 def first_step_error(make: MakeOptimizer, model: Model, settings: TrainingConfig, batch: Batch) -> float:

@@ -155,10 +155,11 @@ class Attention(Module):
         if more is not None:
             edge = qkv.shape[-1] - more.shape[-1]
             qkv = F.concat(qkv[..., :edge], qkv[..., edge:] + more, axis=-1)
-        y = self._attend(qkv, positions, segments) if memory is None else self._decode(qkv, positions, *memory)
+        y = self.attend(qkv, positions, segments) if memory is None else self._decode(qkv, positions, *memory)
         return y if self.proj is None else self.proj(y)
 
-    def _attend(self, qkv: Tensor, positions: np.ndarray, segments: np.ndarray | None) -> Tensor:
+    def attend(self, qkv: Tensor, positions: np.ndarray, segments: np.ndarray | None) -> Tensor:
+        """Each head's mean of values, side by side       (B, T, (H + 2 Hkv) D) -> (B, T, H D)"""
         config = self.config
         return F.self_attention(
             qkv,

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nanochat.engine.tensor import ops
+from nanochat.engine.tensor import Tensor, ops
 from nanochat.errors import ConfigError, UsageError
 from nanochat.inference.trace import attention_weights, trace
 from nanochat.models.bigram.config import BigramConfig
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
+from nanochat.models.gpt.tensor import Attention
 from nanochat.models.initial import draw_weights
 
 IDS = [3, 1, 4, 1, 5]
@@ -53,9 +54,12 @@ def test_its_logits_are_the_models_to_the_bit(dtype, fields):
 @given(st.integers(0, 2**32 - 1), st.integers(0, 4), st.sampled_from([1, 2, 4]))
 def test_the_weights_times_the_values_are_attention(seed, window, n_kv_head):
     q, k, v = (np.random.default_rng(seed).normal(size=(2, h, 5, 3)) for h in (4, n_kv_head, n_kv_head))
+    q, k, v = q[:1], k[:1], v[:1]
     expected, _ = ops.attention(q, k, v, window=window)
-    found = attention_weights(q, k, window) @ np.repeat(v, 4 // n_kv_head, axis=1)
-    np.testing.assert_allclose(found, expected, atol=1e-12)
+    config = GPTConfig(vocab_size=7, block_size=5, n_embd=12, n_head=4, n_kv_head=n_kv_head, window=window)
+    qkv = np.concatenate([q, k, v], 1).swapaxes(1, 2).reshape(1, 5, -1)
+    weights = attention_weights(Attention(config, np.float64), Tensor(qkv), np.arange(5))
+    np.testing.assert_allclose(weights @ np.repeat(v[0], 4 // n_kv_head, axis=0), expected[0], atol=1e-12)
 
 
 def test_a_scalar_model_is_seen_as_it_is():

@@ -11,6 +11,7 @@ PACKAGE = Path(nanochat.__file__).parent
 OUTSIDE = {"storage", "tests", "benchmarks", "build", "results"}
 EXEMPT = {
     "course/lessons/__init__.py": "package data",
+    "course/zoo/labs.py": "package data",
     "data/builtin/__init__.py": "package data",
     "data/builtin/world/tables.py": "package data",
     "machine.py": "/proc",

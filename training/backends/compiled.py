@@ -16,12 +16,9 @@ from ...models.base import DType, Model, ModelConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
 from .base import build_optimizer, n_parameters, n_slots
-from .replay import MOST_BYTES, PROGRAMS, Replayed, Shape, rows_of
+from .replay import MOST_BYTES, NO_REPLAY, PROGRAMS, TOLERANCE, Replayed, Shape, error_of, rows_of
 from .scalar import ScalarBackend
 
-TOLERANCE = 1e-6
-"""Of max|a - b| / max(1, max|b|), replay against engine: a thousandth of what a wrong branch does to a usual net, and
-a million roundings or more."""
 _MANY = 64
 """Shapes beside which it is said that each step has one of its own."""
 
@@ -101,15 +98,14 @@ class Replay:
         for parameter in engine.parameters():
             _zero(parameter)
         expected = accumulate_in_turn(engine)(batches)
-        errors = {"loss": _error(np.array(loss), np.array(expected))}
+        errors = {"loss": error_of(np.array(loss), np.array(expected))}
         for (name, parameter), gradient in zip(engine.named_parameters(), gradients, strict=True):
-            errors[f"gradient of {name}"] = _error(gradient, _gradient(parameter))
+            errors[f"gradient of {name}"] = error_of(gradient, _gradient(parameter))
         wrong = max(errors, key=lambda name: errors[name])
         if errors[wrong] > TOLERANCE:
             raise GuardError(
                 f"the replayed step {self.n_steps} of this session gives loss {loss:.9g} and the engine "
-                f"{expected:.9g}, and the {wrong} is {errors[wrong]:.1e} off: a model that branches on a Value's data "
-                "cannot be replayed; set training.compile=false"
+                f"{expected:.9g}, and the {wrong} is {errors[wrong]:.1e} off: {NO_REPLAY}"
             )
 
     def _warn_of_many_shapes(self) -> None:
@@ -124,16 +120,6 @@ class Replay:
                 ),
                 stacklevel=2,
             )
-
-
-def _error(found: np.ndarray, expected: np.ndarray) -> float:
-    """max|a - b| / max(1, max|b|); nan and infinity count as equal to themselves, and as infinitely far from others."""
-    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-    if same.all():
-        return 0.0
-    gap = np.where(same, 0.0, np.abs(found - expected))
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
-    return float(np.where(np.isfinite(gap), gap, np.inf).max()) / float(scale)
 
 
 def _gradient(parameter: Any) -> np.ndarray:

@@ -17,10 +17,18 @@ from ...data.batches import IGNORED, Batch
 from ...engine.compiled.program import Open, Program, open_tables
 from ...engine.module import Module, shape_of
 from ...engine.tensor import Tensor
+from ...errors import GuardError
 from ...models.base import Model
 
 MOST_BYTES = 1 << 27
 """Of all programs of a thread, 128 MiB; the one at work stays, however large it is."""
+TOLERANCE = 1e-6
+"""Of max|a - b| / max(1, max|b|), replay against engine: a thousandth of what a wrong branch does to a usual net, and
+a million roundings or more."""
+NO_REPLAY = (
+    "a model that branches on a Value's data cannot be replayed, and a run keeps its mode: begin another without "
+    "--compile (--from takes the weights along)"
+)
 _ROWS = 16
 """Rows of logits side by side: a row alone takes as long as three among sixteen."""
 
@@ -91,6 +99,8 @@ class Replayed(Module):
             for name, parameter in engine.named_parameters()
         }
         self.load_state_dict(engine.state_dict())
+        self._compared: set[tuple[int, int]] = set()
+        """Length and rows of logits that were those of the engine."""
 
     def named_parameters(self) -> Iterator[tuple[str, Any]]:
         yield from self.weights.items()
@@ -128,9 +138,20 @@ class Replayed(Module):
         filled = np.zeros((-(-max(B, 1) // S) * S, length), np.int64)
         np.copyto(filled[:B, :T], ids)  # which refuses floats
         logits = [program.forward(filled[i : i + S]).reshape(S, length, -1).copy() for i in range(0, len(filled), S)]
+        if (length, S) not in self._compared and B:
+            self._compare(logits[0][0], filled[0])
+            self._compared.add((length, S))
         return np.concatenate(logits)[:B, :T]
 
     logits = predict
+
+    def _compare(self, found: np.ndarray, ids: np.ndarray) -> None:
+        """Raises GuardError where the engine gives other logits       found (T, V), ids (T,)"""
+        self.engine.load_state_dict(self.state_dict())
+        expected = np.array([[z.data for z in position] for position in self.engine.logits(ids.tolist())])
+        error = error_of(found, expected)
+        if error > TOLERANCE:
+            raise GuardError(f"the replayed logits of {len(ids)} tokens are {error:.1e} off the engine's: {NO_REPLAY}")
 
     def _loss_program(self, shape: Shape, samples: int) -> Program:
         return self._program("loss", shape, samples)
@@ -191,3 +212,13 @@ def _compiled(outputs: Sequence[Any], model: Model, samples: int, *, gradient: b
     program = Program(outputs, model.named_parameters(), samples=samples, gradient=gradient)
     program.forget()
     return program
+
+
+def error_of(found: np.ndarray, expected: np.ndarray) -> float:
+    """max|a - b| / max(1, max|b|); nan and infinity count as equal to themselves, and as infinitely far from others."""
+    same = (found == expected) | (np.isnan(found) & np.isnan(expected))
+    if same.all():
+        return 0.0
+    gap = np.where(same, 0.0, np.abs(found - expected))
+    scale = np.abs(expected[np.isfinite(expected)]).max(initial=1.0)
+    return float(np.where(np.isfinite(gap), gap, np.inf).max()) / float(scale)

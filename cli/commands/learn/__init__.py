@@ -28,15 +28,17 @@ def stand(folder: Path) -> None:
     """One line a lesson, and the one command to type next."""
     from ....course.lessons import LESSONS, find_lesson
     from ....course.workspace import open_workspace
+    from ....course.zoo.labs import LABS
     from ...display.course import print_standing
 
     space = open_workspace(folder)
     progress = space.progress()
     print_standing(progress)
+    print_result(f"\nA lab starts like a lesson: {command(f'start {LABS[0].word}', folder)}")
     key = current(progress)
     lesson = find_lesson(key)
     if all(progress.attempt(one.keys[0]).status == "passed" for one in LESSONS):
-        print_result("\nEvery exercise a is passed. Those marked b are yours to try.")
+        print_result("\nEvery exercise a is passed. Those marked b are yours to try, and the labs.")
     elif key not in progress.lessons:
         print_result(f"\nNext: lesson {lesson.number}, {lesson.title}: {lesson.idea}.")
         print_result(f"  {command(f'start {lesson.number}', folder)}")

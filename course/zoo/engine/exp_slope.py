@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ....engine.scalar.value import Value
+from ....engine.scalar.value import Value, _exp
 from ..specimen import Specimen, at
 
 
 def exp(self: Any) -> Value:
     """e^x"""
-    return Value(math.exp(self.data), (self,), (self.data,), "exp")
+    return Value(_exp(self.data), (self,), (self.data,), "exp")
 
 
 SPECIMEN = Specimen(

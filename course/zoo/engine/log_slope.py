@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from ....engine.scalar.value import Value
+from ....engine.scalar.value import Value, _log
 from ..specimen import Specimen, at
 
 
 def log(self: Any) -> Value:
     """ln x"""
-    y = math.log(self.data) if self.data > 0 else math.nan
-    return Value(y, (self,), (self.data,), "log")
+    return Value(_log(self.data), (self,), (self.data,), "log")
 
 
 SPECIMEN = Specimen(

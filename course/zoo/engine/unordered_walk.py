@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from ....errors import GuardError
 from ..specimen import Specimen, at
+
+MOST = 200_000
+"""Visits: a graph of a thousand nodes has more paths than anybody has time."""
 
 
 def backward(self: Any) -> None:
@@ -13,9 +17,11 @@ def backward(self: Any) -> None:
         if node.parents:
             node.grad = 0.0
     self.grad = 1.0
-    frontier = [self]
+    frontier, n_visits = [self], 0
     while frontier:
-        node = frontier.pop()
+        node, n_visits = frontier.pop(), n_visits + 1
+        if n_visits > MOST:
+            raise GuardError(f"backward is at its {n_visits:,}th visit to a node, and no end is in sight")
         for parent, slope in zip(node.parents, node.local_grads, strict=True):
             parent.grad += slope * node.grad
             frontier.append(parent)

@@ -5,6 +5,9 @@ import pytest
 from nanochat.course.zoo.catalogue import specimens
 from nanochat.course.zoo.specimen import injected
 from nanochat.engine.scalar.value import Value
+from nanochat.errors import GuardError
+from nanochat.experiments.certify.certificate import Certificate, ChangedCodeError
+from nanochat.experiments.certify.compare import cases, examine_any
 from nanochat.experiments.laws import decoding
 from nanochat.inference import beam
 from nanochat.training import prepare
@@ -43,3 +46,28 @@ def test_a_trap_changes_nothing():
     assert all(not one.places for one in specimens().values() if not one.fault)
     with injected(specimens()["A13"]):
         pass
+
+
+def test_a_failing_certificate_blames_the_specimen_and_no_bug_of_ours():
+    case = next(case for case in cases(["microgpt"], "exp") if case.name == "exp")
+    with injected(specimens()["A3"], called="ada-1"):
+        certificate = Certificate(seed=1, findings=(examine_any(case, 1),), not_compared={})
+        with pytest.raises(ChangedCodeError, match="specimen ada-1 is in the program") as caught:
+            certificate.check()
+    assert caught.value.exit_code == 9
+    assert "report" not in str(caught.value)
+
+
+def test_a_walk_without_an_order_comes_to_an_end():
+    a = Value(1.0)
+    with injected(specimens()["A2"]):
+        few = a + a
+        for _ in range(3):
+            few = few + few
+        few.backward()
+        assert a.grad > 16
+        many = a
+        for _ in range(40):
+            many = many + many
+        with pytest.raises(GuardError, match="no end is in sight"):
+            many.backward()

@@ -230,7 +230,7 @@ def test_a_failed_certificate_names_what_failed_and_exits_with_1(
         (None, CertificateError, "if you changed no file", 1),
         (["engine/scalar/value.py"], ChangedCodeError, "since it was installed, engine/scalar/value.py changed", 9),
     ):
-        monkeypatch.setattr("nanochat.experiments.certify.certificate.changed_files", lambda changed=changed: changed)
+        monkeypatch.setattr("nanochat.experiments.certify.installed.changed_files", lambda changed=changed: changed)
         with pytest.raises(error, match=f"first op exp: .*{whose}") as caught:
             certificate.check()
         assert caught.value.exit_code == code
@@ -295,7 +295,7 @@ def test_the_command_writes_the_certificate_and_prints_one_line(
     monkeypatch.setattr("nanochat.experiments.certify.compare.op_cases", lambda: some)
     monkeypatch.setattr("nanochat.experiments.certify.compare.layer_cases", list)
     monkeypatch.setattr("nanochat.experiments.certify.compare.edge_cases", lambda: [EDGES["softmax"]])
-    monkeypatch.setattr("nanochat.experiments.certify.certificate.changed_files", list)
+    monkeypatch.setattr("nanochat.experiments.certify.installed.changed_files", list)
     with pytest.raises(SystemExit) as left:
         main(words)
     out = capsys.readouterr().out

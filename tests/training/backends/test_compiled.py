@@ -152,6 +152,45 @@ def test_a_branch_that_changes_later_is_caught_at_the_next_check():
         step([BATCH])
 
 
+class Predicting(Branching):
+    """The same of its logits, by which a validation is measured."""
+
+    loss = Bigram.loss
+
+    def logits(self, ids: Any, cache: Any = None) -> Any:
+        found = super().logits(ids, cache)
+        return [[z * 2 for z in row] for row in found] if self.is_special(self.wte.weight[0][0].data) else found
+
+
+def test_logits_are_compared_at_the_first_of_every_shape_and_only_then(monkeypatch):
+    config = BigramConfig(vocab_size=3, tie_lm_head=False)
+    model = Predicting(config, None)
+    model.load_state_dict({name: np.full(p.shape, -1.0) for name, p in config.parameters().items()})
+    replayed, counted = Replayed(model), []
+    monkeypatch.setattr(Predicting, "is_special", lambda self, x: counted.append(x) or x > 0)
+    for shape in ((1, 4), (1, 4), (5, 4), (3, 4)):  # of several rows as many as there is room for are one shape
+        replayed.predict(np.zeros(shape, int))
+    assert len([x for x in counted if x]) == 2  # the others are traces, of zeros
+    replayed.weights["wte.weight"].data[...] = 1.0
+    replayed.predict(np.zeros((1, 4), int))
+    with pytest.raises(GuardError, match=r"logits of 2 tokens are .* off the engine's: .*--from"):
+        replayed.predict(np.zeros((1, 2), int))
+
+
+def test_what_the_guard_advises_can_be_done(tmp_path):
+    """A run keeps its mode when it goes on; its weights begin another one."""
+    run_training(config_of("bigram", compile=True, steps=2), out=tmp_path / "run")
+    plain = config_of("bigram", compile=False, steps=1)
+    record = run_training(replace(plain, start_from=str(tmp_path / "run")))
+    assert record.steps == 1
+
+
+def test_checks_of_what_is_not_replayed_are_refused_and_older_files_with_them_are_read():
+    with pytest.raises(ConfigError, match=r"check_every=5 compares replayed steps .*: add compile=True"):
+        config_of("bigram", compile=False, steps=1, check_every=5)
+    assert TrainingConfig(check_every=5).check_every == 5
+
+
 def test_a_guard_that_refuses_a_replay_leaves_a_checkpoint_and_its_reason(tmp_path, monkeypatch):
     monkeypatch.setattr(Branching, "is_special", staticmethod(lambda x: x != 0))  # a trace is of a model of zeros
     monkeypatch.setattr("nanochat.models.bigram.scalar.Bigram", Branching)

@@ -4,6 +4,9 @@ import json
 
 import pytest
 
+from nanochat.cli import app
+from nanochat.course.zoo.casebook import drawn
+
 HEALTH = ("health", "--preset", "microgpt", "--set", "mode=tensor", "--json")
 
 
@@ -36,6 +39,29 @@ def test_the_small_run_is_a_file_of_settings(nanochat, tmp_path):
     assert [one["law"] for one in json.loads(done.out)["findings"] if one["verdict"] == "fail"] == ["dropout"]
 
 
+def test_a_failing_certificate_is_the_specimens_and_what_a_bug_dies_of_is_told(nanochat, monkeypatch):
+    done = nanochat("zoo", "run", "A4", "--", "certify", "--only", "log", "--preset", "bigram")
+    assert (done.code, "report" in done.err) == (9, False)
+    assert "specimen A4 is in the program" in done.err
+    monkeypatch.setattr(
+        app, "parse", lambda words, right=app.parse: {"p": 1}["q"] if words == ["presets"] else right(words)
+    )
+    nanochat("zoo", "run", "A4", "--", "presets").assert_refused(9, "with A4 in the program, presets ends in KeyError")
+
+
+def test_an_exam_is_taken_under_names_of_its_own(nanochat):
+    exam = json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)
+    assert [one["specimen"] for one in exam["specimens"]] == [f"ada-{i}" for i in range(1, 7)]
+    assert "lab" not in exam["specimens"][0]
+    keys = [key for key, one in drawn("ada").items() if not one.fault]
+    shown = nanochat("zoo", "show", keys[0])
+    assert f"nanochat zoo run {keys[0]} -- health" in shown.out
+    assert nanochat("zoo", "run", keys[0], "--", "health", "--preset", "bigram").code == 0
+    assert nanochat("zoo", "name", keys[0], "sound").code == 0
+    assert json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)["points"] == 2
+    assert nanochat("zoo", "list", "--lab", "a").out.splitlines()[-1].startswith("0 of ")
+
+
 def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
     nanochat("zoo", "run", "A1", "--", "health", "--preset", "none").assert_refused(2, "none")
 
@@ -48,9 +74,11 @@ def test_the_command_keeps_its_exit_code_and_its_one_sentence(nanochat):
         (("run", "B4", "--", "zoo", "list"), 2, "is not run with a specimen"),
         (("run", "Q", "--", "health"), 2, "'Q' is no specimen"),
         (("name", "B4", "no-mask"), 2, "no name of a bug"),
-        (("mend", "A13", "A13.py"), 2, "nothing is wrong"),
-        (("mend", "B4", "none.py"), 3, "does not exist"),
+        (("mend", "A13", "A13.py"), 2, "A13 has no name yet"),
+        (("mend", "B4", "none.py"), 2, "B4 has no name yet"),
         (("exam",), 2, "--student"),
+        (("show", "ada-7"), 2, "'ada-7' is in no exam"),
+        (("list", "--lab", "d"), 2, "choose one of lab-a"),
     ],
 )
 def test_wrong_words_are_one_sentence(nanochat, words, code, part):
@@ -59,7 +87,10 @@ def test_wrong_words_are_one_sentence(nanochat, words, code, part):
 
 def test_a_file_of_another_specimen_is_refused(nanochat, tmp_path):
     (tmp_path / "B4.py").write_text('"""Specimen B4: who may be looked at."""\n', encoding="utf-8")
-    nanochat("zoo", "mend", "B3", "B4.py").assert_refused(3, "is of specimen B4, not of B3")
+    assert nanochat("zoo", "name", "B3", "no-scale").code == nanochat("zoo", "name", "A13", "sound").code == 0
+    nanochat("zoo", "mend", "B3", "B4.py").assert_refused(3, "is of specimen B4, and B3 is another one")
+    nanochat("zoo", "mend", "B3", "none.py").assert_refused(3, "does not exist")
+    nanochat("zoo", "mend", "A13", "B4.py").assert_refused(2, "nothing is wrong")
 
 
 def test_a_log_of_another_version_is_refused_before_the_work(nanochat, tmp_path):
