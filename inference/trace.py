@@ -43,6 +43,8 @@ def trace(model: Any, config: Any, ids: Sequence[int]) -> Trace:
     """
     if not isinstance(config, GPTConfig):
         raise ConfigError("a bigram has no layer to look into: trace a GPT")
+    if type(config) is not GPTConfig:
+        raise ConfigError("what nanochat adds to a GPT is not followed block by block: trace a model of another kind")
     wrong = [i for i in ids if not 0 <= i < config.vocab_size]
     if wrong or not 0 < len(ids) <= config.block_size:
         what = f"id {wrong[0]} is no token of {config.vocab_size}" if wrong else f"{len(ids)} ids"

@@ -34,3 +34,9 @@ class UpstreamCache(KVCache):
             raise ValueError("a cache without ids cannot join one with them: both caches must be of one model")
         super().join(other)
         self.ids = np.concatenate([self.ids, other.ids])
+
+    def leave(self, row: int) -> None:
+        """Forget one row; the last one takes its place. Raises IndexError for a row that is not there."""
+        super().leave(row)
+        self.ids[row] = self.ids[-1]
+        self.ids = self.ids[:-1]
