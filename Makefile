@@ -64,6 +64,7 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 
 statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (half an hour)
 	$(BIN)/python tests/experiments/statistics/simulate.py
+	$(BIN)/python tests/experiments/ladder/foretold.py
 
 course-full: .venv/$(HERE).dev  ## judge right and wrong answers of every exercise on all seeds; write results/reference/course/
 	$(BIN)/python tests/course/full.py

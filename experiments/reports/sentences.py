@@ -164,8 +164,10 @@ def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
     for variant, trend in analysis.trends.items():
         if trend.word in ("shrinks", "turns") and analysis.by_variant[variant].word in ("better", "worse"):
             ends = [rough(abs(one.mean)) for one in (trend.rungs[0], trend.rungs[-1])]
-            what = f"from {ends[0]} to {ends[1]} nats" if trend.word == "shrinks" else "and has changed its sign"
-            yield f"The difference of {name(variant)} {trend.word} over the steps, {what}."
+            is_told = trend.rungs[0].mean * trend.rungs[-1].mean > 0
+            what = f", from {ends[0]} to {ends[1]} nats" if is_told and trend.word == "shrinks" else ""
+            what = ", and has changed its sign" if trend.word == "turns" else what
+            yield f"The difference of {name(variant)} {trend.word} over the steps{what}."
 
 
 def _dependence(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
@@ -189,11 +191,21 @@ def interval_of(one: Comparison) -> str:
 
 def interval_text(summary: VariantSummary) -> str:
     """`2.4512 ± 0.0512`, for other seeds and other text; for other seeds alone in brackets; a dash of none."""
-    interval, on_text = summary.val_loss, summary.on_text
-    text = digits(interval.mean)
-    if on_text is not None and math.isfinite(on_text.half_width):
-        return f"{text} ± {digits(on_text.half_width)}"
-    return text + (f" (seeds ± {digits(interval.half_width)})" if math.isfinite(interval.half_width) else "")
+    text, half = digits(summary.val_loss.mean), half_width(summary)
+    if not half:
+        return text
+    return f"{text} ± {digits(half)}" if _on_text(summary) else f"{text} (seeds ± {digits(half)})"
+
+
+def half_width(summary: VariantSummary) -> float:
+    """Of the 95 % interval of a loss: for other seeds and text where blocks tell, else for seeds alone; 0 for none."""
+    half = _on_text(summary) or summary.val_loss.half_width
+    return half if math.isfinite(half) else 0.0
+
+
+def _on_text(summary: VariantSummary) -> float:
+    on_text = summary.on_text
+    return on_text.half_width if on_text is not None and math.isfinite(on_text.half_width) else 0.0
 
 
 def _baseline_headline(base: str, found: Sequence[Comparison], said: Names) -> str:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .intervals import Interval, t_interval, t_quantile
 
-Word = Literal["lasts", "shrinks", "grows", "turns", "not decided"]
+Word = Literal["lasts", "shrinks", "grows", "turns", "shown late", "not decided"]
 LEAST_RUNGS, LEAST_SEEDS = 4, 3
 """Below either a floor E cannot be told from a small exponent: the fit is a plain power law."""
 _EXPONENTS = np.geomspace(0.01, 8, 1200)
@@ -21,40 +21,38 @@ class Trend:
     """What a difference does along a ladder."""
 
     word: Word
-    """lasts: shown at the last rung, and not seen to change; shrinks, grows: its slope is shown; turns: shown with one
-    sign at the first rung and with the other at the last."""
+    """lasts: shown at both ends with one sign, and not seen to change; shrinks, grows: its slope is shown; turns: shown
+    with one sign at the first rung and with the other at the last; shown late: at the last rung, not at the first."""
     slope: Interval
     """Of the size of the difference, nats for each doubling: below 0 it shrinks."""
     rungs: tuple[Interval, ...]
     """The difference at each rung."""
 
-    @property
-    def halves_every(self) -> float:
-        """Doublings after which half of the first rung's difference is gone, at this slope; inf where it stays."""
-        first = abs(self.rungs[0].mean)
-        return first / 2 / -self.slope.mean if self.slope.mean < 0 else math.inf
-
 
 def trend(x: np.ndarray, differences: np.ndarray) -> Trend:
     """What the paired difference does as x grows.   x (R rungs,) rising, differences (n seeds, R) finite
 
-    A seed is a cluster: each has its own slope on log2 x, and the t interval of the slopes decides. The size is that
-    along the sign of the mean over all rungs, so that a difference which turns has shrunk, too. Raises ValueError.
+    A seed is a cluster: each has its own slope on log2 x, and the t interval of the slopes decides. The size is taken
+    along the sign that is shown, at the last rung if there, else at the first: where none is, no word but "not decided"
+    stands for it. Raises ValueError.
     """
     differences = _checked(x, differences)
-    sign = math.copysign(1.0, float(differences.mean()))
+    rungs = tuple(t_interval(column) for column in differences.T.tolist())
+    first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
+    sign = last or first or math.copysign(1.0, float(differences.mean()))
     centered = np.log2(x) - np.log2(x).mean()
     slopes = sign * differences @ centered / (centered @ centered)
     slope = t_interval(np.round(slopes, 12).tolist())  # rounding alone is no slope
-    rungs = tuple(t_interval(column) for column in differences.T.tolist())
-    first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
+    does = _sign_of(slope)
     word: Word = "not decided"
     if first * last < 0:
         word = "turns"
-    elif _sign_of(slope):
-        word = "shrinks" if slope.mean < 0 else "grows"
-    elif last:
-        word = "lasts"
+    elif last and not first:
+        word = "shown late"
+    elif first and does < 0:
+        word = "shrinks"
+    elif first and last:
+        word = "grows" if does else "lasts"
     return Trend(word, slope, rungs)
 
 

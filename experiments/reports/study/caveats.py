@@ -132,7 +132,7 @@ def _of_trends(analysis: Analysis) -> list[str]:
         first, last = (rough(abs(rung.mean)) for rung in (trend.rungs[0], trend.rungs[-1]))
         if analysis.by_variant[name].word not in ("better", "worse"):
             continue
-        if trend.word == "shrinks":
+        if trend.word == "shrinks" and trend.rungs[0].mean * trend.rungs[-1].mean > 0:
             words = f"shrank from {first} nats at a quarter of the run to {last} at its end"
         elif trend.word == "turns":
             words = f"had the other sign at a quarter of the run ({first} nats, then {last})"

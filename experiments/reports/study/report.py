@@ -53,8 +53,13 @@ the largest."""
 
 _LOOKS_NOTE = """\
 Decided at planned looks (alpha {alpha:g} in all, by one test of all variants whose signs are flipped at once); the \
-intervals of all looks hold together. p (t) and the t interval are of each comparison alone, and know of no looks."""
+intervals of all looks hold together. Looks decide each variant against the baseline and nothing else: what is decided \
+gets no more seeds, so that axes, interactions and which is best have none in common to be judged by; losses are means \
+over the seeds that each variant has. p (t) and the t interval are of each comparison alone, and know of no looks."""
 
+_AT_ZERO = (
+    " An interval that ends at 0.0000 has its sign from a later step of the test, which says no more of its size."
+)
 _ON_TEXT = " On other text: for other seeds and other text of this kind, by losses in blocks."
 
 _EFFECTS_NOTE = """\
@@ -66,9 +71,14 @@ _CROSSED_NOTE = """\
 By how much the loss with both is another than the effects of each, added up: 0 where neither depends on the other."""
 
 _COURSE_NOTE = """\
-Paired differences at validations on the way, with 95 % t intervals over the seeds, from a quarter of the run on. \
-Change: of the size of the difference, for each doubling of the steps; *shrinks*, *grows*: its interval leaves 0; \
-*lasts*: the difference is shown at the end, and no change is; *turns*: shown with either sign."""
+Paired differences at validations on the way, from a quarter of the run on, with 95 % t intervals over the seeds: each \
+by itself, outside of the joint test. Change: of the size of the difference, for each doubling of the steps; \
+*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at both ends with one sign, and no change \
+is; *turns*: with either sign; *shown late*: at the end, not at a quarter."""
+
+_DECAYING = (
+    " On the way the learning rate is higher than at the end; `--ladder steps=...` trains each length to its end."
+)
 
 _TOGETHER = {"better": "better together", "worse": "worse together", "no difference seen": "they add up"}
 
@@ -223,7 +233,8 @@ def _differences(analysis: Analysis) -> list[str]:
         parts += ["Whether one axis depends on another:"]
         parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
     if course := course_table(analysis):
-        parts += ["Whether the differences last:", course, _COURSE_NOTE]
+        decays = analysis.study.config.base.training.lr_schedule != "constant"
+        parts += ["Whether the differences last:", course, _COURSE_NOTE + (_DECAYING if decays else "")]
     parts += _ladder(analysis)
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")
@@ -265,7 +276,9 @@ def _tests_note(analysis: Analysis) -> str:
         narrow = f"; for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's"
     how = "every pattern of them" if config.seeds <= MOST_EXACT else f"{DRAWS:,} drawn patterns"
     text = _ON_TEXT if any(one.on_text for one in analysis.comparisons) else ""
-    return _TESTS_NOTE.format(narrow=narrow, how=how, text=text)
+    shown = [*analysis.comparisons, *analysis.effects, *analysis.interactions]
+    at_zero = any(0.0 in (one.interval.low, one.interval.high) for one in shown if one.word in ("better", "worse"))
+    return _TESTS_NOTE.format(narrow=narrow, how=how, text=text + (_AT_ZERO if at_zero else ""))
 
 
 def _cost_note(analysis: Analysis) -> str:
