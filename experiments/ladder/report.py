@@ -11,7 +11,7 @@ from ...plain import code_span, link, markdown
 from ...storage.atomic import write_text
 from ..reports.figures import VAL_LOSS_LABEL, Line, canvas, color, draw_lines, note, save_figure, title
 from ..reports.markdown import bullets, document, fenced, table
-from ..reports.names import Names, field_said
+from ..reports.names import Names, field_said, said
 from ..reports.numbers import digits, rough, signed
 from ..reports.reproduce import ablation_command_line
 from ..statistics.intervals import Interval, t_interval
@@ -76,18 +76,16 @@ def ladder_report(climbed: Climbed) -> str:
 
 def ladder_answer(climbed: Climbed) -> str:
     """What the first differences do along the ladder, and how many predictions held."""
-    ladder, said = climbed.register.ladder, Names(climbed.register.ladder.study)
-    first, last = ladder.values[0], max(climbed.whole, default=ladder.values[0])
-    words = []
-    for variant, found in list(_trends(climbed).items())[:_NAMED]:
-        ends = [f"{_sign(one.mean)} nats at {ladder.name}={x}" for one, x in zip(found.rungs[:: len(found.rungs) - 1],
-                (first, last), strict=True)]  # fmt: skip
-        does = {"not decided": "is not decided along the ladder", "shown late": "is shown at the last rung alone"}.get(
-            found.word, found.word
-        )
-        words.append(
-            f"The difference of {said(variant)} to {said(ladder.study.baseline)} {does} ({' and '.join(ends)})."
-        )
+    ladder, name = climbed.register.ladder, Names(climbed.register.ladder.study)
+    ends = [said(ladder.path, value) for value in (ladder.values[0], max(climbed.whole, default=ladder.values[0]))]
+    found, words = _trends(climbed), []
+    parts = [f"{_does(one)}{_ends(one)}" for one in found.values()]
+    who = [f"the difference of {name(variant)} to {name(ladder.study.baseline)}" for variant in list(found)[:1]]
+    who += [f"that of {name(variant)}" for variant in list(found)[1:]]
+    named = [f"{one} {part}" for one, part in list(zip(who, parts, strict=True))[:_NAMED]]
+    if named:
+        rest = f"; {len(found) - _NAMED} more are in the table" if len(found) > _NAMED else ""
+        words.append(f"From {ends[0]} to {ends[1]} {'; '.join(named)}{rest}.")
     known = [hit for one in climbed.register.foretold if (hit := is_hit(climbed, one)) is not None]
     if known:
         words.append(f"Of {len(known)} losses foretold {sum(known)} came within the interval.")
@@ -103,7 +101,7 @@ def is_hit(climbed: Climbed, one: Foretold) -> bool | None:
 def ladder_figure(climbed: Climbed) -> Figure:
     """Loss over the rungs, a line a variant with its 95 % t interval; bars are what was foretold."""
     ladder = climbed.register.ladder
-    said, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
+    name, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
     values = list(climbed.whole)
     with canvas(height=max(3.8, 1.8 + 0.25 * len(shown))) as (figure, axes):
         axes.set_xscale("log")
@@ -111,7 +109,7 @@ def ladder_figure(climbed: Climbed) -> Figure:
         for i, variant in enumerate(shown):
             ends = [t_interval(column) for column in losses_of(variant, [*climbed.whole.values()]).T.tolist()]
             means, low, high = (np.array([getattr(one, end) for one in ends]) for end in ("mean", "low", "high"))
-            lines.append(Line(said(variant), np.array(values if ends else []), means, low, high))
+            lines.append(Line(name(variant), np.array(values if ends else []), means, low, high))
             for one in climbed.register.foretold:
                 if one.variant == variant:
                     center = (one.low + one.high) / 2
@@ -202,6 +200,16 @@ def _found(climbed: Climbed, one: Foretold) -> Interval | None:
         return None
     losses = losses_of(one.variant, [analysis])[:, 0].tolist()
     return t_interval(losses) if losses else None
+
+
+def _does(found: Trend) -> str:
+    return {"not decided": "is not decided", "shown late": "is shown at the last rung alone"}.get(
+        found.word, found.word
+    )
+
+
+def _ends(found: Trend) -> str:
+    return f" ({_sign(found.rungs[0].mean)} to {_sign(found.rungs[-1].mean)} nats)"
 
 
 def _sign(number: float) -> str:

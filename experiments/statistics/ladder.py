@@ -13,7 +13,8 @@ from .intervals import Interval, t_interval, t_quantile
 Word = Literal["lasts", "shrinks", "grows", "turns", "shown late", "not decided"]
 LEAST_RUNGS, LEAST_SEEDS = 4, 3
 """Below either a floor E cannot be told from a small exponent: the fit is a plain power law."""
-_EXPONENTS = np.geomspace(0.01, 8, 1200)
+EXPONENTS = np.geomspace(0.01, 8, 1200)
+"""That are tried."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ class PowerLaw:
     @property
     def is_told(self) -> bool:
         """The rungs tell the exponent: its interval does not end where the search does."""
-        return _EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < _EXPONENTS[-1]
+        return EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < EXPONENTS[-1]
 
     def at(self, x: float) -> float:
         """The loss foretold."""
@@ -104,15 +105,15 @@ def fit_and_predict(x: np.ndarray, losses: np.ndarray, x_next: float) -> tuple[P
     unit = math.exp(float(np.log(x).mean()))
     z, z_next = np.asarray(x, dtype=np.float64) / unit, x_next / unit
     if with_floor:
-        rows, p, p_next = losses, z[None, :] ** -_EXPONENTS[:, None], z_next**-_EXPONENTS
+        rows, p, p_next = losses, z[None, :] ** -EXPONENTS[:, None], z_next**-EXPONENTS
     else:
         rows, p, p_next = np.log(losses), np.log(z)[None, :], np.log([z_next])
-    lines = _lines(p, rows.mean(0), within=with_floor)
+    lines = lines_of(p, rows.mean(0), within=with_floor)
     reach = _reach(rows, lines, n_parameters=2 + with_floor)
     guess, low, high = lines.interval(p_next, reach, noise=1.0)
     if with_floor:
         floor, floor_low, floor_high = lines.interval(np.zeros(1), reach, noise=0.0)
-        a, held = float(_EXPONENTS[lines.best]), _EXPONENTS[lines.room(reach) >= 0]
+        a, held = float(EXPONENTS[lines.best]), EXPONENTS[lines.room(reach) >= 0]
         ends, scale = (float(held.min()), float(held.max())), float(lines.slope[lines.best])
         law = PowerLaw(floor, scale * unit**a, a, ends, (max(0.0, floor_low), floor_high))
         return law, Prediction(x_next, guess, low, high)
@@ -122,7 +123,7 @@ def fit_and_predict(x: np.ndarray, losses: np.ndarray, x_next: float) -> tuple[P
     return law, Prediction(x_next, math.exp(guess), math.exp(low), math.exp(high))
 
 
-def _reach(rows: np.ndarray, lines: _Lines, *, n_parameters: int) -> float:
+def _reach(rows: np.ndarray, lines: Lines, *, n_parameters: int) -> float:
     """s^2 t^2 of a mean over the seeds.   rows (n, R)"""
     n, n_rungs = rows.shape
     df = (n - 1) * (n_rungs - 1) + n_rungs - n_parameters
@@ -134,7 +135,7 @@ def _reach(rows: np.ndarray, lines: _Lines, *, n_parameters: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Lines:
+class Lines:
     """Least squares y = level + slope (p - center), one for each row of p: for each exponent of the grid."""
 
     level: float
@@ -164,7 +165,7 @@ class _Lines:
         return float(guess[self.best]), float((guess - width)[held].min()), float((guess + width)[held].max())
 
 
-def _lines(p: np.ndarray, y: np.ndarray, *, within: bool) -> _Lines:
+def lines_of(p: np.ndarray, y: np.ndarray, *, within: bool = False) -> Lines:
     """p (G, R), y (R,); `within`: the value at p = 0, the floor, may not lie below 0, if that can be."""
     center, level = p.mean(1), float(y.mean())
     away = p - center[:, None]
@@ -174,7 +175,7 @@ def _lines(p: np.ndarray, y: np.ndarray, *, within: bool) -> _Lines:
     squares, is_sound = np.sum(left * left, 1), level - slope * center >= 0
     if within and is_sound.any():
         squares = np.where(is_sound, squares, np.inf)
-    return _Lines(level, slope, center, spread, squares, len(y))
+    return Lines(level, slope, center, spread, squares, len(y))
 
 
 def _sign_of(interval: Interval) -> int:

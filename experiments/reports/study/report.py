@@ -15,9 +15,9 @@ from ...analysis.summary import ending
 from ...statistics.joint import DRAWS, MOST_EXACT
 from ...statistics.significance import bootstrap_narrowness
 from ..figures import save_figure
-from ..markdown import bullets, document, fenced, setting, table
+from ..markdown import bullets, document, fenced, setting
 from ..names import Names
-from ..numbers import digits, rough
+from ..numbers import digits
 from ..reproduce import ablation_command_line
 from ..run import configuration, environment
 from ..sentences import Style, answer
@@ -25,6 +25,7 @@ from .caveats import caveats
 from .course import course_figure, course_text, courses
 from .figures import costs, costs_differ, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
+from .laws import law_section
 from .tables import comparison_table, cost_table, course_table, mean_of, operations, result_table, tokens
 from .tuning import rates, tuning_section
 
@@ -235,36 +236,10 @@ def _differences(analysis: Analysis) -> list[str]:
     if course := course_table(analysis):
         decays = analysis.study.config.base.training.lr_schedule != "constant"
         parts += ["Whether the differences last:", course, _COURSE_NOTE + (_DECAYING if decays else "")]
-    parts += _ladder(analysis)
+    parts += law_section(analysis)
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
-
-
-def _ladder(analysis: Analysis) -> list[str]:
-    """How the loss falls along an axis of rising numbers, and what the next rung should give."""
-    found = analysis.ladder
-    if found is None:
-        return []
-    law, ahead = found.law, found.next_rung
-    floor = "0 (fewer than 4 rungs or 3 seeds tell no floor)"
-    if law.floor_interval != (0.0, 0.0):
-        floor = f"{digits(law.floor)} ({digits(law.floor_interval[0])} to {digits(law.floor_interval[1])})"
-    low, high = (rough(end) for end in law.exponent_interval)
-    rows = [
-        ("floor E, nats", floor),
-        ("exponent a", f"{rough(law.exponent)} ({low} to {high})" if law.is_told else "not told by these rungs"),
-        (
-            f"foretold at {ahead.x:,.0f} {found.measure}",
-            f"{digits(ahead.mean)} ({digits(ahead.low)} to {digits(ahead.high)})",
-        ),
-    ]
-    ends = f"{found.x[0]:,.0f} to {found.x[-1]:,.0f} {found.measure}"
-    return [
-        f"Along {code_span(found.axis)}, {len(found.x)} rungs of {found.n_seeds} seeds, {ends}: loss = E + A x^-a.",
-        table(("", "value and 95 % interval"), rows, right={1}),
-        "By least squares, intervals by profile. The law is of these rungs; nothing here says that it goes on.",
-    ]
 
 
 def _tests_note(analysis: Analysis) -> str:

@@ -29,6 +29,7 @@ from nanochat.experiments.statistics.joint import all_pairs, best_set, joint_tes
 from nanochat.experiments.statistics.ladder import fit_and_predict, trend
 from nanochat.experiments.statistics.sequential import SequentialPlan, decide
 from nanochat.experiments.statistics.significance import holm, sign_flip_p
+from nanochat.experiments.statistics.surface import fit_surface
 from nanochat.training.folder.record import RunRecord
 from nanochat.training.resolve import resolve
 from nanochat.training.run import Ended, Event, run_training
@@ -306,6 +307,26 @@ def ladder_predictions(n: int) -> Iterator[Line]:
             yield Line("ladder", f"said to shrink where the gap {what}, noise {noise:g}", shrinks / n, least, most, n)
 
 
+def surface_predictions(n: int) -> Iterator[Line]:
+    """Method 5: two terms over 4 x 3 rungs; the next rung of both falls into its interval, a and b into theirs."""
+    x, y, ahead = 100.0 * 2.0 ** np.arange(4), 3e3 * 4.0 ** np.arange(3), (1600.0, 192e3)
+    for floor, a, b in ((1.5, 0.5, 0.4), (2.0, 0.3, 0.7)):
+
+        def loss(at: np.ndarray, size: np.ndarray, floor: float = floor, a: float = a, b: float = b) -> np.ndarray:
+            return floor + 0.8 * (at / 100) ** -a + (size / 3e3) ** -b
+
+        rng, held, held_both = np.random.default_rng(13), 0, 0
+        for _ in range(n):
+            levels, rest = 0.02 * rng.standard_normal((3, 1, 1)), 0.01 * rng.standard_normal((3, 4, 3))
+            law, found = fit_surface(x, y, loss(x[:, None], y[None, :]) + levels + rest, ahead)
+            came = loss(np.array(ahead[0]), np.array(ahead[1])) + levels.mean() + 0.01 * rng.standard_normal(3).mean()
+            held += bool(found.low <= came <= found.high)
+            held_both += law.interval_x[0] <= a <= law.interval_x[1] and law.interval_y[0] <= b <= law.interval_y[1]
+        where = f"E={floor:g}, a={a:g}, b={b:g}, noise 0.01"
+        yield Line("ladder", f"two terms, next rung of both in its interval: {where}", held / n, 0.92, 0.98, n)
+        yield Line("ladder", f"two terms, both exponents in theirs: {where}", held_both / n, 0.85, 1, n)
+
+
 SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "joint_errors": (joint_errors, 10_000),
     "joint_intervals": (joint_intervals, 10_000),
@@ -317,6 +338,7 @@ SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "crossed_coverage": (crossed_coverage, 4_000),
     "crossed_cells": (crossed_cells, 4_000),
     "ladder_predictions": (ladder_predictions, 2_000),
+    "surface_predictions": (surface_predictions, 400),
 }
 """Each with the studies of its full count."""
 

@@ -11,6 +11,7 @@ COUNTS = {
     "tuning_search": 2,
     "crossed_coverage": 60,
     "ladder_predictions": 60,
+    "surface_predictions": 2,
 }
 """Studies in the suite, where each simulation may take a second or two; `make statistics` runs the full counts."""
 
