@@ -70,6 +70,11 @@ def said(path: str, value: Any) -> str:
     return _MEASURES.get(name, f"{name.replace('_', ' ')} {{}}").format(number)
 
 
+def is_plural(name: str) -> bool:
+    """Of one setting that has an s: `rotary positions` are, `layer norm + rotary positions` is."""
+    return " + " not in name and name.endswith(("positions", "heads", "steps"))
+
+
 def field_said(path: str) -> str:
     """What a setting is called without its value: `rate`, `width`, `positions`, `weight decay`."""
     name = path.rpartition(".")[2]

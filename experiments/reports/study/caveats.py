@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
 from ....plain import code_span
 from ...ablation.axes import read
+from ...ablation.cells import CellResult
 from ...ablation.grid import AblationConfig
 from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary
 from ...statistics.intervals import standard_deviation
 from ...statistics.significance import least_seeds
-from ..numbers import rough
+from ..numbers import rough, span
 from ..run import data_caveats, text_seen
-from .tables import differ, operations, parameters, steps, tokens
+from .tables import differ, mean_of, operations, parameters, steps, tokens
 from .tuning import tuning_caveats
 
 _UNEVEN = 10
@@ -87,10 +88,13 @@ def _of_rates(analysis: Analysis) -> list[str]:
 def _unequal(measured: Sequence[VariantSummary]) -> list[str]:
     """What the variants were not given the same of."""
     figures = {"parameters": parameters, "steps": steps, "tokens": tokens, "operations": operations}
-    unequal = [word for word, figure in figures.items() if differ(measured, figure)]
-    if not unequal:
-        return []
-    return [f"Variants did not get the same number of {' or of '.join(unequal)}: see the table of costs."]
+    unequal = [f"{word} ({_from_to(measured, figure)})" for word, figure in figures.items() if differ(measured, figure)]
+    return [f"Variants did not get the same number of {' or of '.join(unequal)}."] if unequal else []
+
+
+def _from_to(measured: Sequence[VariantSummary], figure: Callable[[CellResult], float]) -> str:
+    means = sorted(mean_of(one, figure) for one in measured)
+    return span([f"{x:,.0f}" if x < 1e7 else f"{x:.3g}" for x in (means[0], means[-1])])
 
 
 def _of_what_was_learned(measured: Sequence[VariantSummary]) -> list[str]:

@@ -29,10 +29,10 @@ from ..figures import (
     title,
     without_the_start,
 )
-from ..names import Names
+from ..names import Names, is_plural
 from ..numbers import digits
 from ..sentences import half_width, headline, of_the_complete
-from .tables import differ, mean_of, operations
+from .tables import mean_of, operations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -80,14 +80,14 @@ def curves_text(analysis: Analysis) -> str:
 
 
 def costs(analysis: Analysis) -> Figure | None:
-    """Final validation loss against parameters, and against the operations of a run; None where neither differs.
+    """Final validation loss against parameters, and against the operations of a run; None where neither differs by 1 %.
 
     Seconds are no axis: those of cells that ran beside others rank the load of the machine.
     """
     complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
     if not costs_differ(analysis):
         return None
-    panels = {name: values for name, values in _spent(shown).items() if len(set(values)) > 1}
+    panels = {name: values for name, values in _spent(shown).items() if _are_apart(values)}
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)
     with empty_canvas(height=3.4 + names_height) as figure:
@@ -104,7 +104,7 @@ def costs(analysis: Analysis) -> Figure | None:
         names.axis("off")
         marks = figure.axes[0].get_legend_handles_labels()
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
-        title(figure, of_the_complete(analysis, _cost_headline(complete, Names(analysis.study.config))))
+        title(figure, of_the_complete(analysis, _cost_headline(analysis)))
         surer = "differences are surer: seeds and text are the same for all" if len(shown) > 1 else ""
         remarks = ["mean over seeds", "bar: ± of the table", surer, *_chosen(shown, complete)]
         note(figure, "; ".join(filter(None, remarks)))
@@ -112,8 +112,8 @@ def costs(analysis: Analysis) -> Figure | None:
 
 
 def costs_differ(analysis: Analysis) -> bool:
-    """The variants that are drawn do not all take the same."""
-    return any(len(set(values)) > 1 for values in _spent(_few(analysis.complete, analysis.baseline)).values())
+    """The variants that are drawn do not all take the same, to 1 %."""
+    return any(map(_are_apart, _spent(_few(analysis.complete, analysis.baseline)).values()))
 
 
 def costs_text(analysis: Analysis) -> str:
@@ -126,6 +126,10 @@ def costs_text(analysis: Analysis) -> str:
     ]
     text = f"Validation loss against what it takes{_clause(shown, analysis.complete)}: "
     return text + ("; ".join(points) or "no variant ended well with every seed") + "."
+
+
+def _are_apart(values: Sequence[float]) -> bool:
+    return max(values, default=0.0) > 1.01 * min(values, default=0.0)
 
 
 def _spent(summaries: Sequence[VariantSummary]) -> dict[str, list[float]]:
@@ -164,16 +168,23 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
     axes.margins(x=0.15, y=0.1)
 
 
-def _cost_headline(complete: Sequence[VariantSummary], said: Names) -> str:
-    if not complete:
-        return "No variant ended well with every seed"
-    if len(complete) > 1 and not differ(complete, lambda result: result.record.val_loss):
-        return "All variants end alike"
-    sizes, words = [_size(one) for one in complete], ""
-    if len(set(sizes)) > 1 and sizes[0] == min(sizes):
-        words = " and is the smallest" if sizes.count(sizes[0]) == 1 else " and is among the smallest"
-    name = said(complete[0].name)
-    return f"{name[:1].upper()}{name[1:]} ends lowest{words}"
+def _cost_headline(analysis: Analysis) -> str:
+    """A claim only where the lowest is shown to be better than all others."""
+    best, name = analysis.complete[0].name, Names(analysis.study.config)
+    if analysis.best != (best,):
+        return "Validation loss against what it takes"
+    return f"{_lowest(name(best))}{_among_sizes([_size(one) for one in analysis.complete])}"
+
+
+def _lowest(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]} {'end' if is_plural(name) else 'ends'} lowest"
+
+
+def _among_sizes(sizes: Sequence[int]) -> str:
+    """`sizes`: parameters, the best variant's first."""
+    if len(set(sizes)) == 1 or sizes[0] > min(sizes):
+        return ""
+    return ", with fewest parameters" if sizes.count(sizes[0]) == 1 else ", with as few parameters as any"
 
 
 def _with_curves(analysis: Analysis) -> tuple[list[VariantSummary], list[VariantSummary]]:

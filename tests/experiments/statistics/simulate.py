@@ -147,6 +147,25 @@ def sequential_errors(n: int) -> Iterator[Line]:
     yield Line("sequential", "for comparison: tested anew at 8, 12, 16 without a plan", false / n, 0, 1, n)
 
 
+def sequential_family(n: int) -> Iterator[Line]:
+    """Method 2: what a report with looks says of three variants and one baseline, of which looks decide nothing else.
+
+    Any of the equal ones called different, with all equal or one apart; and one that is off by the margin, equivalent.
+    """
+    for where, effects in (("nothing differs", (0.0, 0.0, 0.0)), ("one of them differs", (0.0, 0.0, 3.0))):
+        plan, rng, false = SequentialPlan(looks=(8, 12, 16), margin=0.01), np.random.default_rng(14), 0
+        for _ in range(n):
+            runs = rng.standard_normal((16, 4))
+            verdicts = decide(runs[:, 1:] - runs[:, :1] + np.array(effects), plan).verdicts
+            false += any(said == "different" for said, effect in zip(verdicts, effects, strict=True) if effect == 0)
+        yield Line("sequential", f"false alarm among 3 variants, looks (8, 12, 16): {where}", false / n, 0, 0.05, n)
+    plan, rng, false = SequentialPlan(looks=(8, 12, 16), margin=1.5), np.random.default_rng(15), 0
+    for _ in range(n):
+        runs = rng.standard_normal((16, 4))
+        false += decide(runs[:, 1:] - runs[:, :1] + np.array([1.5, 0.0, 0.0]), plan).verdicts[0] == "equivalent"
+    yield Line("sequential", "called equivalent though off by the margin, 1 of 3 variants", false / n, 0, 0.05, n)
+
+
 def sequential_power(n: int) -> Iterator[Line]:
     """Method 2: seeds that it takes to find 1.2 SD, and power beside that of all seeds at once."""
     plan, fixed, rng = SequentialPlan(looks=(8, 12, 16)), SequentialPlan(looks=(16,)), np.random.default_rng(6)
@@ -332,6 +351,7 @@ SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "joint_intervals": (joint_intervals, 10_000),
     "joint_report": (joint_report, 10_000),
     "sequential_errors": (sequential_errors, 10_000),
+    "sequential_family": (sequential_family, 4_000),
     "sequential_power": (sequential_power, 4_000),
     "tuning_errors": (tuning_errors, 10_000),
     "tuning_search": (tuning_search, 400),

@@ -6,6 +6,7 @@ COUNTS = {
     "joint_intervals": 100,
     "joint_report": 150,
     "sequential_errors": 10,
+    "sequential_family": 10,
     "sequential_power": 40,
     "tuning_errors": 100,
     "tuning_search": 2,
