@@ -9,15 +9,19 @@ import numpy as np
 
 from ...plain import code_span, link, markdown
 from ...storage.atomic import write_text
+from ..ablation.grid import BUDGETS
 from ..reports.figures import VAL_LOSS_LABEL, Line, canvas, color, draw_lines, note, save_figure, title
 from ..reports.markdown import bullets, document, fenced, table
 from ..reports.names import Names, field_said, said
 from ..reports.numbers import digits, rough, signed
 from ..reports.reproduce import ablation_command_line
+from ..reports.study.caveats import caveats
+from ..reports.study.report import varied_said
 from ..statistics.intervals import Interval, t_interval
 from ..statistics.ladder import Trend
 from .climb import Climbed
 from .lasting import outlooks, trends
+from .plan import Ladder
 from .register import Foretold, losses_of
 
 if TYPE_CHECKING:
@@ -58,6 +62,7 @@ def ladder_report(climbed: Climbed) -> str:
     ladder, rungs = climbed.register.ladder, climbed.rungs
     parts = [
         f"# Ladder over {field_said(ladder.path)}: {', '.join(map(str, ladder.values))}",
+        f"**Question.** {_question(ladder)}",
         f"**Answer.** {markdown(ladder_answer(climbed))}",
         "## Loss at each rung",
         _losses(climbed),
@@ -70,6 +75,7 @@ def ladder_report(climbed: Climbed) -> str:
         bullets([_rung(climbed, value) for value in rungs]),
         "## Reproduce",
         fenced(f"{ablation_command_line(ladder.study)} --ladder {ladder.path}={_rungs(climbed)}", "sh"),
+        *_caveats(climbed),
     ]  # fmt: skip
     return document(parts)
 
@@ -131,6 +137,26 @@ def ladder_figure(climbed: Climbed) -> Figure:
         more = f"; {hidden} more variants are in the table" if hidden else ""
         note(figure, f"line: mean over seeds; band: 95 % t interval; bars: foretold from the rungs to the left{more}")
     return figure
+
+
+def _question(ladder: Ladder) -> str:
+    config, base = ladder.study, ladder.study.base
+    tuned = f", {', '.join(map(code_span, config.tune))} tuned for each variant at each rung" if config.tune else ""
+    equal = f", with equal numbers of {BUDGETS[config.budget]}" if config.budget != "steps" else ""
+    return (
+        f"Do the differences between {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode "
+        f"on {code_span(base.data.source)} last with growing {field_said(ladder.path)}{equal}? Varied: "
+        f"{varied_said(config)}; {config.seeds} seeds at each rung{tuned}."
+    )
+
+
+def _caveats(climbed: Climbed) -> list[str]:
+    """Of the last whole rung: what its report says of itself."""
+    if not climbed.whole:
+        return []
+    value = max(climbed.whole)
+    of = f"Of {climbed.register.ladder.folder_of(value)}; those of the other rungs are in their reports."
+    return ["## Caveats", of, bullets(caveats(climbed.whole[value]))]
 
 
 def _rung(climbed: Climbed, value: float) -> str:
@@ -209,7 +235,7 @@ def _does(found: Trend) -> str:
 
 
 def _ends(found: Trend) -> str:
-    return f" ({_sign(found.rungs[0].mean)} to {_sign(found.rungs[-1].mean)} nats)"
+    return f" (first {_sign(found.rungs[0].mean)}, last {_sign(found.rungs[-1].mean)} nats)"
 
 
 def _sign(number: float) -> str:

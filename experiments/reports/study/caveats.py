@@ -38,7 +38,7 @@ def caveats(analysis: Analysis) -> list[str]:
             "are those of the runs that ended well, which flatters the variant."
         )
     found += _unequal(measured) + _of_what_was_learned(measured) + _without_effect(analysis)
-    found += _of_trends(analysis)
+    found += _of_trends(analysis) + _of_other_text(analysis)
     return found + _of_text(analysis)
 
 
@@ -144,6 +144,18 @@ def _of_trends(analysis: Analysis) -> list[str]:
             continue
         found.append(f"The difference of {code_span(name)} {words}: a longer run may say otherwise.")
     return found
+
+
+def _of_other_text(analysis: Analysis) -> list[str]:
+    """Differences that are shown on the text of the study, and would not be on another of its kind."""
+    unsure = [
+        code_span(one.variant)
+        for one in analysis.comparisons
+        if one.word in ("better", "worse") and one.on_text is not None and one.on_text.low <= 0 <= one.on_text.high
+    ]
+    if not unsure:
+        return []
+    return [f"Shown for this text alone: for other text of its kind the interval of {', '.join(unsure)} holds 0."]
 
 
 def _of_text(analysis: Analysis) -> list[str]:

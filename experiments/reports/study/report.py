@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from ....plain import code_span, markdown
 from ....storage.atomic import remove_files, write_text
-from ...ablation.grid import BUDGETS
+from ...ablation.grid import BUDGETS, AblationConfig
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
 from ...analysis.summary import ending
@@ -144,11 +144,16 @@ def study_report(analysis: Analysis) -> str:
     return document(parts)
 
 
-def _question(study: Study) -> str:
-    config, base = study.config, study.config.base
+def varied_said(config: AblationConfig) -> str:
+    """The axes and variants of a study with their values, as its question has them."""
     varied = [f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items()]
     for name, own in config.explicit.items():
         varied.append(f"{code_span(name)} ({', '.join(f'{path}={setting(value)}' for path, value in own.items())})")
+    return ", ".join(varied)
+
+
+def _question(study: Study) -> str:
+    config, base = study.config, study.config.base
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
     if config.looks:
         seeds = f"{config.looks[0]} to {config.seeds} seeds, until decided,"
@@ -156,7 +161,7 @@ def _question(study: Study) -> str:
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
         f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: "
-        f"{', '.join(varied)}; {seeds} each."
+        f"{varied_said(config)}; {seeds} each."
     )
 
 

@@ -7,6 +7,7 @@ import pytest
 from nanochat.experiments.ablation.cells import Validation
 from nanochat.experiments.ablation.grid import AblationConfig
 from nanochat.experiments.ablation.sweep import run_ablation
+from nanochat.experiments.ablation.text import TextLoss
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.study.caveats import caveats
 
@@ -102,3 +103,19 @@ def test_an_axis_of_rates_is_no_tuning(tiny_run, study_of):
 def test_one_rate_for_all_is_said(tiny_run, tmp_path):
     config = AblationConfig(base=tiny_run, axes={"training.warmup": (0, 1)}, seeds=1)
     assert told(run_ablation(config, tmp_path), "All variants use the same learning rate")
+
+
+def test_a_difference_that_another_text_might_not_show_says_so(study_of):
+    """Seeds agree to 0.001 nats; blocks of the text differ by far more, and in sign."""
+    study = study_of(BASE, moved(-0.05))
+    blocks = {"lr=1.0": (2.0, 2.0, 2.0, 2.0), "lr=2.0": (1.0, 2.9, 1.2, 2.7)}
+    results = [
+        replace(
+            one,
+            text=TextLoss(tuple(x + 0.001 * i for x in blocks[one.cell.variant]), 64, is_whole=False),
+        )
+        for i, one in enumerate(study.results)
+    ]
+    (caveat,) = told(replace(study, results=tuple(results)), "Shown for this text alone")
+    assert "`lr=2.0`" in caveat
+    assert not told(study, "Shown for this text alone")

@@ -7,6 +7,8 @@ import pytest
 
 from nanochat.experiments.ablation.study import read_study
 from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.ladder.climb import read_climbed
+from nanochat.experiments.ladder.report import ladder_answer
 from nanochat.experiments.reports import sentences
 from nanochat.experiments.reports.names import is_plural, said
 from nanochat.experiments.reports.study.report import MARKDOWN
@@ -123,6 +125,13 @@ def test_an_answer_of_a_published_study_is_three_sentences_and_sixty_words_at_mo
     assert len(text.split()) <= 60
     assert len(re.findall(r"\.(?: |$)", text)) <= 3
     assert not re.search(r"\w=|\d\.\d{4}|p = ", text)
+
+
+@pytest.mark.parametrize("register", sorted(Path(__file__).parents[3].glob("results/reference/*/ladder.json")))
+def test_so_is_that_of_a_published_ladder(register):
+    text = ladder_answer(read_climbed(register.parent))
+    assert len(text.split()) <= 60
+    assert len(re.findall(r"\.(?: |$)", text)) <= 3
 
 
 def test_axes_that_depend_on_each_other_are_said_to():
