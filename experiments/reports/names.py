@@ -17,6 +17,8 @@ _SAID: Mapping[tuple[str, Any], str] = {
     ("norm", "layer"): "layer norm",
     ("norm", "rms"): "RMS norm",
     ("norm", "none"): "no norm",
+    ("qk_norm", True): "QK norm",
+    ("qk_norm", False): "no QK norm",
     ("norm_position", "pre"): "pre-norm",
     ("norm_position", "post"): "post-norm",
     ("positions", "learned"): "learned positions",
@@ -34,6 +36,7 @@ _SAID: Mapping[tuple[str, Any], str] = {
 }
 _FIELDS = {
     "lr": "rate",
+    "qk_norm": "QK norm",
     "n_embd": "width",
     "n_layer": "depth",
     "n_head": "heads",

@@ -58,9 +58,7 @@ intervals of all looks hold together. Looks decide each variant against the base
 gets no more seeds, so that axes, interactions and which is best have none in common to be judged by; losses are means \
 over the seeds that each variant has. p (t) and the t interval are of each comparison alone, and know of no looks."""
 
-_AT_ZERO = (
-    " An interval that ends at 0.0000 has its sign from a later step of the test, which says no more of its size."
-)
+_AT_ZERO = " An interval that ends at 0.0000 has its sign from the test, which is sharper than the interval by itself."
 _ON_TEXT = " On other text: for other seeds and other text of this kind, by losses in blocks."
 
 _EFFECTS_NOTE = """\
@@ -249,15 +247,15 @@ def _differences(analysis: Analysis) -> list[str]:
 
 def _tests_note(analysis: Analysis) -> str:
     config, n = analysis.study.config, max(len(one.differences) for one in analysis.comparisons)
+    shown = [*analysis.comparisons, *analysis.effects, *analysis.interactions]
+    at_zero = any(0.0 in (one.interval.low, one.interval.high) for one in shown if one.word in ("better", "worse"))
     if config.looks:
-        return _LOOKS_NOTE.format(alpha=config.alpha)
+        return _LOOKS_NOTE.format(alpha=config.alpha) + (_AT_ZERO if at_zero else "")
     narrow = ""
     if n > 1:
         narrow = f"; for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's"
     how = "every pattern of them" if config.seeds <= MOST_EXACT else f"{DRAWS:,} drawn patterns"
     text = _ON_TEXT if any(one.on_text for one in analysis.comparisons) else ""
-    shown = [*analysis.comparisons, *analysis.effects, *analysis.interactions]
-    at_zero = any(0.0 in (one.interval.low, one.interval.high) for one in shown if one.word in ("better", "worse"))
     return _TESTS_NOTE.format(narrow=narrow, how=how, text=text + (_AT_ZERO if at_zero else ""))
 
 
