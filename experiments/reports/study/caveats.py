@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from ....plain import code_span
+from ....plain import code_span, markdown
 from ...ablation.axes import read
 from ...ablation.cells import CellResult
 from ...ablation.grid import AblationConfig
@@ -26,7 +26,8 @@ def caveats(analysis: Analysis) -> list[str]:
     """All that apply."""
     config = analysis.study.config
     measured = [summary for summary in analysis.ranking if summary.ok]
-    found = _of_seeds(config.seeds_of(config.baseline)) + _of_growth(config)
+    found = [markdown(one) for one in config.caveats]
+    found += _of_seeds(config.seeds_of(config.baseline)) + _of_growth(config)
     found.append(
         f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
         "difference may still be there."

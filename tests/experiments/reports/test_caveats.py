@@ -119,3 +119,10 @@ def test_a_difference_that_another_text_might_not_show_says_so(study_of):
     (caveat,) = told(replace(study, results=tuple(results)), "Shown for this text alone")
     assert "`lr=2.0`" in caveat
     assert not told(study, "Shown for this text alone")
+
+
+def test_what_the_author_of_a_study_says_is_carried(study_of):
+    study = study_of(BASE, moved(-0.05))
+    known = replace(study, config=replace(study.config, caveats=("positions are added with amplitude 1",)))
+    assert caveats(analyse(known))[0] == "positions are added with amplitude 1"
+    assert known.config.planned == study.config.planned
