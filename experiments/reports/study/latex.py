@@ -53,7 +53,7 @@ def latex_table(analysis: Analysis) -> str:
         r"\centering",
         f"\\caption{{{caption}}}",
         r"\footnotesize\setlength{\tabcolsep}{3pt}",
-        r"\begin{tabular}{lrrlrl}",
+        r"\begin{tabular}{@{}lrrlrl@{}}",
         r"\toprule",
         r"variant & loss & difference & 95\,\% interval & $p$ & verdict \\",
         r"\midrule",
