@@ -1,8 +1,8 @@
-"""Would a third of the steps have told the verdicts of all? Five studies, run at 50, 100, 200 and 600 steps.
+"""Would a third of the steps have told the verdicts of all? Five studies, run at 25, 50, 100 and 300 steps.
 
     python tests/experiments/ladder/foretold.py [--out FOLDER] [--work FOLDER]
 
-Writes foretold.json and foretold.md (`make statistics`; about six minutes of one core). The rule is
+Writes foretold.json and foretold.md (`make statistics`; about three minutes of one core). The rule is
 `experiments/ladder/lasting.py`: a verdict is expected to stay where its difference lasts or grows along the rungs up to
 a third. `--work` keeps the ladders, and goes on with those that are there.
 """
@@ -26,7 +26,7 @@ from nanochat.experiments.ladder.plan import Ladder
 from nanochat.training.resolve import resolve
 
 GOAL = Path(__file__).parents[3] / "results" / "reference" / "statistics"
-RUNGS, SEEDS = (50, 100, 200, 600), 6
+RUNGS, SEEDS = (25, 50, 100, 300), 6
 STUDIES = {"head-and-norm": "bigram", "norms": "mini-gpt", "positions": "mini-gpt", "activations": "mini-gpt",
            "clipping": "mini-gpt"}  # fmt: skip
 """Named studies, and of which preset. Batches of 16 names, else as the preset says."""
@@ -46,7 +46,7 @@ def run_rung(_: float, config: AblationConfig, folder: Path) -> Analysis:
 
 def page(found: dict[str, list[Outlook]]) -> str:
     """A row a comparison, and how often what was foretold came."""
-    rows = ["| study | variant | at 200 steps | along 50, 100, 200 | foretold | at 600 steps | agree |"]
+    rows = ["| study | variant | at 100 steps | along 25, 50, 100 | foretold | at 300 steps | agree |"]
     rows.append("|---|---|---|---|---|---|---|")
     every = [one for some in found.values() for one in some]
     for name, some in found.items():
@@ -59,12 +59,12 @@ def page(found: dict[str, list[Outlook]]) -> str:
     n_kept, n_right = sum(one.word == one.found for one in shown), sum(one.expected == one.found for one in told)
     about = (
         "`python tests/experiments/ladder/foretold.py`: five studies of `builtin:names`, batches of 16, 6 seeds, each "
-        "at 50, 100, 200 and 600 steps with one learning rate for all variants. A verdict is foretold where it is "
-        "shown at 200 steps and its difference lasts or grows along the rungs up to there."
+        "at 25, 50, 100 and 300 steps with one learning rate for all variants. A verdict is foretold where it is "
+        "shown at 100 steps and its difference lasts or grows along the rungs up to there."
     )
     summary = (
         f"Of {len(every)} comparisons {len(told)} were foretold, and {n_right} of these came; of all {len(shown)} that "
-        f"200 steps called better or worse 600 steps call {n_kept} the same."
+        f"100 steps called better or worse 300 steps call {n_kept} the same."
     )
     parts = ["# Verdicts from a third of the steps, and from all", about, summary, "\n".join(rows)]
     return "\n\n".join(parts) + "\n"

@@ -351,14 +351,14 @@ SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "joint_intervals": (joint_intervals, 10_000),
     "joint_report": (joint_report, 10_000),
     "sequential_errors": (sequential_errors, 10_000),
-    "sequential_family": (sequential_family, 4_000),
+    "sequential_family": (sequential_family, 2_000),
     "sequential_power": (sequential_power, 4_000),
     "tuning_errors": (tuning_errors, 10_000),
     "tuning_search": (tuning_search, 400),
     "crossed_coverage": (crossed_coverage, 4_000),
     "crossed_cells": (crossed_cells, 4_000),
     "ladder_predictions": (ladder_predictions, 2_000),
-    "surface_predictions": (surface_predictions, 400),
+    "surface_predictions": (surface_predictions, 200),
 }
 """Each with the studies of its full count."""
 
