@@ -65,6 +65,7 @@ bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once 
 
 statistics: .venv/$(HERE).dev  ## simulate studies whose truth is known and write results/reference/statistics/ (half an hour)
 	$(BIN)/python tests/experiments/statistics/simulate.py
+	$(BIN)/python tests/experiments/ladder/foretold.py
 
 course-full: .venv/$(HERE).dev  ## judge right and wrong answers on all seeds, and the zoo on three; write results/reference/
 	$(BIN)/python tests/course/full.py

@@ -108,6 +108,8 @@ class AblationConfig:
     """Seeds with which a variant was decided at a look: it gets no more."""
     grown: tuple[int, ...] = ()
     """Numbers of seeds that were reported before more were added, without a plan."""
+    caveats: tuple[str, ...] = ()
+    """What a reader of the report should know, and its cells do not show."""
     budget_asked: int = 0
     """Training tokens, operations (FLOPs) or parameters that each variant should get; 0 with a budget of steps."""
     budget_given: Mapping[str, int] = field(default_factory=dict)
@@ -184,8 +186,8 @@ class AblationConfig:
 
     @property
     def planned(self) -> AblationConfig:
-        """The study before anything was run: without what tuning, looks and growth have added."""
-        return replace(self, tried={}, tuned={}, looked=(), decided={}, grown=())
+        """The study before anything was run: without what tuning, looks, growth and its author's caveats have added."""
+        return replace(self, tried={}, tuned={}, looked=(), decided={}, grown=(), caveats=())
 
     def tuning_cells(self, variant: str, values: Iterable[int | float]) -> list[Cell]:
         """The runs of a variant with these values of the field that is tuned, on seeds of their own."""
@@ -348,7 +350,7 @@ def ablation_from_dict(content: Any) -> AblationConfig:
 _OPTIONAL = ("design", "max_cells", "margin", "budget", "budget_asked", "budget_given", "budget_farthest", "steps")
 _LATER: dict[str, Any] = {
     **{name: {} for name in ("explicit", "widths", "tune", "tried", "tuned", "decided")},
-    **dict.fromkeys(("looks", "looked", "grown"), ()),
+    **dict.fromkeys(("looks", "looked", "grown", "caveats"), ()),
     "eval_blocks": 0,
     "tune_seeds": 3,
     "alpha": 0.05,

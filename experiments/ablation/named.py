@@ -40,7 +40,18 @@ _TUNED: dict[str, dict[str, tuple[float, ...]]] = {"optimizers": {"training.lr":
 """What is tuned for each variant by itself: no rule of the update is told from another at a rate that suits one."""
 
 _SMALL = 100_000
-_SETTINGS = ("seeds", "design", "max_cells", "margin", "eval_blocks", "budget", "tune_seeds", "looks", "alpha")
+_SETTINGS = (
+    "seeds",
+    "design",
+    "max_cells",
+    "margin",
+    "eval_blocks",
+    "budget",
+    "tune_seeds",
+    "looks",
+    "alpha",
+    "caveats",
+)
 
 
 @dataclass(frozen=True, kw_only=True)

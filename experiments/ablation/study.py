@@ -108,7 +108,7 @@ def go_on(config: AblationConfig, folder: Path) -> AblationConfig:
         former = read_config(folder / "config.json")
     except CheckpointError:
         return config
-    return former if former.planned == config.planned else config
+    return replace(former, caveats=config.caveats) if former.planned == config.planned else config
 
 
 def check_inputs(result: CellResult, environment: Mapping[str, Any], folder: Path) -> None:

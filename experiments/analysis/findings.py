@@ -10,7 +10,7 @@ from ..ablation.study import Study
 from ..statistics.ladder import Trend
 from .comparisons import Comparison
 from .family import conclude
-from .rungs import Ladder, ladder_of
+from .rungs import Ladder, Surface, ladder_of, surface_of
 from .summary import VariantSummary, summarise
 from .trends import trend_of
 
@@ -57,6 +57,11 @@ class Analysis:
     def ladder(self) -> Ladder | None:
         """The law along the axis, where the study is a ladder."""
         return ladder_of(self.study, self.ranking)
+
+    @cached_property
+    def surface(self) -> Surface | None:
+        """The law along two axes, of training and of size."""
+        return surface_of(self.study, self.ranking)
 
     @cached_property
     def by_variant(self) -> Mapping[str, Comparison]:

@@ -9,15 +9,19 @@ import numpy as np
 
 from ...plain import code_span, link, markdown
 from ...storage.atomic import write_text
-from ..analysis.findings import Analysis
+from ..ablation.grid import BUDGETS
 from ..reports.figures import VAL_LOSS_LABEL, Line, canvas, color, draw_lines, note, save_figure, title
 from ..reports.markdown import bullets, document, fenced, table
-from ..reports.names import Names, field_said
+from ..reports.names import Names, field_said, said
 from ..reports.numbers import digits, rough, signed
 from ..reports.reproduce import ablation_command_line
+from ..reports.study.caveats import caveats
+from ..reports.study.report import varied_said
 from ..statistics.intervals import Interval, t_interval
-from ..statistics.ladder import Trend, trend
+from ..statistics.ladder import Trend
 from .climb import Climbed
+from .lasting import outlooks, trends
+from .plan import Ladder
 from .register import Foretold, losses_of
 
 if TYPE_CHECKING:
@@ -34,11 +38,14 @@ _FORETOLD_NOTE = """\
 Foretold by loss = E + A x^-a through the rungs below, and written to [ladder.json](ladder.json) before the rung was \
 run; where the law holds the interval has the mean of as many seeds in 95 of 100 ladders. Fewer than 4 rungs, or 3 \
 seeds, tell no floor E: then it is 0, and what levels off is foretold too low."""
+_OUTLOOK_NOTE = """\
+The verdict of the last rung within a third of the budget is expected of the last one, too, where its difference lasts \
+or grows along the rungs up to there; of any other nothing is foretold."""
 _LASTS_NOTE = """\
 Variant minus baseline, seed by seed, with 95 % t intervals. Change: of the size of the difference, for each doubling; \
-*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at the last rung, and no change is; \
-*turns*: shown with either sign. Each interval is of its own variant and rung; the verdicts, of one test for all \
-questions of a rung, are in the reports of the rungs."""
+*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at the first and the last rung with one \
+sign, and no change is; *turns*: with either sign; *shown late*: at the last rung, not at the first. Each interval is \
+of its own variant and rung; the verdicts, of one test for all questions of a rung, are in the reports of the rungs."""
 
 
 def write_ladder_report(climbed: Climbed, folder: Path) -> Path:
@@ -55,33 +62,36 @@ def ladder_report(climbed: Climbed) -> str:
     ladder, rungs = climbed.register.ladder, climbed.rungs
     parts = [
         f"# Ladder over {field_said(ladder.path)}: {', '.join(map(str, ladder.values))}",
+        f"**Question.** {_question(ladder)}",
         f"**Answer.** {markdown(ladder_answer(climbed))}",
         "## Loss at each rung",
         _losses(climbed),
         _LOSS_NOTE,
         "![Validation loss over the rungs; the numbers are in the table.](ladder.png)",
-        *(["## Whether the differences last", _differences(climbed), _LASTS_NOTE] if trends(climbed) else []),
+        *(["## Whether the differences last", _differences(climbed), _LASTS_NOTE] if _trends(climbed) else []),
+        *(["## Verdicts from a third of the budget", _outlooks(climbed), _OUTLOOK_NOTE] if outlooks(climbed) else []),
         *(["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE] if climbed.register.foretold else []),
         "## Rungs",
         bullets([_rung(climbed, value) for value in rungs]),
         "## Reproduce",
         fenced(f"{ablation_command_line(ladder.study)} --ladder {ladder.path}={_rungs(climbed)}", "sh"),
+        *_caveats(climbed),
     ]  # fmt: skip
     return document(parts)
 
 
 def ladder_answer(climbed: Climbed) -> str:
     """What the first differences do along the ladder, and how many predictions held."""
-    ladder, said = climbed.register.ladder, Names(climbed.register.ladder.study)
-    first, last = ladder.values[0], max(climbed.whole, default=ladder.values[0])
-    words = []
-    for variant, found in list(trends(climbed).items())[:_NAMED]:
-        ends = [f"{_sign(one.mean)} nats at {ladder.name}={x}" for one, x in zip(found.rungs[:: len(found.rungs) - 1],
-                (first, last), strict=True)]  # fmt: skip
-        does = "is not decided along the ladder" if found.word == "not decided" else word_of(found)
-        words.append(
-            f"The difference of {said(variant)} to {said(ladder.study.baseline)} {does} ({' and '.join(ends)})."
-        )
+    ladder, name = climbed.register.ladder, Names(climbed.register.ladder.study)
+    ends = [said(ladder.path, value) for value in (ladder.values[0], max(climbed.whole, default=ladder.values[0]))]
+    found, words = _trends(climbed), []
+    parts = [f"{_does(one)}{_ends(one)}" for one in found.values()]
+    who = [f"the difference of {name(variant)} to {name(ladder.study.baseline)}" for variant in list(found)[:1]]
+    who += [f"that of {name(variant)}" for variant in list(found)[1:]]
+    named = [f"{one} {part}" for one, part in list(zip(who, parts, strict=True))[:_NAMED]]
+    if named:
+        rest = f"; {len(found) - _NAMED} more are in the table" if len(found) > _NAMED else ""
+        words.append(f"From {ends[0]} to {ends[1]} {'; '.join(named)}{rest}.")
     known = [hit for one in climbed.register.foretold if (hit := is_hit(climbed, one)) is not None]
     if known:
         words.append(f"Of {len(known)} losses foretold {sum(known)} came within the interval.")
@@ -94,26 +104,10 @@ def is_hit(climbed: Climbed, one: Foretold) -> bool | None:
     return None if found is None else one.low <= found.mean <= one.high
 
 
-def trends(climbed: Climbed) -> dict[str, Trend]:
-    """What each variant's paired difference does along the rungs; without those of whom too few seeds ended well."""
-    study, whole, found = climbed.register.ladder.study, climbed.whole, dict[str, Trend]()
-    for variant in [name for name in study.variants if name != study.baseline]:
-        pairs = _differences_of(study.baseline, variant, list(whole.values())) if len(whole) > 1 else np.empty((0, 0))
-        if len(pairs) > 1:
-            found[variant] = trend(np.array(list(whole), dtype=np.float64), pairs)
-    return found
-
-
-def word_of(found: Trend) -> str:
-    """Its word; what had the other sign at the first rung, if not shown to, has not lasted."""
-    is_new = found.word == "lasts" and found.rungs[0].mean * found.rungs[-1].mean < 0
-    return "shows at the last rung alone" if is_new else found.word
-
-
 def ladder_figure(climbed: Climbed) -> Figure:
     """Loss over the rungs, a line a variant with its 95 % t interval; bars are what was foretold."""
     ladder = climbed.register.ladder
-    said, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
+    name, shown = Names(ladder.study), list(ladder.study.variants)[:_MOST_LINES]
     values = list(climbed.whole)
     with canvas(height=max(3.8, 1.8 + 0.25 * len(shown))) as (figure, axes):
         axes.set_xscale("log")
@@ -121,7 +115,7 @@ def ladder_figure(climbed: Climbed) -> Figure:
         for i, variant in enumerate(shown):
             ends = [t_interval(column) for column in losses_of(variant, [*climbed.whole.values()]).T.tolist()]
             means, low, high = (np.array([getattr(one, end) for one in ends]) for end in ("mean", "low", "high"))
-            lines.append(Line(said(variant), np.array(values if ends else []), means, low, high))
+            lines.append(Line(name(variant), np.array(values if ends else []), means, low, high))
             for one in climbed.register.foretold:
                 if one.variant == variant:
                     center = (one.low + one.high) / 2
@@ -145,10 +139,34 @@ def ladder_figure(climbed: Climbed) -> Figure:
     return figure
 
 
+def _question(ladder: Ladder) -> str:
+    config, base = ladder.study, ladder.study.base
+    tuned = f", {', '.join(map(code_span, config.tune))} tuned for each variant at each rung" if config.tune else ""
+    equal = f", with equal numbers of {BUDGETS[config.budget]}" if config.budget != "steps" else ""
+    return (
+        f"Do the differences between {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode "
+        f"on {code_span(base.data.source)} last with growing {field_said(ladder.path)}{equal}? Varied: "
+        f"{varied_said(config)}; {config.seeds} seeds at each rung{tuned}."
+    )
+
+
+def _caveats(climbed: Climbed) -> list[str]:
+    """Of the last whole rung: what its report says of itself."""
+    if not climbed.whole:
+        return []
+    value = max(climbed.whole)
+    of = f"Of {climbed.register.ladder.folder_of(value)}; those of the other rungs are in their reports."
+    return ["## Caveats", of, bullets(caveats(climbed.whole[value]))]
+
+
 def _rung(climbed: Climbed, value: float) -> str:
     name, n = climbed.register.ladder.folder_of(value), len(climbed.rungs[value].study.missing)
     left = f": {'1 cell is' if n == 1 else f'{n} cells are'} still to be run" if n else ""
     return f"[{markdown(name)}]({link(name)}/report.md){left}"
+
+
+def _trends(climbed: Climbed) -> dict[str, Trend]:
+    return trends(climbed.register.ladder.study, climbed.whole)
 
 
 def _losses(climbed: Climbed) -> str:
@@ -164,19 +182,29 @@ def _plus_minus(one: Interval) -> str:
 
 
 def _differences(climbed: Climbed) -> str:
-    ladder, found = climbed.register.ladder, trends(climbed)
+    ladder, found = climbed.register.ladder, _trends(climbed)
     n = len(next(iter(found.values())).rungs)
     rows = [
         [
             code_span(variant),
             *(f"{signed(end.mean)} ± {digits(end.half_width)}" for end in one.rungs),
             f"{signed(one.slope.low)} to {signed(one.slope.high)}",
-            word_of(one),
+            one.word,
         ]
         for variant, one in found.items()
     ]
     head = ("variant", *map(ladder.folder_of, climbed.whole), "change a doubling", "")
     return table(head, rows, right={*range(1, 2 + n)})
+
+
+def _outlooks(climbed: Climbed) -> str:
+    rows = []
+    for one in outlooks(climbed):
+        agrees = "" if one.expected is None else "yes" if one.expected == one.found else "**no**"
+        rows.append([code_span(one.variant), one.word, one.does, one.expected or "nothing", one.found, agrees])
+    first = outlooks(climbed)[0]
+    rung, last = (climbed.register.ladder.folder_of(value) for value in (first.rung, first.last))
+    return table(("variant", f"at {rung}", "along the rungs to it", "foretold", f"at {last}", "agree"), rows)
 
 
 def _predictions(climbed: Climbed) -> str:
@@ -200,18 +228,14 @@ def _found(climbed: Climbed, one: Foretold) -> Interval | None:
     return t_interval(losses) if losses else None
 
 
-def _differences_of(baseline: str, variant: str, rungs: list[Analysis]) -> np.ndarray:
-    """Variant minus baseline, of the seeds that ended well with both at every rung.    -> (seeds, rungs)"""
-    both = []
-    for analysis in rungs:
-        by_name = {one.name: one for one in analysis.ranking}
-        ours, theirs = (
-            dict(zip((result.cell.config.seed for result in one.ok), one.losses, strict=True))
-            for one in (by_name[variant], by_name[baseline])
-        )
-        both.append({seed: ours[seed] - theirs[seed] for seed in ours.keys() & theirs.keys()})
-    shared = sorted(set.intersection(*map(set, both)))
-    return np.array([[one[seed] for one in both] for seed in shared]).reshape(len(shared), len(rungs))
+def _does(found: Trend) -> str:
+    return {"not decided": "is not decided", "shown late": "is shown at the last rung alone"}.get(
+        found.word, found.word
+    )
+
+
+def _ends(found: Trend) -> str:
+    return f" (first {_sign(found.rungs[0].mean)}, last {_sign(found.rungs[-1].mean)} nats)"
 
 
 def _sign(number: float) -> str:

@@ -23,7 +23,7 @@ from ...plain import shortened, terminal
 from ...storage.atomic import write_bytes
 from ...training.folder.record import SavedRun
 from ..runs import run_labels
-from .numbers import digits
+from .numbers import digits, rough
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -269,25 +269,47 @@ def fit(axes: Axes, losses: Sequence[float], *, first: Sequence[float], whole_st
     axes.set_ylim(axes.get_ylim())
 
 
-def cut_the_start(axes: Axes, lines: Sequence[Line]) -> bool:
-    """Begin the figure where curves can be told apart: at a tenth of the steps, if three points of each come after it.
+def without_the_start(lines: Sequence[Line]) -> list[Line]:
+    """The curves from a tenth of the steps on, where they can be told apart, if three points of each come after it.
 
-    Whether it does; the first fall is steeper than all that a study is about. To be called before draw_lines.
+    The first fall is steeper than all that a study is about. All of them where one explodes or memorises.
     """
     last = max((line.steps[-1] for line in lines if len(line.steps)), default=0)
     late = [(line.steps >= last / 10) & np.isfinite(line.losses) for line in lines]
-    if not lines or min(int(at.sum()) for at in late) < 3:
-        return False
-    drawn = [line.losses[at] for line, at in zip(lines, late, strict=True)]
-    drawn += [
-        band[at] for line, at in zip(lines, late, strict=True) for band in (line.low, line.high) if band is not None
+    if min((int(at.sum()) for at in late), default=0) < 3:
+        return [*lines]
+    cut = [
+        Line(
+            line.label,
+            line.steps[at],
+            line.losses[at],
+            None if line.low is None else line.low[at],
+            None if line.high is None else line.high[at],
+        )
+        for line, at in zip(lines, late, strict=True)
     ]
-    low, high = min(map(np.min, drawn)), max(map(np.max, drawn))
-    if high <= low or spans([low, high]):
-        return False
-    axes.set_ylim(low - 0.05 * (high - low), high + 0.05 * (high - low))
-    axes.set_xlim(last / 10 - 0.02 * last, last * 1.02)
-    return True
+    return [*lines] if spans([loss for line in cut for loss in line.losses]) else cut
+
+
+def cut_excursions(axes: Axes, lines: Sequence[Line]) -> list[str]:
+    """Limit the axis to where curves begin and end, where one that strays in between would hide all others.
+
+    Says how far it goes; nothing where none does. To be called before draw_lines.
+    """
+    lines = [line for line in lines if len(line.losses)]
+    every = [x for line in lines for band in (line.losses, line.low, line.high) if band is not None for x in band]
+    ends = [x for line in lines for x in (line.losses[0], line.losses[-1])]
+    ends += [band[-1] for line in lines for band in (line.low, line.high) if band is not None]
+    if not lines or not np.isfinite(every).all() or explodes(every, ends):
+        return []
+    low, high = min(ends), max(ends)
+    if max(every) - min(every) <= 2 * (high - low):
+        return []
+    room = 0.05 * (high - low)
+    axes.set_ylim(low - room, high + room)
+    far = [rough(x) for x, is_out in ((min(every), min(every) < low - room), (max(every), max(every) > high + room))
+           if is_out]  # fmt: skip
+    return [f"what leaves the figure goes to {' and '.join(far)}"]
 
 
 def title(figure: Figure, text: str) -> None:

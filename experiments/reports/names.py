@@ -17,6 +17,8 @@ _SAID: Mapping[tuple[str, Any], str] = {
     ("norm", "layer"): "layer norm",
     ("norm", "rms"): "RMS norm",
     ("norm", "none"): "no norm",
+    ("qk_norm", True): "QK norm",
+    ("qk_norm", False): "no QK norm",
     ("norm_position", "pre"): "pre-norm",
     ("norm_position", "post"): "post-norm",
     ("positions", "learned"): "learned positions",
@@ -34,6 +36,7 @@ _SAID: Mapping[tuple[str, Any], str] = {
 }
 _FIELDS = {
     "lr": "rate",
+    "qk_norm": "QK norm",
     "n_embd": "width",
     "n_layer": "depth",
     "n_head": "heads",
@@ -68,6 +71,11 @@ def said(path: str, value: Any) -> str:
         return f"{'' if value else 'no '}{name.replace('_', ' ')}"
     number = f"{value:g}" if isinstance(value, float) else f"{value}"
     return _MEASURES.get(name, f"{name.replace('_', ' ')} {{}}").format(number)
+
+
+def is_plural(name: str) -> bool:
+    """Of one setting that has an s: `rotary positions` are, `layer norm + rotary positions` is."""
+    return " + " not in name and name.endswith(("positions", "heads", "steps"))
 
 
 def field_said(path: str) -> str:

@@ -20,9 +20,9 @@ from ...storage.reading import read_bytes
 MARK = "<!-- written by nanochat report -->"
 _STYLE = """\
 body { font: 16px/1.5 "DejaVu Sans", Verdana, sans-serif; color: #222 }
-body { max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+body { max-width: 64rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 1rem 0; font-size: .85rem; display: block; overflow-x: auto }
-th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
+th, td { padding: .3rem .5rem; border-bottom: 1px solid #ddd; text-align: left; vertical-align: top }
 thead th { border-bottom: 2px solid #333 } .right { text-align: right; font-variant-numeric: tabular-nums }
 code, pre { font-family: "DejaVu Sans Mono", monospace; font-size: .85em }
 pre { background: #f5f5f5; padding: .7rem; overflow-x: auto } img { max-width: 100% }
@@ -33,6 +33,8 @@ _INLINE = re.compile(
     r"|!\[(?P<alt>(?:\\.|[^\]\\])*)\]\((?P<src>[^)\s]*)\)|\[(?P<text>(?:\\.|[^\]\\])*)\]\((?P<href>[^)\s]*)\)"
     r"|\*\*(?P<bold>.+?)\*\*|(?<!\*)\*(?P<italic>[^*]+)\*"
 )
+_TIED = re.compile(r" (?=to |± )|(?<=<) |(?<=&lt;) ")
+"""A line of a cell with an interval breaks after `to`, and nowhere else."""
 _FOLDED = re.compile(r"</?details>|<summary>([^<>]*)</summary>")
 
 
@@ -53,7 +55,8 @@ def check_mark(path: Path, mark: str) -> None:
 def to_page(text: str, read: Callable[[str], bytes]) -> str:
     """The whole document; `read` gives the bytes of a picture by its name."""
     title = html.escape(html.unescape(text.partition("\n")[0].lstrip("# ").replace("`", "")))
-    head = f'<meta charset="utf-8">\n<title>{title}</title>\n<style>\n{_STYLE}</style>'
+    view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<meta charset="utf-8">\n{view}\n<title>{title}</title>\n<style>\n{_STYLE}</style>'
     start = f'{MARK}\n<!doctype html>\n<html lang="en">\n<head>\n{head}\n</head>'
     return f"{start}\n<body>\n{_body(text, read)}\n</body>\n</html>\n"
 
@@ -104,7 +107,10 @@ def _table(lines: list[str], read: Callable[[str], bytes]) -> str:
     right = ['class="right"' if rule.endswith("-:") else "" for rule in rows[1]]
 
     def row(cells: list[str], kind: str) -> str:
-        parts = [f"<{kind} {side}>{_inline(cell, read)}</{kind}>" for cell, side in zip(cells, right, strict=False)]
+        tied = [
+            _TIED.sub("\N{NO-BREAK SPACE}", cell) if side else cell for cell, side in zip(cells, right, strict=False)
+        ]
+        parts = [f"<{kind} {side}>{_inline(cell, read)}</{kind}>" for cell, side in zip(tied, right, strict=False)]
         return f"<tr>{''.join(parts)}</tr>".replace(" >", ">")
 
     body = "\n".join(row(cells, "td") for cells in rows[2:])

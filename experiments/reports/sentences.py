@@ -12,11 +12,14 @@ from ...plain import terminal
 from ..analysis.comparisons import Comparison
 from ..analysis.findings import Analysis
 from ..analysis.summary import VariantSummary, part
-from .names import Names
+from .names import Names, is_plural
 from .numbers import digits, rough, signed, span
 
 MOST_WORDS, _NAMED = 60, 3
 """Of an answer; and variants that it names one by one, of more it gives the count."""
+
+
+_OPEN = ("too noisy", "undecided", "too few seeds")
 
 
 @dataclass(frozen=True)
@@ -76,7 +79,7 @@ def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
         return
     few = [one for one in found if one.word == "too few seeds"]
     if few and len(few) == len([one for one in found if one.word not in ("not comparable", "identical")]):
-        lowest = f"{_capital(name(analysis.complete[0].name))} ends lowest{_among(analysis)}"
+        lowest = _lowest(analysis, name)
         few_seeds = f"{lowest}, but {style.verdict('too few seeds')} to say more: the exact test needs {few[0].needed}."
         yield [few_seeds, *_ahead(analysis)]
         return
@@ -84,18 +87,20 @@ def _ways(analysis: Analysis, style: Style) -> Iterator[list[str]]:
         _best(analysis, name),
         [*_dependence(analysis, name)] or [*_ahead(analysis), *_changes(analysis, name)][:1],
     )
+    if found and not analysis.best and all(one.word in _OPEN for one in found):
+        who = "it" if analysis.complete[0].name == analysis.baseline else _the_baseline(analysis, name)
+        yield [f"{_lowest(analysis, name)}, but no variant is {style.verdict('shown to differ')} from {who}."]
+        return
     for third in (*([one] for one in thirds), []):
         for n_named in (_NAMED, 0):
             yield [first, _against(analysis, name, style, n_named), *third]
-    short = analysis.complete[0]
-    yield [f"{_capital(style.name(short.name))} ends lowest{_among(analysis)}.", _against(analysis, name, style, 0)]
+    yield [f"{_lowest(analysis, style.name)}.", _against(analysis, name, style, 0)]
 
 
 def _best(analysis: Analysis, name: Callable[[str], str]) -> str:
     """Which ends lowest, and what cannot be told from it."""
-    best, among = analysis.complete[0].name, _among(analysis)
+    best, lowest = analysis.complete[0].name, _lowest(analysis, name)
     kept = [one for one in analysis.best if one != best]
-    lowest = f"{_capital(name(best))} ends lowest{among}"
     if not analysis.comparisons:
         return f"{lowest}."
     if best not in analysis.best:
@@ -107,13 +112,19 @@ def _best(analysis: Analysis, name: Callable[[str], str]) -> str:
     return f"{lowest}, but {len(kept)} of {len(analysis.comparisons)} others cannot be told apart from it."
 
 
+def _lowest(analysis: Analysis, name: Callable[[str], str]) -> str:
+    """`Rotary positions end lowest`, and of what, where that is not the whole study."""
+    best = name(analysis.complete[0].name)
+    return f"{_capital(best)} {'end' if is_plural(best) else 'ends'} lowest{_among(analysis)}"
+
+
 def _against(analysis: Analysis, name: Callable[[str], str], style: Style, n_named: int) -> str:
     """The verdicts of the comparisons with the baseline, from the best."""
     found, words = analysis.comparisons, ("better", "worse", "no difference seen", "identical")
     if not found:
         return ""
     groups = {word: [one for one in found if one.word == word] for word in words}
-    groups["undecided"] = [one for one in found if one.word in ("too noisy", "undecided", "too few seeds")]
+    groups["not shown to differ"] = [one for one in found if one.word in _OPEN]
     groups["not compared"] = [one for one in found if one.word == "not comparable"]
     parts: list[str] = []
     for word, ones in groups.items():
@@ -123,7 +134,8 @@ def _against(analysis: Analysis, name: Callable[[str], str], style: Style, n_nam
         by = _by(ones) if word in ("better", "worse") else ""
         said = {"no difference seen": "no different", "not compared": "not to be compared"}.get(word, word)
         if len(ones) <= n_named:
-            who = f"{_and([name(one.variant) for one in ones])} {'is' if len(ones) == 1 else 'are'}"
+            names = [name(one.variant) for one in ones]
+            who = f"{_and(names)} {'is' if len(ones) == 1 and not is_plural(names[0]) else 'are'}"
         elif len(ones) == len(found):
             who = f"all {len(found)} others are"
         else:
@@ -164,8 +176,10 @@ def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
     for variant, trend in analysis.trends.items():
         if trend.word in ("shrinks", "turns") and analysis.by_variant[variant].word in ("better", "worse"):
             ends = [rough(abs(one.mean)) for one in (trend.rungs[0], trend.rungs[-1])]
-            what = f"from {ends[0]} to {ends[1]} nats" if trend.word == "shrinks" else "and has changed its sign"
-            yield f"The difference of {name(variant)} {trend.word} over the steps, {what}."
+            is_told = trend.rungs[0].mean * trend.rungs[-1].mean > 0
+            what = f", from {ends[0]} to {ends[1]} nats" if is_told and trend.word == "shrinks" else ""
+            what = ", and has changed its sign" if trend.word == "turns" else what
+            yield f"The difference of {name(variant)} {trend.word} over the steps{what}."
 
 
 def _dependence(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
@@ -189,11 +203,21 @@ def interval_of(one: Comparison) -> str:
 
 def interval_text(summary: VariantSummary) -> str:
     """`2.4512 ± 0.0512`, for other seeds and other text; for other seeds alone in brackets; a dash of none."""
-    interval, on_text = summary.val_loss, summary.on_text
-    text = digits(interval.mean)
-    if on_text is not None and math.isfinite(on_text.half_width):
-        return f"{text} ± {digits(on_text.half_width)}"
-    return text + (f" (seeds ± {digits(interval.half_width)})" if math.isfinite(interval.half_width) else "")
+    text, half = digits(summary.val_loss.mean), half_width(summary)
+    if not half:
+        return text
+    return f"{text} ± {digits(half)}" if _on_text(summary) else f"{text} (seeds ± {digits(half)})"
+
+
+def half_width(summary: VariantSummary) -> float:
+    """Of the 95 % interval of a loss: for other seeds and text where blocks tell, else for seeds alone; 0 for none."""
+    half = _on_text(summary) or summary.val_loss.half_width
+    return half if math.isfinite(half) else 0.0
+
+
+def _on_text(summary: VariantSummary) -> float:
+    on_text = summary.on_text
+    return on_text.half_width if on_text is not None and math.isfinite(on_text.half_width) else 0.0
 
 
 def _baseline_headline(base: str, found: Sequence[Comparison], said: Names) -> str:

@@ -10,10 +10,11 @@ import numpy as np
 
 from .intervals import Interval, t_interval, t_quantile
 
-Word = Literal["lasts", "shrinks", "grows", "turns", "not decided"]
+Word = Literal["lasts", "shrinks", "grows", "turns", "shown late", "not decided"]
 LEAST_RUNGS, LEAST_SEEDS = 4, 3
 """Below either a floor E cannot be told from a small exponent: the fit is a plain power law."""
-_EXPONENTS = np.geomspace(0.01, 8, 1200)
+EXPONENTS = np.geomspace(0.01, 8, 1200)
+"""That are tried."""
 
 
 @dataclass(frozen=True)
@@ -21,40 +22,38 @@ class Trend:
     """What a difference does along a ladder."""
 
     word: Word
-    """lasts: shown at the last rung, and not seen to change; shrinks, grows: its slope is shown; turns: shown with one
-    sign at the first rung and with the other at the last."""
+    """lasts: shown at both ends with one sign, and not seen to change; shrinks, grows: its slope is shown; turns: shown
+    with one sign at the first rung and with the other at the last; shown late: at the last rung, not at the first."""
     slope: Interval
     """Of the size of the difference, nats for each doubling: below 0 it shrinks."""
     rungs: tuple[Interval, ...]
     """The difference at each rung."""
 
-    @property
-    def halves_every(self) -> float:
-        """Doublings after which half of the first rung's difference is gone, at this slope; inf where it stays."""
-        first = abs(self.rungs[0].mean)
-        return first / 2 / -self.slope.mean if self.slope.mean < 0 else math.inf
-
 
 def trend(x: np.ndarray, differences: np.ndarray) -> Trend:
     """What the paired difference does as x grows.   x (R rungs,) rising, differences (n seeds, R) finite
 
-    A seed is a cluster: each has its own slope on log2 x, and the t interval of the slopes decides. The size is that
-    along the sign of the mean over all rungs, so that a difference which turns has shrunk, too. Raises ValueError.
+    A seed is a cluster: each has its own slope on log2 x, and the t interval of the slopes decides. The size is taken
+    along the sign that is shown, at the last rung if there, else at the first: where none is, no word but "not decided"
+    stands for it. Raises ValueError.
     """
     differences = _checked(x, differences)
-    sign = math.copysign(1.0, float(differences.mean()))
+    rungs = tuple(t_interval(column) for column in differences.T.tolist())
+    first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
+    sign = last or first or math.copysign(1.0, float(differences.mean()))
     centered = np.log2(x) - np.log2(x).mean()
     slopes = sign * differences @ centered / (centered @ centered)
     slope = t_interval(np.round(slopes, 12).tolist())  # rounding alone is no slope
-    rungs = tuple(t_interval(column) for column in differences.T.tolist())
-    first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
+    does = _sign_of(slope)
     word: Word = "not decided"
     if first * last < 0:
         word = "turns"
-    elif _sign_of(slope):
-        word = "shrinks" if slope.mean < 0 else "grows"
-    elif last:
-        word = "lasts"
+    elif last and not first:
+        word = "shown late"
+    elif first and does < 0:
+        word = "shrinks"
+    elif first and last:
+        word = "grows" if does else "lasts"
     return Trend(word, slope, rungs)
 
 
@@ -75,7 +74,7 @@ class PowerLaw:
     @property
     def is_told(self) -> bool:
         """The rungs tell the exponent: its interval does not end where the search does."""
-        return _EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < _EXPONENTS[-1]
+        return EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < EXPONENTS[-1]
 
     def at(self, x: float) -> float:
         """The loss foretold."""
@@ -106,15 +105,15 @@ def fit_and_predict(x: np.ndarray, losses: np.ndarray, x_next: float) -> tuple[P
     unit = math.exp(float(np.log(x).mean()))
     z, z_next = np.asarray(x, dtype=np.float64) / unit, x_next / unit
     if with_floor:
-        rows, p, p_next = losses, z[None, :] ** -_EXPONENTS[:, None], z_next**-_EXPONENTS
+        rows, p, p_next = losses, z[None, :] ** -EXPONENTS[:, None], z_next**-EXPONENTS
     else:
         rows, p, p_next = np.log(losses), np.log(z)[None, :], np.log([z_next])
-    lines = _lines(p, rows.mean(0), within=with_floor)
+    lines = lines_of(p, rows.mean(0), within=with_floor)
     reach = _reach(rows, lines, n_parameters=2 + with_floor)
     guess, low, high = lines.interval(p_next, reach, noise=1.0)
     if with_floor:
         floor, floor_low, floor_high = lines.interval(np.zeros(1), reach, noise=0.0)
-        a, held = float(_EXPONENTS[lines.best]), _EXPONENTS[lines.room(reach) >= 0]
+        a, held = float(EXPONENTS[lines.best]), EXPONENTS[lines.room(reach) >= 0]
         ends, scale = (float(held.min()), float(held.max())), float(lines.slope[lines.best])
         law = PowerLaw(floor, scale * unit**a, a, ends, (max(0.0, floor_low), floor_high))
         return law, Prediction(x_next, guess, low, high)
@@ -124,7 +123,7 @@ def fit_and_predict(x: np.ndarray, losses: np.ndarray, x_next: float) -> tuple[P
     return law, Prediction(x_next, math.exp(guess), math.exp(low), math.exp(high))
 
 
-def _reach(rows: np.ndarray, lines: _Lines, *, n_parameters: int) -> float:
+def _reach(rows: np.ndarray, lines: Lines, *, n_parameters: int) -> float:
     """s^2 t^2 of a mean over the seeds.   rows (n, R)"""
     n, n_rungs = rows.shape
     df = (n - 1) * (n_rungs - 1) + n_rungs - n_parameters
@@ -136,7 +135,7 @@ def _reach(rows: np.ndarray, lines: _Lines, *, n_parameters: int) -> float:
 
 
 @dataclass(frozen=True)
-class _Lines:
+class Lines:
     """Least squares y = level + slope (p - center), one for each row of p: for each exponent of the grid."""
 
     level: float
@@ -166,7 +165,7 @@ class _Lines:
         return float(guess[self.best]), float((guess - width)[held].min()), float((guess + width)[held].max())
 
 
-def _lines(p: np.ndarray, y: np.ndarray, *, within: bool) -> _Lines:
+def lines_of(p: np.ndarray, y: np.ndarray, *, within: bool = False) -> Lines:
     """p (G, R), y (R,); `within`: the value at p = 0, the floor, may not lie below 0, if that can be."""
     center, level = p.mean(1), float(y.mean())
     away = p - center[:, None]
@@ -176,7 +175,7 @@ def _lines(p: np.ndarray, y: np.ndarray, *, within: bool) -> _Lines:
     squares, is_sound = np.sum(left * left, 1), level - slope * center >= 0
     if within and is_sound.any():
         squares = np.where(is_sound, squares, np.inf)
-    return _Lines(level, slope, center, spread, squares, len(y))
+    return Lines(level, slope, center, spread, squares, len(y))
 
 
 def _sign_of(interval: Interval) -> int:

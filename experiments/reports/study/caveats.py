@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 
-from ....plain import code_span
+from ....plain import code_span, markdown
 from ...ablation.axes import read
+from ...ablation.cells import CellResult
 from ...ablation.grid import AblationConfig
 from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary
 from ...statistics.intervals import standard_deviation
 from ...statistics.significance import least_seeds
-from ..numbers import rough
+from ..numbers import rough, span
 from ..run import data_caveats, text_seen
-from .tables import differ, operations, parameters, steps, tokens
+from .tables import differ, mean_of, operations, parameters, steps, tokens
 from .tuning import tuning_caveats
 
 _UNEVEN = 10
@@ -25,7 +26,8 @@ def caveats(analysis: Analysis) -> list[str]:
     """All that apply."""
     config = analysis.study.config
     measured = [summary for summary in analysis.ranking if summary.ok]
-    found = _of_seeds(config.seeds_of(config.baseline)) + _of_growth(config)
+    found = [markdown(one) for one in config.caveats]
+    found += _of_seeds(config.seeds_of(config.baseline)) + _of_growth(config)
     found.append(
         f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
         "difference may still be there."
@@ -37,7 +39,7 @@ def caveats(analysis: Analysis) -> list[str]:
             "are those of the runs that ended well, which flatters the variant."
         )
     found += _unequal(measured) + _of_what_was_learned(measured) + _without_effect(analysis)
-    found += _of_trends(analysis)
+    found += _of_trends(analysis) + _of_other_text(analysis)
     return found + _of_text(analysis)
 
 
@@ -87,10 +89,13 @@ def _of_rates(analysis: Analysis) -> list[str]:
 def _unequal(measured: Sequence[VariantSummary]) -> list[str]:
     """What the variants were not given the same of."""
     figures = {"parameters": parameters, "steps": steps, "tokens": tokens, "operations": operations}
-    unequal = [word for word, figure in figures.items() if differ(measured, figure)]
-    if not unequal:
-        return []
-    return [f"Variants did not get the same number of {' or of '.join(unequal)}: see the table of costs."]
+    unequal = [f"{word} ({_from_to(measured, figure)})" for word, figure in figures.items() if differ(measured, figure)]
+    return [f"Variants did not get the same number of {' or of '.join(unequal)}."] if unequal else []
+
+
+def _from_to(measured: Sequence[VariantSummary], figure: Callable[[CellResult], float]) -> str:
+    means = sorted(mean_of(one, figure) for one in measured)
+    return span([f"{x:,.0f}" if x < 1e7 else f"{x:.3g}" for x in (means[0], means[-1])])
 
 
 def _of_what_was_learned(measured: Sequence[VariantSummary]) -> list[str]:
@@ -132,7 +137,7 @@ def _of_trends(analysis: Analysis) -> list[str]:
         first, last = (rough(abs(rung.mean)) for rung in (trend.rungs[0], trend.rungs[-1]))
         if analysis.by_variant[name].word not in ("better", "worse"):
             continue
-        if trend.word == "shrinks":
+        if trend.word == "shrinks" and trend.rungs[0].mean * trend.rungs[-1].mean > 0:
             words = f"shrank from {first} nats at a quarter of the run to {last} at its end"
         elif trend.word == "turns":
             words = f"had the other sign at a quarter of the run ({first} nats, then {last})"
@@ -140,6 +145,18 @@ def _of_trends(analysis: Analysis) -> list[str]:
             continue
         found.append(f"The difference of {code_span(name)} {words}: a longer run may say otherwise.")
     return found
+
+
+def _of_other_text(analysis: Analysis) -> list[str]:
+    """Differences that are shown on the text of the study, and would not be on another of its kind."""
+    unsure = [
+        code_span(one.variant)
+        for one in analysis.comparisons
+        if one.word in ("better", "worse") and one.on_text is not None and one.on_text.low <= 0 <= one.on_text.high
+    ]
+    if not unsure:
+        return []
+    return [f"Shown for this text alone: for other text of its kind the interval of {', '.join(unsure)} holds 0."]
 
 
 def _of_text(analysis: Analysis) -> list[str]:

@@ -9,7 +9,7 @@ import numpy as np
 from ...ablation.cells import CellResult
 from ...analysis.findings import Analysis
 from ...statistics.intervals import Interval, t_interval
-from ..figures import INK, Line, canvas, draw_lines, folded, note, title
+from ..figures import INK, Line, canvas, cut_excursions, draw_lines, folded, note, title
 from ..names import Names
 from ..numbers import signed
 
@@ -48,12 +48,15 @@ def course_figure(analysis: Analysis) -> Figure | None:
         margin = analysis.study.config.margin
         axes.axhline(0, color=INK, linewidth=1)
         axes.axhspan(-margin, margin, color="#E9E9E9", linewidth=0, zorder=0)
-        draw_lines(axes, [_line(name, course) for name, course in shown.items()], is_loss=False)
+        lines = [_line(name, course) for name, course in shown.items()]
+        strays = cut_excursions(axes, lines)
+        draw_lines(axes, lines, is_loss=False)
         axes.set(xlabel="step", ylabel="difference in validation loss (nats)")
         title(
             figure, f"Validation loss minus that of {Names(analysis.study.config)(analysis.baseline)}, over the steps"
         )
         remarks = ["below 0 is better", "band: 95 % t interval of the paired differences", f"grey: ±{margin:g} nats"]
+        remarks += strays
         if len(shown) < len(found):
             remarks.append(f"the lowest {len(shown)} of {len(found)} variants")
         note(figure, "; ".join(remarks))

@@ -19,7 +19,7 @@ from ..figures import (
     Line,
     canvas,
     color,
-    cut_the_start,
+    cut_excursions,
     draw_lines,
     empty_canvas,
     explodes,
@@ -27,11 +27,12 @@ from ..figures import (
     log_limits,
     note,
     title,
+    without_the_start,
 )
-from ..names import Names
+from ..names import Names, is_plural
 from ..numbers import digits
-from ..sentences import headline, of_the_complete
-from .tables import differ, mean_of, operations
+from ..sentences import half_width, headline, of_the_complete
+from .tables import mean_of, operations
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,41 +53,41 @@ def study_curves(analysis: Analysis) -> Figure:
         title(figure, headline(analysis))
         axes.set(xlabel="step", ylabel=VAL_LOSS_LABEL)
         lines = [_mean_line(one, with_band=one.name in banded) for one in shown]
-        is_cut = cut_the_start(axes, lines)
-        draw_lines(axes, lines)
-        remarks, n_seeds = (
-            ["from a tenth of the steps on"] if is_cut else [],
-            analysis.study.config.seeds_of(analysis.baseline),
-        )
+        late = without_the_start(lines)
+        strays = cut_excursions(axes, late)
+        draw_lines(axes, late)
+        is_cut = sum(len(line.steps) for line in late) < sum(len(line.steps) for line in lines)
+        remarks = ["from a tenth of the steps on"] if is_cut else []
+        n_seeds = analysis.study.config.seeds_of(analysis.baseline)
         if n_seeds > 1:
             n = f"{n_seeds} seeds" if all(len(one.ok) == n_seeds for one in shown) else "seeds"
             which = " (the best and the baseline)" if len(shown) > _MOST_BANDS else ""
             remarks += [f"line: mean over {n}", f"band{which}: lowest to highest seed"]
-        note(figure, "; ".join(remarks + _chosen(shown, drawable)))
+        note(figure, "; ".join(remarks + strays + _chosen(shown, drawable)))
     return figure
 
 
 def curves_text(analysis: Analysis) -> str:
     """What the figure shows, for those who do not see it."""
     drawable, shown = _with_curves(analysis)
-    ends = [f"{_label(one)} {digits(one.val_loss.mean)}" for one in shown if one.ok]
+    ends = [f"{_label(one)} {digits(_mean_line(one, with_band=False).losses[-1])}" for one in shown if one.ok]
     stopped = [_label(one) for one in shown if not one.ok]
     bare = [one.name for one in analysis.ranking if not _curves(one)]
     text = f"Validation loss over the steps, one line a variant{_clause(shown, drawable)}."
-    for words, names in (("At the end", ends), ("Ended before", stopped), ("Without a curve", bare)):
+    for words, names in (("At the last validation", ends), ("Ended before", stopped), ("Without a curve", bare)):
         text += f" {words}: {', '.join(names)}." if names else ""
     return text
 
 
 def costs(analysis: Analysis) -> Figure | None:
-    """Final validation loss against parameters, and against the operations of a run; None where neither differs.
+    """Final validation loss against parameters, and against the operations of a run; None where neither differs by 1 %.
 
     Seconds are no axis: those of cells that ran beside others rank the load of the machine.
     """
     complete, shown = analysis.complete, _few(analysis.complete, analysis.baseline)
     if not costs_differ(analysis):
         return None
-    panels = {name: values for name, values in _spent(shown).items() if len(set(values)) > 1}
+    panels = {name: values for name, values in _spent(shown).items() if _are_apart(values)}
     n_columns = 1 if any(len(one.name) > _LONG_NAME for one in shown) else 2
     names_height = 0.19 * math.ceil(len(shown) / n_columns)
     with empty_canvas(height=3.4 + names_height) as figure:
@@ -103,14 +104,16 @@ def costs(analysis: Analysis) -> Figure | None:
         names.axis("off")
         marks = figure.axes[0].get_legend_handles_labels()
         names.legend(*marks, loc="upper left", ncols=n_columns, fontsize=8, handletextpad=0.2, borderaxespad=0)
-        title(figure, of_the_complete(analysis, _cost_headline(complete, Names(analysis.study.config))))
-        note(figure, "; ".join(["mean over seeds", "bar: 95 % t interval of the loss", *_chosen(shown, complete)]))
+        title(figure, of_the_complete(analysis, _cost_headline(analysis)))
+        surer = "differences are surer: seeds and text are the same for all" if len(shown) > 1 else ""
+        remarks = ["mean over seeds", "bar: ± of the table", surer, *_chosen(shown, complete)]
+        note(figure, "; ".join(filter(None, remarks)))
     return figure
 
 
 def costs_differ(analysis: Analysis) -> bool:
-    """The variants that are drawn do not all take the same."""
-    return any(len(set(values)) > 1 for values in _spent(_few(analysis.complete, analysis.baseline)).values())
+    """The variants that are drawn do not all take the same, to 1 %."""
+    return any(map(_are_apart, _spent(_few(analysis.complete, analysis.baseline)).values()))
 
 
 def costs_text(analysis: Analysis) -> str:
@@ -125,6 +128,10 @@ def costs_text(analysis: Analysis) -> str:
     return text + ("; ".join(points) or "no variant ended well with every seed") + "."
 
 
+def _are_apart(values: Sequence[float]) -> bool:
+    return max(values, default=0.0) > 1.01 * min(values, default=0.0)
+
+
 def _spent(summaries: Sequence[VariantSummary]) -> dict[str, list[float]]:
     """What a variant takes, on any machine."""
     return {
@@ -136,10 +143,10 @@ def _spent(summaries: Sequence[VariantSummary]) -> dict[str, list[float]]:
 def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[float]) -> None:
     """A dot a variant, with its interval."""
     for i, (summary, value) in enumerate(zip(summaries, values, strict=True)):
-        loss, mark = summary.val_loss, MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
+        loss, mark = summary.val_loss.mean, MARKERS[(i + i // len(COLORS)) % len(MARKERS)]
         style: dict[str, Any] = {"color": color(i)}
-        low, high = (loss.low, loss.high) if math.isfinite(loss.half_width) else (loss.mean, loss.mean)
-        axes.plot([value, value], [low, high], linewidth=1.5, alpha=0.6, **style)
+        if half := half_width(summary):
+            axes.errorbar([value], [loss], yerr=[half], capsize=3, linewidth=1.5, alpha=0.6, **style)
         style |= {
             "markersize": 6,
             "markerfacecolor": "none",
@@ -147,7 +154,7 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
             "linestyle": "none",
             "label": inert(shortened(summary.name, _LONGEST_NAME)),
         }
-        axes.plot([value], [loss.mean], mark, **style)
+        axes.plot([value], [loss], mark, **style)
     losses, first = [one.val_loss.mean for one in summaries], [one.mean_of("initial_loss") for one in summaries]
     if explodes(losses, first):
         axes.set_ylim(log_limits(losses, first))
@@ -161,16 +168,23 @@ def _scatter(axes: Axes, summaries: Sequence[VariantSummary], values: Sequence[f
     axes.margins(x=0.15, y=0.1)
 
 
-def _cost_headline(complete: Sequence[VariantSummary], said: Names) -> str:
-    if not complete:
-        return "No variant ended well with every seed"
-    if len(complete) > 1 and not differ(complete, lambda result: result.record.val_loss):
-        return "All variants end alike"
-    sizes, words = [_size(one) for one in complete], ""
-    if len(set(sizes)) > 1 and sizes[0] == min(sizes):
-        words = " and is the smallest" if sizes.count(sizes[0]) == 1 else " and is among the smallest"
-    name = said(complete[0].name)
-    return f"{name[:1].upper()}{name[1:]} ends lowest{words}"
+def _cost_headline(analysis: Analysis) -> str:
+    """A claim only where the lowest is shown to be better than all others."""
+    best, name = analysis.complete[0].name, Names(analysis.study.config)
+    if analysis.best != (best,):
+        return "Validation loss against what it takes"
+    return f"{_lowest(name(best))}{_among_sizes([_size(one) for one in analysis.complete])}"
+
+
+def _lowest(name: str) -> str:
+    return f"{name[:1].upper()}{name[1:]} {'end' if is_plural(name) else 'ends'} lowest"
+
+
+def _among_sizes(sizes: Sequence[int]) -> str:
+    """`sizes`: parameters, the best variant's first."""
+    if len(set(sizes)) == 1 or sizes[0] > min(sizes):
+        return ""
+    return ", with fewest parameters" if sizes.count(sizes[0]) == 1 else ", with as few parameters as any"
 
 
 def _with_curves(analysis: Analysis) -> tuple[list[VariantSummary], list[VariantSummary]]:

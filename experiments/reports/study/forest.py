@@ -102,10 +102,11 @@ def _draw(axes: Axes, row: int, one: Comparison) -> bool:
                 axes.plot([end], [row], mark, color=shade, markersize=7, zorder=4, clip_on=False)
     if row:
         axes.axhline(row - 0.56, color="#E4E4E4", linewidth=0.8, zorder=0)
-    axes.plot([interval.mean], [row], "d", color=shade, markersize=5, markeredgecolor="white", zorder=4)
+    axes.plot([interval.mean], [row], "d", color=shade, markersize=5, markeredgewidth=0, zorder=4)
     place = axes.get_yaxis_transform()
     name = inert(shortened(one.variant, _LONGEST_NAME))
-    axes.text(0.0, row - 0.34, name, transform=place, va="center", fontsize=8.5, color=INK)
+    clear = {"facecolor": "white", "edgecolor": "none", "pad": 0.6}  # of the lines of the grid
+    axes.text(0.0, row - 0.34, name, transform=place, va="center", fontsize=8.5, color=INK, bbox=clear)
     numbers = signed(interval.mean) + (f" ({interval_of(one)})" if math.isfinite(interval.half_width) else "")
     numbers = numbers.replace("-", "\N{MINUS SIGN}")
     axes.text(1.03, row - 0.12, numbers, transform=place, va="center", fontsize=8.5, color=INK)

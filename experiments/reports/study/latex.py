@@ -37,16 +37,23 @@ def latex_table(analysis: Analysis) -> str:
     config = analysis.study.config
     rows = [_row(one, analysis.by_variant.get(one.name)) for one in analysis.ranking]
     seeds = config.seeds_of(config.baseline)
+    held = (
+        "holds at once with those of all looks."
+        if config.looks
+        else "holds at once with all others; $p$ of one sign-flip test of all comparisons, of which "
+        f"{_p(2.0 ** (1 - seeds))} is the least that so many seeds can give."
+    )
     caption = (
         f"Validation loss in nats per token, mean over {seeds} seed{'s' if seeds > 1 else ''}; difference to the "
-        "baseline, seed by seed, with its 95\\,\\% interval; $p$ of one sign-flip test of all comparisons."
+        f"baseline, seed by seed, with its 95\\,\\% interval, which {held}"
     )
     lines = [
         f"{MARK}; in the preamble: \\usepackage{{booktabs}}",
         r"\begin{table}",
         r"\centering",
         f"\\caption{{{caption}}}",
-        r"\begin{tabular}{lrrlrl}",
+        r"\footnotesize\setlength{\tabcolsep}{3pt}",
+        r"\begin{tabular}{@{}lrrlrl@{}}",
         r"\toprule",
         r"variant & loss & difference & 95\,\% interval & $p$ & verdict \\",
         r"\midrule",

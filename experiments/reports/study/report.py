@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from ....plain import code_span, markdown
 from ....storage.atomic import remove_files, write_text
-from ...ablation.grid import BUDGETS
+from ...ablation.grid import BUDGETS, AblationConfig
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
 from ...analysis.summary import ending
 from ...statistics.joint import DRAWS, MOST_EXACT
 from ...statistics.significance import bootstrap_narrowness
 from ..figures import save_figure
-from ..markdown import bullets, document, fenced, setting, table
+from ..markdown import bullets, document, fenced, setting
 from ..names import Names
-from ..numbers import digits, rough
+from ..numbers import digits
 from ..reproduce import ablation_command_line
 from ..run import configuration, environment
 from ..sentences import Style, answer
@@ -25,6 +25,7 @@ from .caveats import caveats
 from .course import course_figure, course_text, courses
 from .figures import costs, costs_differ, costs_text, curves_text, study_curves
 from .forest import forest, forest_text
+from .laws import law_section
 from .tables import comparison_table, cost_table, course_table, mean_of, operations, result_table, tokens
 from .tuning import rates, tuning_section
 
@@ -53,8 +54,11 @@ the largest."""
 
 _LOOKS_NOTE = """\
 Decided at planned looks (alpha {alpha:g} in all, by one test of all variants whose signs are flipped at once); the \
-intervals of all looks hold together. p (t) and the t interval are of each comparison alone, and know of no looks."""
+intervals of all looks hold together. Looks decide each variant against the baseline and nothing else: what is decided \
+gets no more seeds, so that axes, interactions and which is best have none in common to be judged by; losses are means \
+over the seeds that each variant has. p (t) and the t interval are of each comparison alone, and know of no looks."""
 
+_AT_ZERO = " An interval that ends at 0.0000 has its sign from the test, which is sharper than the interval by itself."
 _ON_TEXT = " On other text: for other seeds and other text of this kind, by losses in blocks."
 
 _EFFECTS_NOTE = """\
@@ -66,14 +70,19 @@ _CROSSED_NOTE = """\
 By how much the loss with both is another than the effects of each, added up: 0 where neither depends on the other."""
 
 _COURSE_NOTE = """\
-Paired differences at validations on the way, with 95 % t intervals over the seeds, from a quarter of the run on. \
-Change: of the size of the difference, for each doubling of the steps; *shrinks*, *grows*: its interval leaves 0; \
-*lasts*: the difference is shown at the end, and no change is; *turns*: shown with either sign."""
+Paired differences at validations on the way, from a quarter of the run on, with 95 % t intervals over the seeds: each \
+by itself, outside of the joint test. Change: of the size of the difference, for each doubling of the steps; \
+*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at both ends with one sign, and no change \
+is; *turns*: with either sign; *shown late*: at the end, not at a quarter."""
+
+_DECAYING = (
+    " On the way the learning rate is higher than at the end; `--ladder steps=...` trains each length to its end."
+)
 
 _TOGETHER = {"better": "better together", "worse": "worse together", "no difference seen": "they add up"}
 
 
-_SAME_COSTS = "All variants have as many parameters, and take as many operations, as the baseline."
+_SAME_COSTS = "All variants have as many parameters, and take as many operations, as the baseline, to 1 %."
 
 
 MARKDOWN = Style(name=markdown, verdict="**{}**".format)
@@ -133,11 +142,16 @@ def study_report(analysis: Analysis) -> str:
     return document(parts)
 
 
-def _question(study: Study) -> str:
-    config, base = study.config, study.config.base
+def varied_said(config: AblationConfig) -> str:
+    """The axes and variants of a study with their values, as its question has them."""
     varied = [f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items()]
     for name, own in config.explicit.items():
         varied.append(f"{code_span(name)} ({', '.join(f'{path}={setting(value)}' for path, value in own.items())})")
+    return ", ".join(varied)
+
+
+def _question(study: Study) -> str:
+    config, base = study.config, study.config.base
     seeds = "1 seed" if config.seeds == 1 else f"{config.seeds} seeds"
     if config.looks:
         seeds = f"{config.looks[0]} to {config.seeds} seeds, until decided,"
@@ -145,7 +159,7 @@ def _question(study: Study) -> str:
     return (
         f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
         f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: "
-        f"{', '.join(varied)}; {seeds} each."
+        f"{varied_said(config)}; {seeds} each."
     )
 
 
@@ -223,49 +237,26 @@ def _differences(analysis: Analysis) -> list[str]:
         parts += ["Whether one axis depends on another:"]
         parts += [comparison_table("values", analysis.interactions, _TOGETHER), _CROSSED_NOTE]
     if course := course_table(analysis):
-        parts += ["Whether the differences last:", course, _COURSE_NOTE]
-    parts += _ladder(analysis)
+        decays = analysis.study.config.base.training.lr_schedule != "constant"
+        parts += ["Whether the differences last:", course, _COURSE_NOTE + (_DECAYING if decays else "")]
+    parts += law_section(analysis)
     if courses(analysis):
         parts.append(f"![{markdown(course_text(analysis))}](course.png)")
     return parts
 
 
-def _ladder(analysis: Analysis) -> list[str]:
-    """How the loss falls along an axis of rising numbers, and what the next rung should give."""
-    found = analysis.ladder
-    if found is None:
-        return []
-    law, ahead = found.law, found.next_rung
-    floor = "0 (fewer than 4 rungs or 3 seeds tell no floor)"
-    if law.floor_interval != (0.0, 0.0):
-        floor = f"{digits(law.floor)} ({digits(law.floor_interval[0])} to {digits(law.floor_interval[1])})"
-    low, high = (rough(end) for end in law.exponent_interval)
-    rows = [
-        ("floor E, nats", floor),
-        ("exponent a", f"{rough(law.exponent)} ({low} to {high})" if law.is_told else "not told by these rungs"),
-        (
-            f"foretold at {ahead.x:,.0f} {found.measure}",
-            f"{digits(ahead.mean)} ({digits(ahead.low)} to {digits(ahead.high)})",
-        ),
-    ]
-    ends = f"{found.x[0]:,.0f} to {found.x[-1]:,.0f} {found.measure}"
-    return [
-        f"Along {code_span(found.axis)}, {len(found.x)} rungs of {found.n_seeds} seeds, {ends}: loss = E + A x^-a.",
-        table(("", "value and 95 % interval"), rows, right={1}),
-        "By least squares, intervals by profile. The law is of these rungs; nothing here says that it goes on.",
-    ]
-
-
 def _tests_note(analysis: Analysis) -> str:
     config, n = analysis.study.config, max(len(one.differences) for one in analysis.comparisons)
+    shown = [*analysis.comparisons, *analysis.effects, *analysis.interactions]
+    at_zero = any(0.0 in (one.interval.low, one.interval.high) for one in shown if one.word in ("better", "worse"))
     if config.looks:
-        return _LOOKS_NOTE.format(alpha=config.alpha)
+        return _LOOKS_NOTE.format(alpha=config.alpha) + (_AT_ZERO if at_zero else "")
     narrow = ""
     if n > 1:
         narrow = f"; for {n} normal values about {100 * bootstrap_narrowness(n):.0f} % narrower than Student's"
     how = "every pattern of them" if config.seeds <= MOST_EXACT else f"{DRAWS:,} drawn patterns"
     text = _ON_TEXT if any(one.on_text for one in analysis.comparisons) else ""
-    return _TESTS_NOTE.format(narrow=narrow, how=how, text=text)
+    return _TESTS_NOTE.format(narrow=narrow, how=how, text=text + (_AT_ZERO if at_zero else ""))
 
 
 def _cost_note(analysis: Analysis) -> str:

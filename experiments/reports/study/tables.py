@@ -61,7 +61,14 @@ def comparison_table(first: str, comparisons: Sequence[Comparison], words: Mappi
 
 def course_table(analysis: Analysis) -> str:
     """What each difference does over the steps: at the first, a middle and the last validation; empty without any."""
-    header = ("variant", "at a quarter of the run", "later", "at its end", "change a doubling", "the difference")
+    header = (
+        "variant",
+        "at a quarter of the run",
+        "half way there",
+        "at its end",
+        "change a doubling",
+        "the difference",
+    )
     rows = []
     for name, trend in analysis.trends.items():
         first, middle, last = trend.rungs[0], trend.rungs[len(trend.rungs) // 2], trend.rungs[-1]

@@ -64,7 +64,7 @@ def rates(study: Study) -> Figure:
         draw_lines(axes, [line for line in lines if len(line.steps)], whole_steps=False)
         values = sorted({one.value for known in trials.values() for one in known})
         if len(values) <= _MOST_TICKS:
-            axes.set_xticks(values, [f"{value:g}" for value in values])
+            axes.set_xticks(values, [f"{value:.2g}" for value in values])
             axes.set_xticks([], minor=True)
         name = field_said(path)
         title(figure, f"Each variant is compared at its own best {name}")

@@ -9,6 +9,7 @@ from nanochat.experiments.ablation.sweep import AblationConfig
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.sentences import answer
 from nanochat.experiments.reports.study.report import study_report
+from nanochat.training.resolve import resolve
 
 STEPS = (2, 4, 8, 16)
 NOISE = np.random.default_rng(2).normal(size=(4, 3)) * 0.0005
@@ -46,3 +47,28 @@ def test_what_is_no_ladder_has_none(ladder, study_of):
     two = replace(ladder.config, axes={"training.steps": STEPS[:2]})
     assert analyse(Study(two, ladder.results[:6], (), {})).ladder is None
     assert analyse(Study(ladder.config, (), (), {})).ladder is None
+
+
+def test_a_study_of_steps_and_size_has_a_law_of_two_terms():
+    base = resolve({"preset": "mini-gpt", "mode": "tensor", "training": {"steps": 1, "eval_tokens": 16}})
+    axes = {"model.n_embd": (8, 16, 32), "training.steps": STEPS}
+    config = AblationConfig(base=base, axes=axes, seeds=3)
+    template, results = run_cell(config.cells()[0]), []
+    for i, cell in enumerate(config.cells()):
+        run, size = cell.config, 100 * cell.config.model.n_embd**2
+        loss = 1 + run.training.steps**-0.5 + 30 * size**-0.5 + 0.0005 * np.random.default_rng(i).normal()
+        record = replace(template.record, val_loss=loss, seed=run.seed, parameter_count=size)
+        results.append(replace(template, cell=cell, record=record, text=None))
+    study = Study(config, tuple(results), (), {})
+    found = analyse(study).surface
+    assert (found.measures, found.x, found.y) == (("steps", "parameters"), STEPS, (6400, 25600, 102400))
+    assert (found.law.exponent_x, found.law.exponent_y) == pytest.approx((0.5, 0.5), abs=0.05)
+    assert found.ahead == (32, 409600)
+    assert found.foretold.low < 1 + 32**-0.5 + 30 / 640 < found.foretold.high
+    text = study_report(analyse(study))
+    assert "4 x 3 rungs of 3 seeds: loss = E + A x^-a + B y^-b, x in steps, y in parameters." in text
+
+
+def test_fewer_rungs_than_4_x_3_have_no_law_of_two_terms(ladder):
+    config = AblationConfig(base=ladder.config.base, axes={"training.steps": STEPS, "training.lr": (0.1, 0.2)}, seeds=3)
+    assert analyse(Study(config, (), (), {})).surface is None

@@ -27,9 +27,9 @@ def template(tiny_run):
 
 @pytest.fixture
 def run(template):
-    """Runs a rung in no time: losses follow 2 + x^-0.5 (the second variant `GAP` above), or what `off` adds."""
+    """Runs a rung in no time: losses follow 2 + x^-0.5 (the second variant `gap` above), or what `off` adds."""
 
-    def make(off=lambda value: 0.0, calls=None):
+    def make(off=lambda value: 0.0, calls=None, gap=lambda value: GAP):
         def go(value, config, folder):
             if calls is not None:
                 calls.append(value)
@@ -39,7 +39,7 @@ def run(template):
                 loss = (
                     2
                     + value**-0.5
-                    + GAP * variant
+                    + gap(value) * variant
                     + NOISE[(seed + value.bit_length()) % 3] * (1 + variant / 2)
                     + off(value)
                 )

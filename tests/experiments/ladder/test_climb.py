@@ -59,7 +59,7 @@ def test_a_rung_between_those_that_were_run_is_refused_and_so_is_another_study(l
 def test_a_difference_that_stays_lasts_and_the_report_says_so(ladder, run, tmp_path):
     climbed = climb(ladder, tmp_path, run())
     assert ladder_answer(climbed) == (
-        "The difference of rate 0.1 to rate 0.03 lasts (+0.2 nats at steps=2 and +0.2 nats at steps=16). "
+        "From 2 steps to 16 steps the difference of rate 0.1 to rate 0.03 lasts (first +0.2, last +0.2 nats). "
         "Of 2 losses foretold 0 came within the interval."  # three rungs tell no floor, and the law has one of 2
     )
     shrinking = climb(ladder, tmp_path / "b", _shrinking(run))

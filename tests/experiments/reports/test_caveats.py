@@ -7,6 +7,7 @@ import pytest
 from nanochat.experiments.ablation.cells import Validation
 from nanochat.experiments.ablation.grid import AblationConfig
 from nanochat.experiments.ablation.sweep import run_ablation
+from nanochat.experiments.ablation.text import TextLoss
 from nanochat.experiments.analysis.findings import analyse
 from nanochat.experiments.reports.study.caveats import caveats
 
@@ -34,7 +35,9 @@ def with_records(study, variant, **fields):
 def test_unequal_parameters_are_said(study_of):
     study = study_of(BASE, moved(-0.5))
     assert not told(study, "did not get the same number")
-    assert told(with_records(study, "lr=2.0", parameter_count=99), "did not get the same number of parameters")
+    n = study.results[0].record.parameter_count
+    (caveat,) = told(with_records(study, "lr=2.0", parameter_count=99), "did not get the same number of parameters")
+    assert "parameters ({:,} to {:,})".format(*sorted((99, n))) in caveat
 
 
 def test_a_variant_that_learned_next_to_nothing_is_named(study_of):
@@ -100,3 +103,26 @@ def test_an_axis_of_rates_is_no_tuning(tiny_run, study_of):
 def test_one_rate_for_all_is_said(tiny_run, tmp_path):
     config = AblationConfig(base=tiny_run, axes={"training.warmup": (0, 1)}, seeds=1)
     assert told(run_ablation(config, tmp_path), "All variants use the same learning rate")
+
+
+def test_a_difference_that_another_text_might_not_show_says_so(study_of):
+    """Seeds agree to 0.001 nats; blocks of the text differ by far more, and in sign."""
+    study = study_of(BASE, moved(-0.05))
+    blocks = {"lr=1.0": (2.0, 2.0, 2.0, 2.0), "lr=2.0": (1.0, 2.9, 1.2, 2.7)}
+    results = [
+        replace(
+            one,
+            text=TextLoss(tuple(x + 0.001 * i for x in blocks[one.cell.variant]), 64, is_whole=False),
+        )
+        for i, one in enumerate(study.results)
+    ]
+    (caveat,) = told(replace(study, results=tuple(results)), "Shown for this text alone")
+    assert "`lr=2.0`" in caveat
+    assert not told(study, "Shown for this text alone")
+
+
+def test_what_the_author_of_a_study_says_is_carried(study_of):
+    study = study_of(BASE, moved(-0.05))
+    known = replace(study, config=replace(study.config, caveats=("positions are added with amplitude 1",)))
+    assert caveats(analyse(known))[0] == "positions are added with amplitude 1"
+    assert known.config.planned == study.config.planned

@@ -18,8 +18,8 @@ def test_the_table_has_a_row_for_each_variant_and_closes_what_it_opens(study_of)
         0,
         0,
     ]
-    assert lines[8].startswith("lr=2.0 & 1.5197 & $-0.4965$ & $-0.4")
-    assert lines[8].endswith(r"& better \\")
+    assert lines[9].startswith("lr=2.0 & 1.5197 & $-0.4965$ & $-0.4")
+    assert lines[9].endswith(r"& better \\")
     assert text.count("{") == text.count("}")
 
 

@@ -7,8 +7,10 @@ import pytest
 
 from nanochat.experiments.ablation.study import read_study
 from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.ladder.climb import read_climbed
+from nanochat.experiments.ladder.report import ladder_answer
 from nanochat.experiments.reports import sentences
-from nanochat.experiments.reports.names import said
+from nanochat.experiments.reports.names import is_plural, said
 from nanochat.experiments.reports.study.report import MARKDOWN
 from nanochat.plain import markdown
 
@@ -72,6 +74,19 @@ def test_a_baseline_that_ends_lowest_with_too_few_seeds_is_not_said_to_be_unbeat
     assert text == "Rate 1: lowest, but no difference is shown: too few seeds (needs 6 seeds)"
 
 
+def test_what_shows_no_difference_at_all_is_one_sentence_that_claims_none(study_of):
+    apart = [loss + noise for loss, noise in zip(BASE, (0.1, -0.1, 0.2, -0.2, 0.05, -0.1, 0.1, -0.1), strict=True)]
+    assert answer(study_of(BASE, apart)) == (
+        "Rate 2 ends lowest, but no variant is **shown to differ** from the baseline (rate 1)."
+    )
+
+
+def test_a_name_in_the_plural_has_a_verb_in_the_plural():
+    assert is_plural("rotary positions")
+    assert not is_plural("layer norm + rotary positions")
+    assert not is_plural("RMS norm")
+
+
 def test_axes_that_change_nothing_are_said_to(study_of):
     assert headline(study_of(BASE, BASE)) == "Rate 2: identical to rate 1"
     assert answer(study_of(BASE, BASE)).startswith("Nothing changes: every variant ends, seed by seed, where")
@@ -94,8 +109,8 @@ def test_what_diverged_is_worse_and_has_no_number(study_of):
 def test_the_lowest_of_the_sound_is_not_called_the_lowest_of_all(study_of):
     study = study_of(BASE, [math.nan, *moved(-0.5)[1:]])
     assert headline(study).startswith("Of those that ended well with every seed: Rate 1: lowest")
-    assert answer(study).startswith("Rate 1 ends lowest of those that ended well with every seed.")
-    assert "rate 2 is **undecided**" in answer(study)
+    assert answer(study).startswith("Rate 1 ends lowest of those that ended well with every seed, but")
+    assert "no variant is **shown to differ** from it" in answer(study)
 
 
 def test_an_unfinished_study_is_answered_so_far(study_of):
@@ -110,6 +125,13 @@ def test_an_answer_of_a_published_study_is_three_sentences_and_sixty_words_at_mo
     assert len(text.split()) <= 60
     assert len(re.findall(r"\.(?: |$)", text)) <= 3
     assert not re.search(r"\w=|\d\.\d{4}|p = ", text)
+
+
+@pytest.mark.parametrize("register", sorted(Path(__file__).parents[3].glob("results/reference/*/ladder.json")))
+def test_so_is_that_of_a_published_ladder(register):
+    text = ladder_answer(read_climbed(register.parent))
+    assert len(text.split()) <= 60
+    assert len(re.findall(r"\.(?: |$)", text)) <= 3
 
 
 def test_axes_that_depend_on_each_other_are_said_to():

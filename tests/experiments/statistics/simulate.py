@@ -29,6 +29,7 @@ from nanochat.experiments.statistics.joint import all_pairs, best_set, joint_tes
 from nanochat.experiments.statistics.ladder import fit_and_predict, trend
 from nanochat.experiments.statistics.sequential import SequentialPlan, decide
 from nanochat.experiments.statistics.significance import holm, sign_flip_p
+from nanochat.experiments.statistics.surface import fit_surface
 from nanochat.training.folder.record import RunRecord
 from nanochat.training.resolve import resolve
 from nanochat.training.run import Ended, Event, run_training
@@ -144,6 +145,25 @@ def sequential_errors(n: int) -> Iterator[Line]:
         column = rng.standard_normal(16)
         false += any(sign_flip_p(column[:look].tolist()) <= 0.05 for look in (8, 12, 16))
     yield Line("sequential", "for comparison: tested anew at 8, 12, 16 without a plan", false / n, 0, 1, n)
+
+
+def sequential_family(n: int) -> Iterator[Line]:
+    """Method 2: what a report with looks says of three variants and one baseline, of which looks decide nothing else.
+
+    Any of the equal ones called different, with all equal or one apart; and one that is off by the margin, equivalent.
+    """
+    for where, effects in (("nothing differs", (0.0, 0.0, 0.0)), ("one of them differs", (0.0, 0.0, 3.0))):
+        plan, rng, false = SequentialPlan(looks=(8, 12, 16), margin=0.01), np.random.default_rng(14), 0
+        for _ in range(n):
+            runs = rng.standard_normal((16, 4))
+            verdicts = decide(runs[:, 1:] - runs[:, :1] + np.array(effects), plan).verdicts
+            false += any(said == "different" for said, effect in zip(verdicts, effects, strict=True) if effect == 0)
+        yield Line("sequential", f"false alarm among 3 variants, looks (8, 12, 16): {where}", false / n, 0, 0.05, n)
+    plan, rng, false = SequentialPlan(looks=(8, 12, 16), margin=1.5), np.random.default_rng(15), 0
+    for _ in range(n):
+        runs = rng.standard_normal((16, 4))
+        false += decide(runs[:, 1:] - runs[:, :1] + np.array([1.5, 0.0, 0.0]), plan).verdicts[0] == "equivalent"
+    yield Line("sequential", "called equivalent though off by the margin, 1 of 3 variants", false / n, 0, 0.05, n)
 
 
 def sequential_power(n: int) -> Iterator[Line]:
@@ -306,17 +326,39 @@ def ladder_predictions(n: int) -> Iterator[Line]:
             yield Line("ladder", f"said to shrink where the gap {what}, noise {noise:g}", shrinks / n, least, most, n)
 
 
+def surface_predictions(n: int) -> Iterator[Line]:
+    """Method 5: two terms over 4 x 3 rungs; the next rung of both falls into its interval, a and b into theirs."""
+    x, y, ahead = 100.0 * 2.0 ** np.arange(4), 3e3 * 4.0 ** np.arange(3), (1600.0, 192e3)
+    for floor, a, b in ((1.5, 0.5, 0.4), (2.0, 0.3, 0.7)):
+
+        def loss(at: np.ndarray, size: np.ndarray, floor: float = floor, a: float = a, b: float = b) -> np.ndarray:
+            return floor + 0.8 * (at / 100) ** -a + (size / 3e3) ** -b
+
+        rng, held, held_both = np.random.default_rng(13), 0, 0
+        for _ in range(n):
+            levels, rest = 0.02 * rng.standard_normal((3, 1, 1)), 0.01 * rng.standard_normal((3, 4, 3))
+            law, found = fit_surface(x, y, loss(x[:, None], y[None, :]) + levels + rest, ahead)
+            came = loss(np.array(ahead[0]), np.array(ahead[1])) + levels.mean() + 0.01 * rng.standard_normal(3).mean()
+            held += bool(found.low <= came <= found.high)
+            held_both += law.interval_x[0] <= a <= law.interval_x[1] and law.interval_y[0] <= b <= law.interval_y[1]
+        where = f"E={floor:g}, a={a:g}, b={b:g}, noise 0.01"
+        yield Line("ladder", f"two terms, next rung of both in its interval: {where}", held / n, 0.92, 0.98, n)
+        yield Line("ladder", f"two terms, both exponents in theirs: {where}", held_both / n, 0.85, 1, n)
+
+
 SIMULATIONS: dict[str, tuple[Callable[[int], Iterator[Line]], int]] = {
     "joint_errors": (joint_errors, 10_000),
     "joint_intervals": (joint_intervals, 10_000),
     "joint_report": (joint_report, 10_000),
     "sequential_errors": (sequential_errors, 10_000),
+    "sequential_family": (sequential_family, 2_000),
     "sequential_power": (sequential_power, 4_000),
     "tuning_errors": (tuning_errors, 10_000),
     "tuning_search": (tuning_search, 400),
     "crossed_coverage": (crossed_coverage, 4_000),
     "crossed_cells": (crossed_cells, 4_000),
     "ladder_predictions": (ladder_predictions, 2_000),
+    "surface_predictions": (surface_predictions, 200),
 }
 """Each with the studies of its full count."""
 

@@ -48,6 +48,8 @@ def test_a_level_that_a_seed_has_at_every_rung_is_no_noise():
         ([-0.1, -0.05, -0.025, -0.0125], "shrinks"),
         ([0.01, 0.02, 0.03, 0.04], "grows"),
         ([0.1, 0.05, -0.05, -0.1], "turns"),
+        ([0.1, 0.05, 0.0, 0.0], "shrinks"),
+        ([0.0, 0.0, 0.05, 0.1], "shown late"),
         ([0.0, 0.0, 0.0, 0.0], "not decided"),
     ],
 )
@@ -55,11 +57,17 @@ def test_what_a_difference_does_along_a_ladder(gap, word):
     assert trend(X, np.array(gap) + NOISE).word == word
 
 
-def test_a_difference_that_shrinks_halves_after_so_many_doublings():
-    found = trend(X, np.array([0.4, 0.3, 0.2, 0.1]) + NOISE * 1e-3)
-    assert found.slope.mean == pytest.approx(-0.1, abs=1e-5)
-    assert found.halves_every == pytest.approx(2, abs=1e-3)
-    assert trend(X, np.array([0.1, 0.2, 0.3, 0.4]) + NOISE).halves_every == math.inf
+def test_a_change_is_that_of_the_size_of_what_is_shown_in_nats_a_doubling():
+    falling = np.array([0.4, 0.3, 0.2, 0.1])
+    assert trend(X, falling + NOISE * 1e-3).slope.mean == pytest.approx(-0.1, abs=1e-5)
+    assert trend(X, -falling + NOISE * 1e-3).slope.mean == pytest.approx(-0.1, abs=1e-5)
+
+
+def test_what_is_shown_at_the_last_rung_alone_is_not_said_to_last_or_to_shrink():
+    """It may have had the other sign before, as far as anybody can tell."""
+    early = np.array([[0.11, 0.02, -0.02, -0.05], [-0.07, -0.04, -0.03, -0.05], [0.05, 0.0, -0.03, -0.05]])
+    assert trend(X, early + NOISE).word == "shown late"
+    assert trend(X, -early + NOISE).word == "shown late"
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,13 @@ COUNTS = {
     "joint_intervals": 100,
     "joint_report": 150,
     "sequential_errors": 10,
+    "sequential_family": 10,
     "sequential_power": 40,
     "tuning_errors": 100,
     "tuning_search": 2,
     "crossed_coverage": 60,
     "ladder_predictions": 60,
+    "surface_predictions": 2,
 }
 """Studies in the suite, where each simulation may take a second or two; `make statistics` runs the full counts."""
 
