@@ -120,6 +120,16 @@ LESSONS = (
         working_min=60,
         needs=("value", "arrays"),
     ),
+    Lesson(
+        number=7,
+        word="attention",
+        title="Attention",
+        idea="a weighted mean of the past, whose weights are asked for",
+        exercises=("look", "heads"),
+        reading_min=40,
+        working_min=75,
+        needs=("probabilities", "arrays"),
+    ),
 )
 
 
