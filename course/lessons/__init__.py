@@ -130,6 +130,16 @@ LESSONS = (
         working_min=75,
         needs=("probabilities", "arrays"),
     ),
+    Lesson(
+        number=8,
+        word="transformer",
+        title="The whole transformer",
+        idea="embed, gather, think, add, predict, and the same in two spellings",
+        exercises=("forward", "batch"),
+        reading_min=45,
+        working_min=90,
+        needs=("norms", "attention"),
+    ),
 )
 
 
