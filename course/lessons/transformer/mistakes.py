@@ -38,8 +38,8 @@ class _Spelling:
 
     positions: Literal["once", "never", "always", "last"] = "once"
     residual: bool = True
-    on_stream: bool = False
-    """The norm replaces the stream, in place of what the branch reads."""
+    on_stream: tuple[str, ...] = ()
+    """Branches before which the norm replaces the stream, in place of what the branch reads."""
     order: tuple[str, ...] = ("attn", "mlp")
     parallel: bool = False
     sees: Callable[[int, int], int] = lambda t, n: t + 1
@@ -83,7 +83,7 @@ class _Spelling:
         read = begun if self.parallel else x
         if pre:
             read = [_norm(v, one) for one in read]
-        x = read if self.on_stream and pre else x
+        x = read if part in self.on_stream and pre else x
         f = self._attention(weights, name, read, n_head) if part == "attn" else self._mlp(v, weights, name, read)
         x = [F.add(one, more) for one, more in zip(x, f, strict=True)] if self.residual else f
         return x if pre else [_norm(v, one) for one in x]
@@ -117,7 +117,7 @@ def _norm(v: GPTConfig, x: Vector) -> Vector:
 
 def counted(v: GPTConfig, *, vocab_size: int, block_size: int, n_layer: int, n_embd: int) -> int:
     """By the project's table."""
-    sizes = {"vocab_size": vocab_size, "block_size": block_size, "n_layer": n_layer, "n_embd": n_embd}
+    sizes: dict[str, Any] = {"vocab_size": vocab_size, "block_size": block_size, "n_layer": n_layer, "n_embd": n_embd}
     return count_parameters(replace(v, **sizes, n_head=1).parameters())
 
 
@@ -180,11 +180,14 @@ MISTAKES = (
         answer=_with(positions="last"),
         sentence="every token got the same position: token t gets row t.",
     ),
-    Wrong(
-        name="norm on the stream",
-        answer=_with(on_stream=True),
-        sentence="the norm replaced the stream: it is for what the branch reads. x + f(norm(x)), with the x before.",
-        applies=lambda v: v.norm_position == "pre",
+    *(
+        Wrong(
+            name=f"norm on the stream, {where}",
+            answer=_with(on_stream=parts),
+            sentence="the norm replaced the stream: it is for what the branch reads. x + f(norm(x)), with the x before.",
+            applies=lambda v: v.norm_position == "pre",
+        )
+        for where, parts in (("both", ("attn", "mlp")), ("attention", ("attn",)), ("MLP", ("mlp",)))
     ),
     Wrong(
         name="the other place",
