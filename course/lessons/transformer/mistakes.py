@@ -184,7 +184,7 @@ MISTAKES = (
         Wrong(
             name=f"norm on the stream, {where}",
             answer=_with(on_stream=parts),
-            sentence="the norm replaced the stream: it is for what the branch reads. x + f(norm(x)), with the x before.",
+            sentence="the norm replaced the stream: it is for what the branch reads. x + f(norm(x)), with x as it was.",
             applies=lambda v: v.norm_position == "pre",
         )
         for where, parts in (("both", ("attn", "mlp")), ("attention", ("attn",)), ("MLP", ("mlp",)))
