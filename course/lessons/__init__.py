@@ -140,6 +140,16 @@ LESSONS = (
         working_min=90,
         needs=("norms", "attention"),
     ),
+    Lesson(
+        number=9,
+        word="loop",
+        title="The loop",
+        idea="zero, backward, clip, step, and what each guard is for",
+        exercises=("step", "train"),
+        reading_min=40,
+        working_min=60,
+        needs=("counting", "transformer"),
+    ),
 )
 
 
