@@ -150,6 +150,16 @@ LESSONS = (
         working_min=60,
         needs=("counting", "transformer"),
     ),
+    Lesson(
+        number=10,
+        word="drawing",
+        title="Drawing and remembering",
+        idea="a distribution is shaped and drawn from, and a cache is the same attention",
+        exercises=("sample", "remember"),
+        reading_min=30,
+        working_min=60,
+        needs=("probabilities", "attention"),
+    ),
 )
 
 
