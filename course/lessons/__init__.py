@@ -160,6 +160,16 @@ LESSONS = (
         working_min=60,
         needs=("probabilities", "attention"),
     ),
+    Lesson(
+        number=11,
+        word="tokens",
+        title="Tokens",
+        idea="the most frequent pair becomes a symbol, and again",
+        exercises=("merges", "encode"),
+        reading_min=30,
+        working_min=60,
+        needs=("counting",),
+    ),
 )
 
 
