@@ -289,6 +289,11 @@ def load(path: str | Path, which: Which = "last") -> LanguageModel:
     does not fit where the weights are not those of the configuration.
     """
     file, snapshot = read_model(Path(path), which)
+    return model_of(snapshot, file)
+
+
+def model_of(snapshot: Snapshot, file: Path) -> LanguageModel:
+    """The model that a snapshot describes, which was read from `file`. Raises CheckpointError as `load` does."""
     try:
         kind: type[ModelConfig] = BigramConfig if snapshot.model_kind == "bigram" else GPTConfig
         config = read_dataclass(kind, snapshot.model, "model")
