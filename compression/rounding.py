@@ -26,7 +26,8 @@ def scales(weight: np.ndarray, dtype: StoredType, group: int) -> np.ndarray:
     """Of each group of columns, the least float16 with which no value is clipped       (out, in) -> (out, groups)"""
     starts = np.arange(0, weight.shape[1], group or weight.shape[1])
     largest = np.maximum.reduceat(np.abs(weight), starts, axis=1)
-    half = (largest / LARGEST[dtype]).astype(np.float16)
+    with np.errstate(over="ignore"):  # whoever quantises says so
+        half = (largest / LARGEST[dtype]).astype(np.float16)
     short = half.astype(np.float32) * LARGEST[dtype] < largest
     return np.where(short, np.nextafter(half, np.float16(np.inf)), half).astype(np.float32)
 
@@ -34,5 +35,5 @@ def scales(weight: np.ndarray, dtype: StoredType, group: int) -> np.ndarray:
 def nearest(weight: np.ndarray, scale: np.ndarray, dtype: StoredType) -> np.ndarray:
     """value * scale, value the nearest whole number that the type has; 0 where the scale is 0."""
     safe = np.where(scale > 0, scale, 1)
-    values = np.clip(np.rint(weight / safe), -LARGEST[dtype], LARGEST[dtype])
+    values = np.clip(np.rint(weight / safe), -LARGEST[dtype], LARGEST[dtype]).astype(np.int8)
     return np.asarray(values * scale, np.float32)

@@ -2,7 +2,7 @@
 
     float16, bfloat16   F16, BF16, rounded to nearest
     int8                NAME I8 (out, in), -127 to 127, and NAME.scale F16 (out, groups)
-    int4                NAME U8 (out, ceil(in / 2)), -7 to 7 with 8 added, the even column in the low half of a byte, and
+    int4                NAME U8 (out, ceil(in / 2)), -7 to 7 with 8 added, the even column in the low half of a byte;
                         NAME.scale as above
     weight = value scale in float32; `group` columns of a row share a scale, 0: all of them
 
@@ -74,9 +74,8 @@ def unpack(name: str, arrays: Mapping[str, np.ndarray], entry: Any) -> tuple[np.
         raise ValueError(f"{name} is missing")
     if dtype not in LARGEST:
         weight = arrays[name]
-        with np.errstate(over="ignore"):
-            if weight.dtype != np.float32 or not np.array_equal(from_half(to_half(weight, dtype)), weight):
-                raise ValueError(f"{name} holds numbers that are no {dtype}")
+        if weight.dtype != np.float32 or not np.array_equal(from_half(to_half(weight, dtype)), weight):
+            raise ValueError(f"{name} holds numbers that are no {dtype}")
         return weight, Stored(dtype)
     values = _values(name, arrays[name], entry)
     group = entry["group"]
@@ -124,7 +123,8 @@ def spread(stored: Stored, shape: tuple[int, ...]) -> np.ndarray:
 def to_half(weight: np.ndarray, dtype: StoredType) -> np.ndarray:
     """Rounded to nearest, ties to even: float16, or the bits of a bfloat16 as uint16. What is too large becomes inf."""
     if dtype == "float16":
-        return weight.astype(np.float16)
+        with np.errstate(over="ignore"):
+            return weight.astype(np.float16)
     bits = np.ascontiguousarray(weight, np.float32).view(np.uint32)
     return ((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16).astype(np.uint16)
 
