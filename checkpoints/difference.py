@@ -74,7 +74,9 @@ def _compare(name: str, a: np.ndarray, b: np.ndarray) -> WeightDifference:
 
 def _settings(snapshot: Snapshot) -> dict[str, Any]:
     """Everything but the weights, by dotted names."""
-    return dict(_flat({name: value for name, value in vars(snapshot).items() if name != "weights"}))
+    settings = {name: value for name, value in vars(snapshot).items() if name not in ("weights", "storage")}
+    stored = {name: stored.words for name, stored in snapshot.storage.items()}
+    return dict(_flat(settings | ({"stored": stored} if stored else {})))
 
 
 def _flat(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

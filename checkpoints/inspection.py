@@ -20,6 +20,7 @@ from ..storage.lock import held
 from ..tokenizers.files import tokenizer_from_dict
 from .directory import list_checkpoints, newest_that
 from .formats.arrays import FORMATS, read_arrays
+from .formats.packing import Stored, packed_bytes
 from .gpt2.folder import has_tokenizer, is_huggingface, load_gpt2, read_gpt2
 from .manifest import read_manifest, verify
 from .names import CHECKPOINTS, MANIFEST, STATE
@@ -37,11 +38,13 @@ class Tensor:
     name: str
     shape: tuple[int, ...]
     dtype: str
+    """As it is computed with, or the smaller type that it is stored in: `int4 / 64` has a scale to 64 columns."""
     min: float
     max: float
     norm: float
     """sqrt of the sum of squares"""
     n_bytes: int
+    """In the file, scales included."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,8 @@ def describe(path: Path) -> Description:
         model, weights = _describe_gpt2(path)
     else:
         model, weights = _describe_file(path)
-    tensors = tuple(_describe_tensor(name, array) for name, array in weights.items())
+    storage = model.pop("storage", {})  # said of each tensor
+    tensors = tuple(_describe_tensor(name, array, storage.get(name)) for name, array in weights.items())
     facts |= {"model": model} if model else {}
     facts |= {"parameters": sum(array.size for array in weights.values()), "bytes": sum(t.n_bytes for t in tensors)}
     return Description(facts, tensors)
@@ -172,6 +176,7 @@ def _describe_model(snapshot: Snapshot, path: Path) -> dict[str, Any]:
         "stops_at_bos": snapshot.stops_at_bos,
         **({"end_ids": list(snapshot.end_ids)} if snapshot.end_ids else {}),
         "origin": dict(snapshot.origin),
+        "storage": snapshot.storage,
     }
 
 
@@ -198,10 +203,13 @@ def _describe_state(path: Path) -> dict[str, Any]:
     return {name: content[name] for name in _OF_STATE if name in content} | counted
 
 
-def _describe_tensor(name: str, array: np.ndarray) -> Tensor:
+def _describe_tensor(name: str, array: np.ndarray, stored: Stored | None) -> Tensor:
     """Its figures; those of no numbers at all are 0."""
     least, most = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
-    return Tensor(name, array.shape, str(array.dtype), least, most, _norm(array), array.nbytes)
+    dtype, n_bytes = str(array.dtype), array.nbytes
+    if stored is not None:
+        dtype, n_bytes = stored.words, packed_bytes(array.shape, stored)
+    return Tensor(name, array.shape, dtype, least, most, _norm(array), n_bytes)
 
 
 def _norm(array: np.ndarray) -> float:

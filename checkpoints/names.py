@@ -8,6 +8,8 @@ from pathlib import Path
 CONFIG, ENVIRONMENT, TOKENIZER = "config.json", "env.json", "tokenizer.json"
 METRICS, SAMPLES, LOG = "metrics.jsonl", "samples.jsonl", "log.txt"
 RECORD, REPORT, LOSS = "record.json", "report.md", "loss.png"
+COMPRESSION = "compression.json"
+"""What `nanochat compress` did: in a folder like a run's, with which training does not go on."""
 CHECKPOINTS = "checkpoints"
 """The folder of step-N folders."""
 MANIFEST, STATE = "MANIFEST.json", "state.json"

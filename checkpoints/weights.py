@@ -14,10 +14,18 @@ from ..errors import CheckpointError, DivergedError
 from ..models.base import Mode, ModelKind
 from ..storage.atomic import Written
 from ..validation import read_dataclass
-from .formats.arrays import read_arrays, write_arrays
+from .formats.arrays import array_format, read_arrays, write_arrays
 from .formats.migrations import migrate
+from .formats.packing import SCALE, Stored, describe, pack, unpack
 
-FORMAT, VERSION = "nanochat-model", 2
+FORMAT, VERSION, PLAIN = "nanochat-model", 3, 2
+"""Written as version 3 where weights are stored in fewer bits, else as version 2, which earlier programs read."""
+_QUANTIZATION = "quantization"
+"""In a header of version 3: how each such weight is stored."""
+
+
+_ARRAYS = ("weights", "storage")
+"""Fields of a snapshot that stand in no header as they are."""
 
 
 @dataclass(frozen=True)
@@ -39,22 +47,29 @@ class Snapshot:
     """Where the weights come from, e.g. {"step": 500, "preset": "microgpt", "data": "builtin:names", "seed": 1337}."""
     end_ids: tuple[int, ...] = ()
     """What ends a text aside of BOS and of tokens with a usual name for it, in a model from elsewhere."""
+    storage: Mapping[str, Any] = field(default_factory=dict)
+    """`Stored` by name: how weights lie in a .safetensors file that are stored in fewer bits; here they are floats."""
 
 
 def save_snapshot(path: Path, snapshot: Snapshot, *, new: bool = False) -> Written:
     """Atomically write the model in the format that `path` ends in; returns what a manifest keeps of the file.
 
-    new: as for `write_bytes`. Raises WriteError, ConfigError on another ending, and DivergedError on a weight that is
-    not finite.
+    new: as for `write_bytes`. What is stored in fewer bits is so in .safetensors alone: JSON gets floats. Raises
+    WriteError, ConfigError on another ending, and DivergedError on a weight that is not finite.
     """
     weights = {name: np.asarray(weight) for name, weight in snapshot.weights.items()}
     name = not_finite(weights)
     if name is not None:
         raise DivergedError(f"{name} is not finite, so {path} was not written: go back to an earlier checkpoint")
-    header: dict[str, Any] = {"format": FORMAT, "version": VERSION}
-    header |= {key.name: getattr(snapshot, key.name) for key in fields(Snapshot) if key.name != "weights"}
+    storage = snapshot.storage if array_format(path) == ".safetensors" else {}
+    header: dict[str, Any] = {"format": FORMAT, "version": VERSION if storage else PLAIN}
+    header |= {key.name: getattr(snapshot, key.name) for key in fields(Snapshot) if key.name not in _ARRAYS}
     if not snapshot.end_ids:  # as it was before there were any
         del header["end_ids"]
+    if storage:
+        header[_QUANTIZATION] = {name: describe(weights[name], stored) for name, stored in storage.items()}
+        for name, stored in storage.items():
+            weights |= pack(name, weights[name], stored)
     return write_arrays(path, weights, header, new=new)
 
 
@@ -72,12 +87,34 @@ def load_snapshot(path: Path, *, sha256: str | None = None, follow: bool = True)
             f"{path} has format version {version!r}, this program reads 1 to {VERSION}: update nanochat"
         )
     arrays, header = migrate((arrays, header), version, path)
+    entries = header.get(_QUANTIZATION, {}) if version == VERSION else {}
     content = {key: value for key, value in header.items() if key not in ("format", "version")}
-    snapshot = read_dataclass(Snapshot, content | {"weights": {}}, str(path), CheckpointError)
+    if version == VERSION:
+        content.pop(_QUANTIZATION, None)
+    snapshot = read_dataclass(Snapshot, content | {"weights": {}, "storage": {}}, str(path), CheckpointError)
     name = not_finite(arrays)
     if name is not None:
         raise CheckpointError(f"{path} is damaged ({name} holds a number that is not finite): restore it from a copy")
-    return replace(snapshot, weights=arrays)
+    arrays, storage = _unpacked(arrays, entries, snapshot.dtype, path)
+    return replace(snapshot, weights=arrays, storage=storage)
+
+
+def _unpacked(
+    arrays: Mapping[str, np.ndarray], entries: Any, dtype: str, path: Path
+) -> tuple[dict[str, np.ndarray], dict[str, Stored]]:
+    """Weights as the model computes with them, and how those were stored that `entries` names."""
+    weights, storage = dict(arrays), dict[str, Stored]()
+    try:
+        if not isinstance(entries, dict):
+            raise ValueError(f"{_QUANTIZATION} is no table")
+        for name, entry in entries.items():
+            weight, storage[name] = unpack(name, arrays, entry)
+            if storage[name].scale is not None:
+                del weights[name + SCALE]
+            weights[name] = weight.astype(dtype, copy=False)
+    except (ValueError, KeyError, OverflowError) as error:
+        raise CheckpointError(f"{path} is damaged ({error}): restore it from a copy") from error
+    return weights, storage
 
 
 def not_finite(arrays: Mapping[str, np.ndarray]) -> str | None:

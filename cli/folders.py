@@ -9,7 +9,7 @@ from itertools import count
 from pathlib import Path
 
 from ..checkpoints.directory import list_checkpoints
-from ..checkpoints.names import CHECKPOINTS, MANIFEST
+from ..checkpoints.names import CHECKPOINTS, COMPRESSION, MANIFEST
 from ..checkpoints.ownership import RUN, is_ours
 from ..errors import CheckpointError, ConfigError, GuardError
 from ..experiments.runs import RunDamaged, find_runs, latest_run, run_folders
@@ -102,9 +102,12 @@ def is_beginning(out: Path) -> bool:
 
 
 def holds_results(out: Path) -> bool:
-    """A run, a study, a ladder or a recipe lies there. Raises WriteError for a path that no file can have."""
+    """A run, a study, a ladder, a recipe or a compressed model lies there.
+
+    Raises WriteError for a path that no file can have.
+    """
     with writing(out):
-        is_named = any((out / name).exists() for name in ("config.json", "recipe.json", "ladder.json"))
+        is_named = any((out / name).exists() for name in ("config.json", "recipe.json", "ladder.json", COMPRESSION))
     return is_named or bool(list_checkpoints(out / "checkpoints"))
 
 

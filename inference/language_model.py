@@ -293,6 +293,11 @@ def load(path: str | Path, which: Which = "last") -> LanguageModel:
     does not fit where the weights are not those of the configuration.
     """
     file, snapshot = read_model(Path(path), which)
+    return model_of(snapshot, file)
+
+
+def model_of(snapshot: Snapshot, file: Path) -> LanguageModel:
+    """The model that a snapshot describes, which was read from `file`. Raises CheckpointError as `load` does."""
     try:
         config = read_dataclass(config_class(snapshot.model_kind), snapshot.model, "model")
         tokenizer = tokenizer_from_dict(dict(snapshot.tokenizer))

@@ -45,6 +45,7 @@ def run_training(
     resume: Path | ResumePlan | None = None,
     stop_at: int | None = None,
     start: Snapshot | None = None,
+    adapt: Callable[[Session], Session] = lambda session: session,
     locked: bool = False,
 ) -> RunRecord:
     """Train and return the record; write everything under `out` if it is given.
@@ -60,6 +61,7 @@ def run_training(
               checkpoints, pass what `plan_resume` returns.
     stop_at   End after this step, saved, with status `stopped`; the schedule stays that of all `steps`.
     start     The model that `config.start_from` names, where it was read already.
+    adapt     Changes the session before its first step: another loss, another optimizer.
     locked    The caller holds the lock of the folder (storage/lock.py).
 
         run_training(config, out=Path("results/runs/a"), stop_at=200)
@@ -78,7 +80,7 @@ def run_training(
     if stop_at is not None and stop_at < first_step:
         raise ConfigError(f"stop_at={stop_at} lies before step {first_step}, where the run begins")
     with nullcontext() if locked or out is None else folder_locked(out, "run"):
-        return _train_in(out, config, plan, start, observe, should_stop, stop_at)
+        return _train_in(out, config, plan, start, adapt, observe, should_stop, stop_at)
 
 
 def _train_in(
@@ -86,6 +88,7 @@ def _train_in(
     config: RunConfig,
     plan: ResumePlan | None,
     start: Snapshot | None,
+    adapt: Callable[[Session], Session],
     observe: Callable[[Event], None],
     should_stop: Callable[[], bool],
     stop_at: int | None,
@@ -99,7 +102,7 @@ def _train_in(
             plan.check_place()
         if out is not None:
             check_folder(out, goes_on=plan is not None and plan.in_place)
-        session = _resumed(plan) if plan else prepare(config, start=start)
+        session = adapt(_resumed(plan) if plan else prepare(config, start=start))
         data_s = time.perf_counter() - begin  # logged below: until it is known to be ours, nothing is written there
         writer = RunWriter(out, session, plan)
         # Only now: what restoring took for a moment has gone back to the system, which a backend's session may end.

@@ -129,10 +129,16 @@ def _with_rows(
 
 
 def read_start(path: str) -> Snapshot:
-    """The model that a run is to begin with. Raises ConfigError, CheckpointError."""
+    """The model that a run is to begin with. Raises ConfigError, also for a quantised one, and CheckpointError."""
     if not path_of(path).exists():
         raise ConfigError(f"--from {path} does not exist: give a run, a checkpoint or a model file")
-    return read_model(path_of(path))[1]
+    start = read_model(path_of(path))[1]
+    if start.storage:
+        raise ConfigError(
+            f"{path} is a quantised model, and training would undo its rounding: begin with the model that it was made "
+            f"of, or with its rounded weights as floats by `nanochat checkpoint convert {path} floats.json`"
+        )
+    return start
 
 
 def model_settings(start: Snapshot) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from ...errors import ConfigError
 from ...storage.atomic import Written, write_chunks
 from ...storage.reading import reading
-from .binary import binary_chunks, read_binary
+from .binary import NAMES, binary_chunks, read_binary
 from .readable import json_chunks, packed, read_packed, read_readable
 
 FORMATS = (".safetensors", ".json", ".json.gz")
@@ -34,14 +34,16 @@ def array_format(path: Path) -> str:
 def write_arrays(
     path: Path, arrays: Mapping[str, np.ndarray], header: Mapping[str, Any] | None = None, *, new: bool = False
 ) -> Written:
-    """Atomically write float32 and float64 arrays; the same bytes for the same content.
+    """Atomically write float32 and float64 arrays, to .safetensors also the smaller types of `packing.pack`.
+
+    The same bytes for the same content.
 
     Returns what a manifest keeps of the file. new: as for `write_bytes`. Raises WriteError, and ConfigError on what a
     format cannot hold.
     """
     kind = array_format(path)
     # Not np.ascontiguousarray, which makes an array of one number out of a number.
-    ready = {name: np.asarray(_storable(name, array), order="C") for name, array in arrays.items()}
+    ready = {name: np.asarray(_storable(name, array, kind), order="C") for name, array in arrays.items()}
     if kind == ".safetensors":
         return write_chunks(path, binary_chunks(ready, header or {}), new=new)
     text = json_chunks(ready, header or {})
@@ -61,7 +63,7 @@ def read_arrays(
         return reader(source)
 
 
-def _storable(name: str, array: np.ndarray) -> np.ndarray:
+def _storable(name: str, array: np.ndarray, kind: str) -> np.ndarray:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError as error:
@@ -69,6 +71,6 @@ def _storable(name: str, array: np.ndarray) -> np.ndarray:
     if name == "__metadata__":
         raise ConfigError("an array is named '__metadata__', which safetensors keeps for itself: name it otherwise")
     dtype = array.dtype.newbyteorder("=")
-    if dtype not in (np.float32, np.float64):
+    if dtype not in NAMES or (dtype.itemsize < 4 and kind != ".safetensors"):
         raise ConfigError(f"{name} has dtype {dtype}, and float32 and float64 are written: convert it")
     return array.astype(dtype, copy=False)

@@ -28,11 +28,13 @@ KEY = "nanochat"
 LIMIT_HEADER, LIMIT_TENSORS = 64 << 20, 1 << 15
 """Bytes, and tensors: the largest file in use has a few hundred tensors."""
 _PIECE = 1 << 20
-_DTYPES: dict[str, np.dtype[Any]] = {  # of weights
+_DTYPES: dict[str, np.dtype[Any]] = {  # of weights, and of what packing.py makes of them
     "F64": np.dtype("<f8"),
     "F32": np.dtype("<f4"),
     "F16": np.dtype("<f2"),
     "BF16": np.dtype("<u2"),
+    "I8": np.dtype("i1"),
+    "U8": np.dtype("u1"),
 }
 _BITS = {  # of one number, for every type of the format, so that a file is known to be whole whatever it holds
     **dict.fromkeys(("F4",), 4),
@@ -42,7 +44,15 @@ _BITS = {  # of one number, for every type of the format, so that a file is know
     **dict.fromkeys(("U32", "I32", "F32"), 32),
     **dict.fromkeys(("U64", "I64", "F64", "C64"), 64),
 }
-_NAMES = {np.dtype(np.float64): "F64", np.dtype(np.float32): "F32"}
+NAMES = {
+    np.dtype(np.float64): "F64",
+    np.dtype(np.float32): "F32",
+    np.dtype(np.float16): "F16",
+    np.dtype(np.uint16): "BF16",
+    np.dtype(np.int8): "I8",
+    np.dtype(np.uint8): "U8",
+}
+"""What is written of an array of each type; NumPy has no bfloat16, whose bits come as uint16."""
 _LARGEST = 1 << 59
 """Numbers in one tensor, sizes of 0 aside: more than 2^63 bytes overflow NumPy's count."""
 
@@ -58,14 +68,14 @@ class _Entry:
 
 
 def binary_chunks(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -> list[bytes | memoryview]:
-    """The file in pieces, the arrays (C-contiguous, float32 or float64) themselves among them, not copies."""
+    """The file in pieces, the arrays (C-contiguous, of a type in NAMES) themselves among them, not copies."""
     ordered = sorted(arrays.items(), key=lambda item: (-item[1].itemsize, item[0].encode("utf-8")))  # as the library
     text = json.dumps(header, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
     entries: dict[str, Any] = {"__metadata__": {KEY: text}} if header else {}
     at = 0
     for name, array in ordered:
         place = [at, at + array.nbytes]
-        entries[name] = {"dtype": _NAMES[array.dtype], "shape": list(array.shape), "data_offsets": place}
+        entries[name] = {"dtype": NAMES[array.dtype], "shape": list(array.shape), "data_offsets": place}
         at += array.nbytes
     head = json.dumps(entries, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
     head += b" " * (-len(head) % 8)
@@ -75,7 +85,9 @@ def binary_chunks(arrays: Mapping[str, np.ndarray], header: Mapping[str, Any]) -
 def read_binary(
     source: Source, leave_out: Callable[[str], bool] = lambda name: False
 ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """The arrays, float16 and bfloat16 as float32, and what stands under KEY. Raises CheckpointError.
+    """The arrays, float16 and bfloat16 as float32, whole numbers as they are, and what stands under KEY.
+
+    Raises CheckpointError.
 
     leave_out: names of arrays that are not wanted, of whatever type. The arrays are views of one buffer, which lives
     as long as any of them.
@@ -86,7 +98,7 @@ def read_binary(
         if entry.dtype not in _DTYPES:
             raise CheckpointError(
                 f"{source.path} holds {name[:80]!r} as {entry.dtype}, which is not read: "
-                f"save it as {', '.join(_DTYPES)}"
+                f"save it as {', '.join(name for name in _DTYPES if 'F' in name)}"
             )
     numbers = np.frombuffer(source.read(source.left), np.uint8)
     return {name: _array(numbers, entry) for name, entry in entries.items()}, header
@@ -160,6 +172,8 @@ def _array(numbers: np.ndarray, entry: _Entry) -> np.ndarray:
     """A view of the bytes `numbers`, or a copy where they are stored otherwise than we compute with them."""
     dtype = _DTYPES[entry.dtype]
     array = numbers[entry.start : entry.end].view(dtype).reshape(entry.shape)
+    if dtype.itemsize == 1:
+        return array
     if dtype.kind == "u":  # bfloat16: the upper half of a float32
         return (array.astype(np.uint32) << 16).view(np.float32)
     native = np.float64 if dtype.itemsize == 8 else np.float32

@@ -2,6 +2,7 @@
 
 Version 1: one JSON object, the fields of a snapshot beside `weights` as nested lists of numbers.
 Version 2: arrays under their dtypes in any of three formats, and a header that holds the other fields and `origin`.
+Version 3: `quantization` in the header says which weights are stored in fewer bits, and how (packing.py).
 
 tests/checkpoints/golden/ keeps a file of each.
 """
@@ -54,7 +55,12 @@ def _from_1(content: Content, path: Path) -> Content:
     return arrays, {"origin": {}} | header
 
 
-MIGRATIONS: dict[int, Callable[[Content, Path], Content]] = {1: _from_1}
+def _from_2(content: Content, path: Path) -> Content:
+    """Version 2 stored floats alone, as a model of version 3 may."""
+    return content
+
+
+MIGRATIONS: dict[int, Callable[[Content, Path], Content]] = {1: _from_1, 2: _from_2}
 """From version n to version n + 1."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -9,7 +10,10 @@ import numpy as np
 
 from ...engine.scalar import Value
 from ...engine.scalar import functional as S
+from ...engine.tensor import Tensor
 from ...engine.tensor import functional as F
+from ...engine.tensor.ops.divergence import kl_divergence
+from ...engine.tensor.tensor import apply
 from .case import Case, Side, both_sides, flatten
 
 NOT_COMPARED = {
@@ -24,6 +28,8 @@ Numbers = Any
 Shapes = dict[str, tuple[int, ...]]
 
 _TARGETS = np.array([[3, -1, 0], [6, 1, 3]])
+_TEACHER = np.linspace(-2.0, 3.0, 42).reshape(2, 3, 7) ** 2 % 3
+_TEMPERATURE = 2.0
 _SEGMENTS = np.array([[4, 4, 4, 5, 5], [0, 1, 1, 1, 2]])
 _IDS = np.array([[1, 1, 4], [0, 1, 2]])
 _POSITIONS = np.array([0, 1, 2, 3, 7])
@@ -73,6 +79,15 @@ def op_cases() -> list[Case]:
         _case("cross_entropy", logits, _cross_entropy, "one target ignored", targets=_TARGETS),
         _case(
             "cross_entropy (capped)", logits, lambda z: _cross_entropy(_each(_cap)(z)), targets=_TARGETS, softcap=2.0
+        ),
+        _case(
+            "kl_divergence",
+            logits,
+            _kl_divergence,
+            "at temperature 2",
+            teacher=_TEACHER,
+            targets=_TARGETS,
+            temperature=_TEMPERATURE,
         ),
         _case(
             "rope", {"x": (2, 2, 5, 4)}, lambda x: [[_rope(head) for head in row] for row in x], positions=_POSITIONS
@@ -129,7 +144,7 @@ def _case(
     """F.<name up to a bracket>(*arrays, **static) beside scalar(*nested lists)."""
 
     def build(rng: np.random.Generator) -> tuple[Side, Side]:
-        op = getattr(F, name.partition(" (")[0])  # looked up now, so that a test can put a wrong one there
+        op = getattr(F, name.partition(" (")[0], _distilled)  # looked up now: a test can put a wrong one there
         arrays = {
             key: _draw(shape, rng, positive=name in ("log", "sqrt")) * (sizes or {}).get(key, 1.0)
             for key, shape in shapes.items()
@@ -177,6 +192,23 @@ def _cross_entropy(logits: Numbers) -> Value:
     """Mean over the rows whose target counts"""
     pairs = zip((z for row in logits for z in row), _TARGETS.reshape(-1), strict=True)
     return S.mean([S.cross_entropy(z, int(target)) for z, target in pairs if target >= 0])
+
+
+def _distilled(logits: Tensor, **static: Any) -> Tensor:
+    return apply(kl_divergence, logits, **static)
+
+
+def _kl_divergence(logits: Numbers) -> Value:
+    """T^2 sum_j p_j (log p_j - log q_j), mean over the rows whose target counts"""
+    divergences = []
+    pairs = zip((z for row in logits for z in row), _TEACHER.reshape(-1, 7), _TARGETS.reshape(-1), strict=True)
+    for student, teacher, target in pairs:
+        if target >= 0:
+            p = np.exp(teacher / _TEMPERATURE)
+            q = S.softmax([z * (1 / _TEMPERATURE) for z in student])
+            terms = [(math.log(a) - b.log()) * a for a, b in zip((p / p.sum()).tolist(), q, strict=True)]
+            divergences.append(S.sum(terms) * _TEMPERATURE**2)
+    return S.mean(divergences)
 
 
 def _rope(head: Sequence[list[Value]]) -> Numbers:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from nanochat.checkpoints.formats.arrays import FORMATS, read_arrays, write_arrays
 from nanochat.checkpoints.weights import Snapshot, load_snapshot, save_snapshot
+from nanochat.compression.rounding import round_to_nearest
 from nanochat.errors import CheckpointError, ConfigError, DivergedError
 from nanochat.inference.language_model import load
 from nanochat.models.gpt.config import GPTConfig
@@ -68,7 +69,7 @@ def test_a_snapshot_is_read_back_as_it_was(tmp_path, ending, dtype):
     written = save_snapshot(tmp_path / f"model{ending}", given_one)
     back = load_snapshot(tmp_path / f"model{ending}", sha256=written["sha256"])
     for field in fields(Snapshot):
-        if field.name != "weights":
+        if field.name not in ("weights", "storage"):
             assert getattr(back, field.name) == getattr(given_one, field.name)
     assert back.weights.keys() == weights.keys()
     for name, array in weights.items():
@@ -135,7 +136,7 @@ def test_a_file_of_somebody_else_is_no_model(tmp_path):
 def test_a_missing_key_is_one_sentence(tmp_path, good, key):
     if key == "weights":
         refusal(tmp_path, good | {"arrays": {}})
-    elif key not in ("origin", "end_ids"):  # which nobody needs
+    elif key not in ("origin", "end_ids", "storage"):  # which nobody needs
         content = good_copy(good)
         del content["header"][key]
         refusal(tmp_path, content)
@@ -159,7 +160,7 @@ def good_copy(good) -> dict:
     ("key", "value", "part"),
     [
         ("format", "other", "not a nanochat model"),
-        ("version", 3, "format version 3, this program reads 1 to 2: update nanochat"),
+        ("version", 4, "format version 4, this program reads 1 to 3: update nanochat"),
         ("version", 0, "format version 0"),
         ("version", True, "format version True"),
         ("version", "2", "format version '2'"),
@@ -256,3 +257,55 @@ def test_a_file_with_any_byte_changed_loads_or_is_refused(tmp_path_factory, good
     path.write_bytes(raw)
     with suppress(CheckpointError):
         load(path).logits([0, 1])
+
+
+def quantised_snapshot():
+    """One weight in four bits, one in eight, the others as they were, of a model in arrays."""
+    weights = {name: array.astype(np.float32) for name, array in snapshot_of().weights.items()}
+    small, stored = {}, {}
+    for name, dtype in (("wte.weight", "int8"), ("h.0.mlp.fc.weight", "int4")):
+        small[name], stored[name] = round_to_nearest(weights[name], dtype)
+    return snapshot_of(mode="tensor", dtype="float32", weights=weights | small, storage=stored)
+
+
+def test_a_quantised_snapshot_is_read_back_and_saved_again_bit_for_bit(tmp_path):
+    save_snapshot(tmp_path / "a.safetensors", quantised_snapshot())
+    back = load_snapshot(tmp_path / "a.safetensors")
+    assert {name: stored.words for name, stored in back.storage.items()} == {
+        "wte.weight": "int8", "h.0.mlp.fc.weight": "int4"}  # fmt: skip
+    for name, array in quantised_snapshot().weights.items():
+        assert (back.weights[name].dtype, back.weights[name].tobytes()) == (array.dtype, array.tobytes())
+    save_snapshot(tmp_path / "b.safetensors", back)
+    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    assert load(tmp_path / "a.safetensors").logits([0, 1]).shape == (2, 3)
+
+
+def test_only_what_is_quantised_has_a_version_that_earlier_programs_refuse(tmp_path):
+    for snapshot, version in ((snapshot_of(), 2), (quantised_snapshot(), 3)):
+        save_snapshot(tmp_path / "a.safetensors", snapshot)
+        assert read_arrays(tmp_path / "a.safetensors")[1]["version"] == version
+
+
+def test_json_holds_a_quantised_model_as_floats(tmp_path):
+    save_snapshot(tmp_path / "a.json", quantised_snapshot())
+    back = load_snapshot(tmp_path / "a.json")
+    assert (back.storage, content_of(tmp_path / "a.json")["header"]["version"]) == ({}, 2)
+    assert all(back.weights[name].tobytes() == array.tobytes() for name, array in quantised_snapshot().weights.items())
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda header: header.update(quantization=[]), "quantization is no table"),
+        (lambda header: header["quantization"].update({"nobody": {"dtype": "int8", "group": 0}}), "nobody is missing"),
+        (lambda header: header["quantization"].pop("wte.weight"), "is int8, the model float32"),
+        (lambda header: header.update(version=2), "there is no setting"),
+    ],
+)
+def test_a_header_that_tells_another_storage_is_refused(tmp_path, change, part):
+    save_snapshot(tmp_path / "a.safetensors", quantised_snapshot())
+    found, header = read_arrays(tmp_path / "a.safetensors")
+    change(header)
+    write_arrays(tmp_path / "b.safetensors", found, header)
+    with pytest.raises(CheckpointError, match=part):
+        load(tmp_path / "b.safetensors")

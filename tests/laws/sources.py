@@ -15,6 +15,7 @@ FLOORS = [  # a line imports the lines before it; rooms of one line do not know 
     ["checkpoints"],  # floor 2 of the design is these three, in this order
     ["inference"],
     ["training"],
+    ["compression"],
     ["experiments"],
     ["course", "serving"],
     ["cli"],

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from nanochat.engine.tensor import Tensor, ops
+from nanochat.engine.tensor.ops.divergence import kl_divergence
 from nanochat.engine.tensor.optim import SGD, Adam, AdamW
 
 pytestmark = pytest.mark.oracle
@@ -31,6 +32,7 @@ def windowed(q, k, v, window):
 
 
 TARGETS = np.array([3, -1, 0, 6])
+TEACHER = n(4, 7) * 5
 CASES = {
     "linear": (ops.linear, TF.linear, (n(2, 3, 4), n(5, 4), n(5)), {}, {}),
     "matmul": (ops.matmul, torch.matmul, (n(2, 3, 4), n(4, 5)), {}, {}),
@@ -72,6 +74,14 @@ CASES = {
         ops.cross_entropy,
         lambda z: TF.cross_entropy(15 * torch.tanh(z / 15), torch.from_numpy(TARGETS), ignore_index=-1),
         (n(4, 7) * 20,), {"targets": TARGETS, "softcap": 15.0}, {},
+    ),
+    "kl_divergence": (
+        kl_divergence,
+        lambda z: 4 * TF.kl_div(
+            TF.log_softmax(z / 2, -1), TF.log_softmax(torch.from_numpy(TEACHER) / 2, -1),
+            reduction="batchmean", log_target=True,
+        ),
+        (n(4, 7) * 5,), {"teacher": TEACHER, "temperature": 2.0}, {},
     ),
 }  # fmt: skip
 

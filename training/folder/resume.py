@@ -14,7 +14,7 @@ from typing import Any
 
 from ...checkpoints.directory import MANIFEST, list_checkpoints, newest_checkpoint, read_manifest, verify
 from ...checkpoints.manifest import NewerVersionError, surroundings
-from ...checkpoints.names import step_of
+from ...checkpoints.names import COMPRESSION, step_of
 from ...errors import CheckpointError, ConfigError, DataError, GuardError, NanochatWarning
 from ...machine import arithmetic
 from ...storage.atomic import read_json
@@ -113,6 +113,11 @@ def plan_resume(
     NumPy or BLAS, whose last bits may differ.
     """
     checkpoint, source = _locate(path)
+    if source is not None and (source / COMPRESSION).is_file():
+        raise ConfigError(
+            f"{source} was written by `nanochat compress`, and training does not go on with that: give the command "
+            f"again, or begin a run with these weights by `nanochat train --from {source}`"
+        )
     folder = out or source
     if folder is None:
         raise ConfigError(f"{checkpoint} lies outside of a run: say with --out where to go on")

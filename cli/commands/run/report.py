@@ -20,15 +20,19 @@ commands = Commands()
 @commands.work("report", "nanochat report results/runs/microgpt-names-0001")
 def report(
     *,
-    folder: Annotated[str, typer.Argument(help="Folder of a run or an ablation, or latest.")] = "latest",
+    folder: Annotated[str, typer.Argument(help="Folder of a run, an ablation, compressed models; latest.")] = "latest",
     html: Annotated[bool, typer.Option("--html", help="Also report.html, one file with its pictures inside.")] = False,
     latex: Annotated[bool, typer.Option("--latex", help="Also report.tex, the table of a study for a paper.")] = False,
 ) -> None:
     """Write report.md and its figures anew from the data in a folder."""
+    from ....checkpoints.names import COMPRESSION
     from ....checkpoints.ownership import STUDY, is_ours
     from ....experiments.ablation.study import read_study
     from ....experiments.ablation.tables import write_tables
     from ....experiments.analysis.findings import analyse
+    from ....experiments.compression.front import write_front_report
+    from ....experiments.compression.record import folders_of
+    from ....experiments.compression.report import write_compression_report
     from ....experiments.ladder.climb import read_climbed
     from ....experiments.ladder.register import REGISTER
     from ....experiments.ladder.report import write_ladder_report
@@ -46,6 +50,11 @@ def report(
         print_result(shown_path(write_study_report(analysis, path)))
         if latex:
             print_result(shown_path(write_latex(analysis, path)))
+    elif (path / COMPRESSION).is_file() or folders_of(path):
+        if latex:
+            raise UsageError(f"{path} holds compressed models, and --latex writes the table of a study: leave it out")
+        alone = (path / COMPRESSION).is_file()
+        print_result(shown_path(write_compression_report(path) if alone else write_front_report(path)))
     elif (path / REGISTER).is_file():
         if latex:
             raise UsageError(f"{path} holds a ladder, and --latex writes the table of one study: give that of a rung")

@@ -171,7 +171,7 @@ def test_another_ending_is_refused_with_those_there_are(tmp_path, name):
     ("name", "array", "part"),
     [
         ("w", np.arange(3), "w has dtype int64"),
-        ("w", np.ones(1, np.float16), "w has dtype float16"),
+        ("w", np.ones(1, np.int16), "w has dtype int16"),
         ("w", np.array(["a"]), "w has dtype <U1"),
         ("__metadata__", np.ones(1), "keeps for itself"),
         ("\ud800", np.ones(1), "is no text"),
@@ -181,6 +181,35 @@ def test_what_no_format_holds_is_not_written(tmp_path, ending, name, array, part
     with pytest.raises(ConfigError, match=part):
         write_arrays(tmp_path / f"a{ending}", {name: array})
     assert list(tmp_path.iterdir()) == []
+
+
+SMALL = {
+    "half": np.array([0.5, -2], np.float16),
+    "brain": np.array([0x3F80, 0xC000], np.uint16),
+    "values": np.array([[-127, 3]], np.int8),
+    "pairs": np.array([[0x98]], np.uint8),
+}
+
+
+def test_small_types_are_read_by_anyone_from_safetensors(tmp_path):
+    from safetensors import safe_open
+
+    write_arrays(tmp_path / "a.safetensors", SMALL)
+    ours, _ = read_arrays(tmp_path / "a.safetensors")
+    assert {name: array.tolist() for name, array in ours.items()} == {
+        "half": [0.5, -2], "brain": [1.0, -2.0], "values": [[-127, 3]], "pairs": [[0x98]],
+    }  # fmt: skip
+    with safe_open(tmp_path / "a.safetensors", "numpy") as theirs:
+        dtypes = {name: theirs.get_slice(name).get_dtype() for name in theirs.keys()}  # noqa: SIM118
+        assert theirs.get_tensor("values").tolist() == [[-127, 3]]
+    assert dtypes == {"half": "F16", "brain": "BF16", "values": "I8", "pairs": "U8"}
+
+
+@pytest.mark.parametrize("name", SMALL)
+@pytest.mark.parametrize("ending", [".json", ".json.gz"])
+def test_json_holds_no_small_types(tmp_path, ending, name):
+    with pytest.raises(ConfigError, match=f"{name} has dtype"):
+        write_arrays(tmp_path / f"a{ending}", {name: SMALL[name]})
 
 
 @pytest.mark.parametrize("ending", [".json", ".json.gz"])

@@ -108,7 +108,7 @@ def test_nan_equals_nan_and_nothing_else(ours: Any, other: Any, error: float) ->
 
 def test_every_op_is_compared_or_listed_as_not() -> None:
     compared = {case.name.partition(" (")[0] for case in op_cases()}
-    assert compared | LIST_ARRANGEMENTS | {"dropout"} == set(ops.__all__)
+    assert compared | LIST_ARRANGEMENTS | {"dropout"} == {*ops.__all__, "kl_divergence"}  # which is beside the core
     assert {name for key in NOT_COMPARED for name in key.split(", ")} >= LIST_ARRANGEMENTS | {"dropout"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
@@ -9,9 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from nanochat.checkpoints.directory import MANIFEST, save_directory
+from nanochat.checkpoints.formats.packing import StoredType
 from nanochat.checkpoints.gpt2.folder import save_gpt2
 from nanochat.checkpoints.manifest import describe, write_manifest
 from nanochat.checkpoints.weights import Snapshot, save_snapshot
+from nanochat.compression.rounding import round_to_nearest
 from nanochat.experiments.ablation.cells import CellResult, run_cell
 from nanochat.experiments.ablation.grid import AblationConfig
 from nanochat.inference.language_model import LanguageModel
@@ -37,6 +40,18 @@ def _built(config: GPTConfig, tokenizer: Tokenizer, seed: int) -> LanguageModel:
     model = build_model(config, "tensor", "float32")
     model.load_state_dict(draw_weights(config.parameters(), np.random.default_rng(seed)))
     return LanguageModel(model, tokenizer, config, "gpt", "tensor", stops_at_bos=True)
+
+
+def quantised() -> Snapshot:
+    """The model above with a weight of each type that is smaller than float32."""
+    snapshot = language_model().snapshot()
+    types: Mapping[str, tuple[StoredType, int]] = {
+        "wte.weight": ("int8", 0), "wpe.weight": ("float16", 0), "h.0.attn.proj.weight": ("bfloat16", 0),
+        "h.0.mlp.fc.weight": ("int4", 0), "h.0.mlp.proj.weight": ("int4", 3),
+    }  # fmt: skip
+    rounded = {name: round_to_nearest(np.asarray(snapshot.weights[name]), *how) for name, how in types.items()}
+    weights = dict(snapshot.weights) | {name: weight for name, (weight, _) in rounded.items()}
+    return replace(snapshot, weights=weights, storage={name: stored for name, (_, stored) in rounded.items()})
 
 
 def snapshot_of_size(n_floats: int, version: int) -> Snapshot:

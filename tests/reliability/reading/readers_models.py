@@ -11,9 +11,11 @@ from typing import Any
 
 import numpy as np
 from mutations import Reader
-from samples import language_model, remake_manifest, save_checkpoint, save_small_gpt2
+from samples import language_model, quantised, remake_manifest, save_checkpoint, save_small_gpt2
 
+from nanochat.checkpoints.directory import save_directory
 from nanochat.checkpoints.formats.arrays import FORMATS
+from nanochat.checkpoints.weights import save_snapshot
 from nanochat.inference.language_model import load
 
 
@@ -40,12 +42,25 @@ def model_readers() -> Iterator[Reader]:
     for form in FORMATS:
         packed = form == ".json.gz"  # gzip has a checksum of its own
         yield Reader(f"model{form}", partial(_make_file, form), partial(_read_file, form), packed, use=_speak)
+    yield Reader("checkpoint, quantised", _make_quantised, Loaded, is_checksummed=True)
+    again = "checkpoint, quantised, its manifest made anew"
+    yield Reader(again, _make_quantised, Loaded, only="model.safetensors", use=_speak, mend=remake_manifest)
     yield Reader("GPT-2's folder", save_small_gpt2, Loaded, use=_speak)
 
 
 def _make_checkpoint(form: str, folder: Path) -> None:
-    """The files of one step, in the folder itself."""
-    saved = save_checkpoint(folder, form)
+    _move_up(save_checkpoint(folder, form), folder)
+
+
+def _make_quantised(folder: Path) -> None:
+    """Of every type that a weight is stored in."""
+    snapshot = quantised()
+    write = lambda draft: {"model.safetensors": save_snapshot(draft / "model.safetensors", snapshot)}  # noqa: E731
+    _move_up(save_directory(folder / "checkpoints", 1, write), folder)
+
+
+def _move_up(saved: Path, folder: Path) -> None:
+    """The files of one step, into the folder itself."""
     for path in saved.iterdir():
         path.rename(folder / path.name)
     shutil.rmtree(folder / "checkpoints")
