@@ -76,6 +76,11 @@ class PowerLaw:
         """The rungs tell the exponent: its interval does not end where the search does."""
         return EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < EXPONENTS[-1]
 
+    @property
+    def has_floor(self) -> bool:
+        """There were rungs and seeds enough to tell one; without it what levels off is foretold too low."""
+        return self.floor_interval != (0.0, 0.0)
+
     def at(self, x: float) -> float:
         """The loss foretold."""
         return self.floor + self.scale * x**-self.exponent
