@@ -44,10 +44,10 @@ _OUTLOOK_NOTE = """\
 The verdict of the last rung within a third of the budget is expected of the last one, too, where its difference lasts \
 or grows along the rungs up to there; of any other nothing is foretold."""
 _LASTS_NOTE = """\
-Variant minus baseline, seed by seed, with 95 % t intervals. Change: of the size of the difference, for each doubling; \
-*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at the first and the last rung with one \
-sign, and no change is; *turns*: with either sign; *shown late*: at the last rung, not at the first. Each interval is \
-of its own variant and rung; the verdicts, of one test for all questions of a rung, are in the reports of the rungs."""
+Variant minus baseline, seed by seed, with 95 % t intervals, each of its own variant and rung. Change: of the size of \
+the difference, for each doubling. Shown is what the one test of a rung for all its questions calls better or worse: \
+*lasts*: at the first and the last rung with one sign, and no change is seen; *shrinks*, *grows*: the interval of the \
+change leaves 0; *turns*: shown with either sign; *shown late*: at the last rung, not at the first."""
 
 
 def write_ladder_report(climbed: Climbed, folder: Path) -> Path:
