@@ -125,6 +125,11 @@ class Comparison:
         return f"{self.word} ({'; '.join(remarks)})" if remarks else self.word
 
     @property
+    def shown(self) -> int:
+        """The sign of the difference that the test shows, 0 for none."""
+        return (self.word == "worse") - (self.word == "better")
+
+    @property
     def needed(self) -> str:
         """`6 seeds`, `38 to 150 seeds for the margin`, `1,000 seeds or more for the margin`."""
         ends = [f"{n:,}" for n in dict.fromkeys(self.seeds_needed)]

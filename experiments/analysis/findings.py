@@ -50,7 +50,8 @@ class Analysis:
     def trends(self) -> Mapping[str, Trend]:
         """What each variant's difference to the baseline does over the steps, where enough validations tell."""
         summaries = {summary.name: summary for summary in self.ranking}
-        found = {one.variant: trend_of(summaries[one.variant], summaries[self.baseline]) for one in self.comparisons}
+        baseline = summaries[self.baseline]
+        found = {one.variant: trend_of(summaries[one.variant], baseline, shown=one.shown) for one in self.comparisons}
         return {name: one for name, one in found.items() if one is not None}
 
     @cached_property

@@ -16,8 +16,11 @@ LEAST_POINTS, LEAST_SEEDS = 3, 3
 """Below either nothing is said of a trend."""
 
 
-def trend_of(one: VariantSummary, baseline: VariantSummary) -> Trend | None:
-    """The paired difference over the steps that both validated at; None where these, or the seeds, are too few."""
+def trend_of(one: VariantSummary, baseline: VariantSummary, *, shown: int) -> Trend | None:
+    """The paired difference over the steps that both validated at; None where these, or the seeds, are too few.
+
+    `shown`: the sign of the verdict, which decides what there is at the end.
+    """
     ours = {result.cell.config.seed: _curve(result) for result in one.ok}
     theirs = {result.cell.config.seed: _curve(result) for result in baseline.ok}
     seeds = sorted(ours.keys() & theirs.keys())
@@ -29,7 +32,9 @@ def trend_of(one: VariantSummary, baseline: VariantSummary) -> Trend | None:
     if len(steps) < LEAST_POINTS:
         return None
     differences = np.array([[ours[seed][step] - theirs[seed][step] for step in steps] for seed in seeds])
-    return trend(np.array(steps, dtype=np.float64), differences) if np.isfinite(differences).all() else None
+    if not np.isfinite(differences).all():
+        return None
+    return trend(np.array(steps, dtype=np.float64), differences, shown=(None, shown))
 
 
 def _curve(result: CellResult) -> dict[int, float]:

@@ -39,12 +39,17 @@ class Outlook:
 
 
 def trends(study: AblationConfig, rungs: Mapping[float, Analysis]) -> dict[str, Trend]:
-    """What each variant's paired difference does along the rungs; without those of whom too few seeds ended well."""
+    """What each variant's paired difference does along the rungs; without those of whom too few seeds ended well.
+
+    What is shown at the ends is the verdict there.
+    """
     found = dict[str, Trend]()
     for variant in [name for name in study.variants if name != study.baseline]:
         pairs = _differences(study.baseline, variant, list(rungs.values())) if len(rungs) > 1 else np.empty((0, 0))
         if len(pairs) > 1:
-            found[variant] = trend(np.array(list(rungs), dtype=np.float64), pairs)
+            ends = list(rungs.values())
+            shown = ends[0].by_variant[variant].shown, ends[-1].by_variant[variant].shown
+            found[variant] = trend(np.array(list(rungs), dtype=np.float64), pairs, shown=shown)
     return found
 
 

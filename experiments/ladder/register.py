@@ -16,8 +16,7 @@ from ...validation import read_dataclass
 from ..ablation.grid import ablation_from_dict, ablation_to_dict
 from ..ablation.study import clear_study
 from ..analysis.findings import Analysis
-from ..analysis.rungs import LEAST_RUNGS
-from ..statistics.ladder import fit_and_predict
+from ..statistics.ladder import LEAST_RUNGS, LEAST_SEEDS, fit_and_predict
 from .plan import Ladder
 
 REGISTER = "ladder.json"
@@ -77,9 +76,11 @@ def open_register(ladder: Ladder, folder: Path) -> Register:
 def foretell(register: Register, rung: float, below: Mapping[float, Analysis], folder: Path) -> Register:
     """The register with what the rungs below say of `rung`, on disk; what stands there already stays.
 
+    Nothing where they are too few to tell a floor: without one what levels off is foretold too low.
+
     Raises ConfigError where the rung has been run before anything was foretold of it.
     """
-    if rung in register.asked or len(below) < LEAST_RUNGS:
+    if rung in register.asked or len(below) < LEAST_RUNGS or register.ladder.study.seeds < LEAST_SEEDS:
         return register
     if was_run(register.ladder, rung, folder):
         raise ConfigError(
@@ -150,9 +151,12 @@ def clear_ladder(folder: Path) -> None:
 
 
 def _foretold(variant: str, rung: float, below: Mapping[float, Analysis]) -> Foretold | None:
-    """None where too few seeds or rungs are there to judge a law by."""
+    """None where the seeds that ended well at every rung are too few to tell a floor."""
+    losses = losses_of(variant, [*below.values()])
+    if len(losses) < LEAST_SEEDS:
+        return None
     try:
-        _, found = fit_and_predict(np.array(list(below), dtype=np.float64), losses_of(variant, [*below.values()]), rung)
+        _, found = fit_and_predict(np.array(list(below), dtype=np.float64), losses, rung)
     except ValueError:
         return None
     return Foretold(rung, variant, tuple(below), found.mean, found.low, found.high)

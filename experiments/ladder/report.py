@@ -18,7 +18,7 @@ from ..reports.reproduce import ablation_command_line
 from ..reports.study.caveats import caveats
 from ..reports.study.report import varied_said
 from ..statistics.intervals import Interval, t_interval
-from ..statistics.ladder import Trend
+from ..statistics.ladder import LEAST_RUNGS, Trend
 from .climb import Climbed
 from .lasting import outlooks, trends
 from .plan import Ladder
@@ -35,17 +35,19 @@ _LOSS_NOTE = """\
 Validation loss after the last step, in nats per token: means over the seeds that ended well at every rung, with half \
 of the 95 % t interval over them."""
 _FORETOLD_NOTE = """\
-Foretold by loss = E + A x^-a through the rungs below, and written to [ladder.json](ladder.json) before the rung was \
-run; where the law holds the interval has the mean of as many seeds in 95 of 100 ladders. Fewer than 4 rungs, or 3 \
-seeds, tell no floor E: then it is 0, and what levels off is foretold too low."""
+Foretold by loss = E + A x^-a through four rungs below or more, of three seeds or more, and written to \
+[ladder.json](ladder.json) before the rung was run; where the law holds the interval has the mean of as many seeds in \
+95 of 100 ladders.{earlier}"""
+_EARLIER = """ What stands there from three rungs is of an earlier version: without a floor E, which they cannot tell, \
+what levels off is foretold too low. The answer does not count it."""
 _OUTLOOK_NOTE = """\
 The verdict of the last rung within a third of the budget is expected of the last one, too, where its difference lasts \
 or grows along the rungs up to there; of any other nothing is foretold."""
 _LASTS_NOTE = """\
-Variant minus baseline, seed by seed, with 95 % t intervals. Change: of the size of the difference, for each doubling; \
-*shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at the first and the last rung with one \
-sign, and no change is; *turns*: with either sign; *shown late*: at the last rung, not at the first. Each interval is \
-of its own variant and rung; the verdicts, of one test for all questions of a rung, are in the reports of the rungs."""
+Variant minus baseline, seed by seed, with 95 % t intervals, each of its own variant and rung. Change: of the size of \
+the difference, for each doubling. Shown is what the one test of a rung for all its questions calls better or worse: \
+*lasts*: at the first and the last rung with one sign, and no change is seen; *shrinks*, *grows*: the interval of the \
+change leaves 0; *turns*: shown with either sign; *shown late*: at the last rung, not at the first."""
 
 
 def write_ladder_report(climbed: Climbed, folder: Path) -> Path:
@@ -70,7 +72,7 @@ def ladder_report(climbed: Climbed) -> str:
         "![Validation loss over the rungs; the numbers are in the table.](ladder.png)",
         *(["## Whether the differences last", _differences(climbed), _LASTS_NOTE] if _trends(climbed) else []),
         *(["## Verdicts from a third of the budget", _outlooks(climbed), _OUTLOOK_NOTE] if outlooks(climbed) else []),
-        *(["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE] if climbed.register.foretold else []),
+        *_foretold_section(climbed),
         "## Rungs",
         bullets([_rung(climbed, value) for value in rungs]),
         "## Reproduce",
@@ -92,7 +94,8 @@ def ladder_answer(climbed: Climbed) -> str:
     if named:
         rest = f"; {len(found) - _NAMED} more are in the table" if len(found) > _NAMED else ""
         words.append(f"From {ends[0]} to {ends[1]} {'; '.join(named)}{rest}.")
-    known = [hit for one in climbed.register.foretold if (hit := is_hit(climbed, one)) is not None]
+    told = [one for one in climbed.register.foretold if len(one.below) >= LEAST_RUNGS]
+    known = [hit for one in told if (hit := is_hit(climbed, one)) is not None]
     if known:
         words.append(f"Of {len(known)} losses foretold {sum(known)} came within the interval.")
     return " ".join(words) or "The rungs that were run tell nothing of a difference yet."
@@ -205,6 +208,14 @@ def _outlooks(climbed: Climbed) -> str:
     first = outlooks(climbed)[0]
     rung, last = (climbed.register.ladder.folder_of(value) for value in (first.rung, first.last))
     return table(("variant", f"at {rung}", "along the rungs to it", "foretold", f"at {last}", "agree"), rows)
+
+
+def _foretold_section(climbed: Climbed) -> list[str]:
+    foretold = climbed.register.foretold
+    if not foretold:
+        return []
+    earlier = _EARLIER if any(len(one.below) < LEAST_RUNGS for one in foretold) else ""
+    return ["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE.format(earlier=earlier)]
 
 
 def _predictions(climbed: Climbed) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 from ...errors import GuardError
 from ...plain import link, markdown
 from ...storage.atomic import write_json, write_text
+from ..evaluation.quiz import UNDERSTOOD
 from ..reports.markdown import bullets, document, fenced, table
 from ..reports.numbers import digits
 from ..statistics.intervals import standard_deviation, t_interval
@@ -17,6 +18,7 @@ from .recipe import PhasedRecipe, configs_of
 
 _PROOF = "spread.json"
 _IN_NATS = ("val loss", "train loss", "loss", "bits per byte")
+_NO_SHARES = (*_IN_NATS, "BLEU-4")
 _NOTE = """\
 Over seeds, which change the first weights, the order of the data and all else that is drawn: one run of the recipe \
 differs from another by about the SD. Losses in nats per token, shares in percent."""
@@ -47,6 +49,7 @@ def write_spread(out: Path, recipe: PhasedRecipe, found: Mapping[str, Mapping[st
     write_json(out / _PROOF, by_seed)
     parts = [
         f"# {markdown(recipe.title or recipe.name)}: {len(found)} seeds",
+        *_headline(by_seed),
         table(
             ("", "mean", "95 % t interval of it", "SD of a run", "lowest", "highest"),
             _rows(by_seed),
@@ -74,13 +77,27 @@ def figures_of(evaluation: Mapping[str, Any]) -> dict[str, float]:
     return found | {name: 100 * one["share"] for name, one in shares.items() if one["share"] is not None}
 
 
+def _headline(by_seed: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """How many taught facts are answered in other words, and how far from one run to another; none without such."""
+    values = [figures[UNDERSTOOD] for figures in by_seed.values() if UNDERSTOOD in figures]
+    if len(values) < len(by_seed) or len(values) < 2:
+        return []
+    mean, sd, ends = t_interval(values).mean, standard_deviation(values), f"{min(values):.1f} to {max(values):.1f}"
+    words = (
+        f"Taught facts asked in words that no training held are answered in {mean:.1f} % of cases on average over "
+        f"{len(values)} runs, in {ends} % by run (SD {sd:.1f})."
+    )
+    return [f"**{words}**"]
+
+
 def _rows(by_seed: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
     rows = []
     for name in next(iter(by_seed.values())):
         values = [figures[name] for figures in by_seed.values() if figures.get(name) is not None]
         spelled = digits if name in _IN_NATS else "{:.1f}".format
         found = t_interval(values)
-        ends = f"{spelled(found.low)} to {spelled(found.high)}" if len(values) > 1 else "-"
+        low, high = (found.low, found.high) if name in _NO_SHARES else (max(0.0, found.low), min(100.0, found.high))
+        ends = f"{spelled(low)} to {spelled(high)}" if len(values) > 1 else "-"
         numbers = found.mean, standard_deviation(values), min(values), max(values)
         center, *others = map(spelled, numbers)
         rows.append([markdown(name), center, ends, *others])

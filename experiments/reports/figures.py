@@ -303,7 +303,7 @@ def cut_excursions(axes: Axes, lines: Sequence[Line]) -> list[str]:
     if not lines or not np.isfinite(every).all() or explodes(every, ends):
         return []
     low, high = min(ends), max(ends)
-    if max(every) - min(every) <= 2 * (high - low):
+    if max(every) - min(every) <= 4 * (high - low):
         return []
     room = 0.05 * (high - low)
     axes.set_ylim(low - room, high + room)

@@ -165,7 +165,7 @@ def _by(ones: Sequence[Comparison]) -> str:
 def _ahead(analysis: Analysis) -> Iterator[str]:
     """What the next rung of a ladder should give, where its rungs tell a law."""
     found = analysis.ladder
-    if found and found.law.is_told:
+    if found and found.law.is_told and found.law.has_floor:
         ahead = found.next_rung
         ends = span([rough(ahead.low, 3), rough(ahead.high, 3)])
         yield f"By the law of its rungs {ahead.x:,.0f} {found.measure} should give {ends} nats."

@@ -30,16 +30,19 @@ class Trend:
     """The difference at each rung."""
 
 
-def trend(x: np.ndarray, differences: np.ndarray) -> Trend:
+def trend(x: np.ndarray, differences: np.ndarray, *, shown: tuple[int | None, int | None] = (None, None)) -> Trend:
     """What the paired difference does as x grows.   x (R rungs,) rising, differences (n seeds, R) finite
 
+    `shown`: the sign that a test shows at the first and at the last rung, 0 for none; None leaves it to the t interval.
     A seed is a cluster: each has its own slope on log2 x, and the t interval of the slopes decides. The size is taken
     along the sign that is shown, at the last rung if there, else at the first: where none is, no word but "not decided"
     stands for it. Raises ValueError.
     """
     differences = _checked(x, differences)
     rungs = tuple(t_interval(column) for column in differences.T.tolist())
-    first, last = _sign_of(rungs[0]), _sign_of(rungs[-1])
+    first, last = (
+        _sign_of(rung) if sign is None else sign for rung, sign in zip((rungs[0], rungs[-1]), shown, strict=True)
+    )
     sign = last or first or math.copysign(1.0, float(differences.mean()))
     centered = np.log2(x) - np.log2(x).mean()
     slopes = sign * differences @ centered / (centered @ centered)
@@ -75,6 +78,11 @@ class PowerLaw:
     def is_told(self) -> bool:
         """The rungs tell the exponent: its interval does not end where the search does."""
         return EXPONENTS[0] < self.exponent_interval[0] and self.exponent_interval[1] < EXPONENTS[-1]
+
+    @property
+    def has_floor(self) -> bool:
+        """There were rungs and seeds enough to tell one; without it what levels off is foretold too low."""
+        return self.floor_interval != (0.0, 0.0)
 
     def at(self, x: float) -> float:
         """The loss foretold."""

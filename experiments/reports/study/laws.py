@@ -21,14 +21,15 @@ def law_section(analysis: Analysis) -> list[str]:
 
 def _along_one(found: Ladder) -> list[str]:
     law, ahead = found.law, found.next_rung
-    floor = "0 (fewer than 4 rungs or 3 seeds tell no floor)"
-    if law.floor_interval != (0.0, 0.0):
-        floor = _floor(law.floor, law.floor_interval)
+    floor = (
+        _floor(law.floor, law.floor_interval) if law.has_floor else "0 (fewer than 4 rungs or 3 seeds tell no floor)"
+    )
     rows = [
         ("floor E, nats", floor),
         ("exponent a", _exponent(law.exponent, law.exponent_interval, is_told=law.is_told)),
-        (f"foretold at {ahead.x:,.0f} {found.measure}", _foretold(ahead)),
     ]
+    if law.has_floor:
+        rows.append((f"foretold at {ahead.x:,.0f} {found.measure}", _foretold(ahead)))
     ends = f"{found.x[0]:,.0f} to {found.x[-1]:,.0f} {found.measure}"
     return [
         f"Along {code_span(found.axis)}, {len(found.x)} rungs of {found.n_seeds} seeds, {ends}: loss = E + A x^-a.",

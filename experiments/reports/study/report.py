@@ -73,7 +73,7 @@ _COURSE_NOTE = """\
 Paired differences at validations on the way, from a quarter of the run on, with 95 % t intervals over the seeds: each \
 by itself, outside of the joint test. Change: of the size of the difference, for each doubling of the steps; \
 *shrinks*, *grows*: its interval leaves 0; *lasts*: the difference is shown at both ends with one sign, and no change \
-is; *turns*: with either sign; *shown late*: at the end, not at a quarter."""
+is; *turns*: with either sign; *shown late*: at the end, not at a quarter. What is shown at the end is the verdict."""
 
 _DECAYING = (
     " On the way the learning rate is higher than at the end; `--ladder steps=...` trains each length to its end."

@@ -14,8 +14,8 @@ GAP, NOISE = 0.2, (0.001, -0.002, 0.0005)
 
 @pytest.fixture
 def ladder(tiny_run) -> Ladder:
-    """Two rates, three seeds, over 2, 4, 8, 16 steps."""
-    study = AblationConfig(base=tiny_run, axes={"training.lr": (0.03, 0.1)}, seeds=3)
+    """Two rates, six seeds, over 2, 4, 8, 16 steps."""
+    study = AblationConfig(base=tiny_run, axes={"training.lr": (0.03, 0.1)}, seeds=6)
     return Ladder(study, "training.steps", (2, 4, 8, 16))
 
 

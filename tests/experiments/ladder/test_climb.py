@@ -5,7 +5,7 @@ import pytest
 from nanochat.errors import ConfigError, GuardError
 from nanochat.experiments.ladder.climb import climb, read_climbed
 from nanochat.experiments.ladder.plan import Ladder
-from nanochat.experiments.ladder.register import clear_ladder, read_register
+from nanochat.experiments.ladder.register import Foretold, clear_ladder, read_register
 from nanochat.experiments.ladder.report import is_hit, ladder_answer, ladder_report, write_ladder_report
 
 
@@ -16,9 +16,16 @@ def test_a_rung_is_foretold_on_disk_before_it_is_run(ladder, run, tmp_path):
         seen[value] = [one.rung for one in read_register(tmp_path).foretold]
         return run()(value, config, folder)
 
-    climb(ladder, tmp_path, watched)
-    assert seen == {2: [], 4: [], 8: [], 16: [16, 16]}
-    assert [one.rung for one in read_register(tmp_path).foretold] == [16, 16, 32, 32]
+    climb(replace(ladder, values=(2, 4, 8, 16, 32)), tmp_path, watched)
+    assert seen == {2: [], 4: [], 8: [], 16: [], 32: [32, 32]}
+    assert [one.rung for one in read_register(tmp_path).foretold] == [32, 32, 64, 64]
+
+
+def test_too_few_seeds_to_tell_a_floor_foretell_nothing(ladder, run, tmp_path):
+    few = replace(ladder, study=replace(ladder.study, seeds=2), values=(2, 4, 8, 16, 32))
+    climbed = climb(few, tmp_path, run())
+    assert climbed.register.foretold == ()
+    assert "Foretold and found" not in ladder_report(climbed)
 
 
 def test_rungs_on_a_law_are_hit_and_one_off_it_is_missed(ladder, run, tmp_path):
@@ -39,11 +46,12 @@ def test_what_was_foretold_stays_whatever_comes(ladder, run, tmp_path):
 
 
 def test_nothing_is_foretold_of_what_was_run_already(ladder, run, tmp_path):
-    run()(16, ladder.rungs[16], tmp_path / "steps=16")
+    longer = replace(ladder, values=(2, 4, 8, 16, 32))
+    run()(32, longer.rungs[32], tmp_path / "steps=32")
     calls = []
     with pytest.raises(ConfigError, match="has been run already, and what is foretold now"):
-        climb(ladder, tmp_path, run(calls=calls))
-    assert calls == [2, 4, 8]
+        climb(longer, tmp_path, run(calls=calls))
+    assert calls == [2, 4, 8, 16]
 
 
 def test_a_rung_between_those_that_were_run_is_refused_and_so_is_another_study(ladder, run, tmp_path):
@@ -57,10 +65,10 @@ def test_a_rung_between_those_that_were_run_is_refused_and_so_is_another_study(l
 
 
 def test_a_difference_that_stays_lasts_and_the_report_says_so(ladder, run, tmp_path):
-    climbed = climb(ladder, tmp_path, run())
+    climbed = climb(replace(ladder, values=(2, 4, 8, 16, 32)), tmp_path, run())
     assert ladder_answer(climbed) == (
-        "From 2 steps to 16 steps the difference of rate 0.1 to rate 0.03 lasts (first +0.2, last +0.2 nats). "
-        "Of 2 losses foretold 0 came within the interval."  # three rungs tell no floor, and the law has one of 2
+        "From 2 steps to 32 steps the difference of rate 0.1 to rate 0.03 lasts (first +0.2, last +0.2 nats). "
+        "Of 2 losses foretold 2 came within the interval."
     )
     shrinking = climb(ladder, tmp_path / "b", _shrinking(run))
     assert "shrinks" in ladder_answer(shrinking)
@@ -71,6 +79,14 @@ def test_the_report_is_written_anew_from_the_folder(ladder, run, tmp_path):
     text = write_ladder_report(climbed, tmp_path).read_text(encoding="utf-8")
     assert ladder_report(read_climbed(tmp_path)) == text
     assert all((tmp_path / f"ladder.{kind}").is_file() for kind in ("png", "svg"))
+
+
+def test_what_an_earlier_version_foretold_from_three_rungs_is_told_and_not_counted(ladder, run, tmp_path):
+    climbed = climb(ladder, tmp_path, run())
+    old = Foretold(16, "lr=0.1", (2, 4, 8), 2.0, 1.9, 2.1)
+    before = replace(climbed, register=replace(climbed.register, foretold=(old,)))
+    assert "losses foretold" not in ladder_answer(before)
+    assert "from three rungs is of an earlier version" in ladder_report(before)
 
 
 @pytest.mark.parametrize(("last", "whole"), [(2, []), (4, [2])])

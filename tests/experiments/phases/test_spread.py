@@ -1,6 +1,7 @@
 import pytest
 
 from nanochat.errors import GuardError
+from nanochat.experiments.evaluation.quiz import UNDERSTOOD
 from nanochat.experiments.phases.recipe import configs_of
 from nanochat.experiments.phases.spread import check_spread, figures_of, with_seed, write_spread
 
@@ -38,3 +39,13 @@ def test_the_report_has_mean_and_spread_and_is_not_written_over_another(recipe, 
     (tmp_path / "spread.json").unlink()
     with pytest.raises(GuardError, match="holds other results already"):
         check_spread(tmp_path)
+
+
+def test_answers_in_other_words_are_the_headline_and_no_share_is_above_100(recipe, tmp_path):
+    runs = {
+        f"seed-{i}": {**EVALUATION, "questions": {UNDERSTOOD: {"share": share}}}
+        for i, share in enumerate((0.97, 1.0, 0.99))
+    }
+    text = write_spread(tmp_path, recipe, runs, "nanochat train").read_text("utf-8")
+    assert "answered in 98.7 % of cases on average over 3 runs, in 97.0 to 100.0 % by run (SD 1.5)." in text
+    assert f"| {UNDERSTOOD} | 98.7 | 94.9 to 100.0 |" in text

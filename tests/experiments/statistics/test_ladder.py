@@ -63,6 +63,13 @@ def test_a_change_is_that_of_the_size_of_what_is_shown_in_nats_a_doubling():
     assert trend(X, -falling + NOISE * 1e-3).slope.mean == pytest.approx(-0.1, abs=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("shown", "word"), [((1, 1), "lasts"), ((0, 0), "not decided"), ((0, 1), "shown late"), ((-1, 1), "turns")]
+)
+def test_where_a_test_says_what_is_shown_the_t_interval_does_not(shown, word):
+    assert trend(X, np.full(4, 0.1) + NOISE, shown=shown).word == word
+
+
 def test_what_is_shown_at_the_last_rung_alone_is_not_said_to_last_or_to_shrink():
     """It may have had the other sign before, as far as anybody can tell."""
     early = np.array([[0.11, 0.02, -0.02, -0.05], [-0.07, -0.04, -0.03, -0.05], [0.05, 0.0, -0.03, -0.05]])

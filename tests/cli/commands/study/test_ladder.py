@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-TINY = "ablate --jobs 1 --mode tensor --seeds 2 --eval-every 0 --batch-size 1 --set eval_tokens=16 --out study".split()
+TINY = "ablate --jobs 1 --mode tensor --seeds 3 --eval-every 0 --batch-size 1 --set eval_tokens=16 --out study".split()
 
 
 @pytest.fixture
@@ -13,15 +13,15 @@ def ladder(nanochat, abab):
 
 
 def test_a_ladder_ends_with_a_report_and_a_prediction_and_goes_on_above(ladder, nanochat, tmp_path):
-    done = ladder("--ladder", "steps=1,2,4", "--json")
+    done = ladder("--ladder", "steps=1,2,4,8", "--json")
     assert done.code == 0, done.err
     content = json.loads(done.out)
-    assert content["rungs"] == [1, 2, 4]
-    assert [one["rung"] for one in content["foretold"]] == [8, 8]
-    assert all((tmp_path / "study" / f"steps={n}" / "report.md").is_file() for n in (1, 2, 4))
-    more = ladder("--ladder", "steps=1,2,4,8")
+    assert content["rungs"] == [1, 2, 4, 8]
+    assert [one["rung"] for one in content["foretold"]] == [16, 16]
+    assert all((tmp_path / "study" / f"steps={n}" / "report.md").is_file() for n in (1, 2, 4, 8))
+    more = ladder("--ladder", "steps=1,2,4,8,16")
     assert more.code == 0, more.err
-    assert more.err.count("(there already)") == 12
+    assert more.err.count("(there already)") == 24
     report = (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
     assert nanochat("report", "study").code == 0
     assert (tmp_path / "study" / "report.md").read_text(encoding="utf-8") == report
