@@ -10,7 +10,8 @@ export function here() {
 export function keep(view, values, defaults = {}) {
   const kept = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of [value].flat()) if (!(name in defaults) || String(one) !== String(defaults[name])) kept.append(name, one);
+    for (const one of [value].flat())
+      if (!(name in defaults) || String(one) !== String(defaults[name])) kept.append(name, one);
   }
   const query = kept.toString();
   history.replaceState(null, '', `#${view}${query && `?${query}`}`);
@@ -20,5 +21,7 @@ export function keep(view, values, defaults = {}) {
 /** A number of the address within its bounds, or the default. */
 export function numeric(state, name, { min, max, value }) {
   const given = state.get(name);
-  return given === null || given.trim() === '' || !Number.isFinite(+given) ? value : Math.min(max, Math.max(min, +given));
+  return given === null || given.trim() === '' || !Number.isFinite(+given)
+    ? value
+    : Math.min(max, Math.max(min, +given));
 }

@@ -138,4 +138,5 @@ def test_a_conversation_shows_its_doubt_and_its_link_says_the_same_again(watched
     told = re.findall(r"([\d.]+)\u2009%", page.locator(".others p").inner_text())
     assert abs(1 - shade - float(told[0]) / 100) < 0.001
     page = watched.open(page.evaluate("location.hash.slice(1)"))
+    page.locator(".turn .total").wait_for()
     assert page.locator(".answer .spoken").inner_text() == said
