@@ -59,8 +59,9 @@ class Batch:
 
     def leave(self, text: Continuation) -> None:
         """Forget a text and what was remembered of it."""
-        place = self.live.index(text)
-        self.live.pop(place)
+        place, last = self.live.index(text), self.live.pop()
+        if last is not text:
+            self.live[place] = last  # as rows of the cache do
         text.memory = None
         if self._cache is not None:
             self._cache.leave(place)

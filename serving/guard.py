@@ -174,7 +174,8 @@ class Guard:
             if is_whole:
                 return await receive()
             try:
-                message = await asyncio.wait_for(receive(), max(0.01, end - loop.time()))
+                async with asyncio.timeout_at(max(end, loop.time() + 0.01)):  # wait_for would make a task of it
+                    message = await receive()
             except TimeoutError:
                 sentence = f"the body did not arrive in {self._limits.body_seconds:g} seconds"
                 raise ApiError(408, sentence, code="body_timeout", headers=_CLOSE) from None

@@ -50,15 +50,18 @@ class KVCache:
         here, there = ((c.keys.shape[0], *c.keys.shape[2:], c.block_size, c.keys.dtype) for c in (self, other))
         if here != there:
             raise ValueError(f"keys of {there} cannot join keys of {here}: both caches must be of one model")
-        self.keys = np.concatenate([self.keys, other.keys], axis=1)
-        self.values = np.concatenate([self.values, other.values], axis=1)
+        self.keys, self.values = _joined(self.keys, other.keys), _joined(self.values, other.values)
         self.set_lengths(np.concatenate([self.lengths, other.lengths]))
 
     def leave(self, row: int) -> None:
-        """Forget one row; those behind it move up by one. Raises IndexError for a row that is not there."""
-        if not 0 <= row < len(self.lengths):
-            raise IndexError(f"row {row} cannot leave a batch of {len(self.lengths)} rows: give 0 or more, and less")
-        self.keep([i for i in range(len(self.lengths)) if i != row])
+        """Forget one row; the last one takes its place. Raises IndexError for a row that is not there."""
+        last = len(self.lengths) - 1
+        if not 0 <= row <= last:
+            raise IndexError(f"row {row} cannot leave a batch of {last + 1} rows: give 0 or more, and less")
+        for rows in (self.keys, self.values, self.lengths[None]) if row < last else ():
+            rows[:, row] = rows[:, last]
+        self.keys, self.values = self.keys[:, :last], self.values[:, :last]
+        self.set_lengths(self.lengths[:last])
 
     def positions(self, n_new: int) -> np.ndarray:
         """Where the next n_new tokens stand: (T,) if rows are even, else (B, T). Raises ValueError if full."""
@@ -86,3 +89,14 @@ class KVCache:
         """Count the tokens that every layer has now appended."""
         self.lengths += n_new
         self.longest += n_new
+
+
+def _joined(rows: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """rows (L, B, ...), others (L, b, ...) -> (L, B + b, ...), in the memory behind `rows` where there is some."""
+    n_rows, end = rows.shape[1], rows.shape[1] + others.shape[1]
+    room = rows if rows.base is None else rows.base
+    if room.shape[1] < end or room.shape[2:] != rows.shape[2:]:  # the next ones, too, should find some
+        room = np.empty((len(rows), 2 * end, *rows.shape[2:]), rows.dtype)
+        room[:, :n_rows] = rows
+    room[:, n_rows:end] = others
+    return room[:, :end]

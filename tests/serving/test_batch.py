@@ -141,7 +141,7 @@ class Crowd(RuleBasedStateMachine):
 
     @invariant()
     def who_is_over_has_left(self):
-        assert self.batch.live == [made for made, _ in self.texts if not made.finish]
+        assert {id(made) for made in self.batch.live} == {id(made) for made, _ in self.texts if not made.finish}
         cache = self.batch._cache
         assert (0 if cache is None else len(cache.lengths)) == (len(self.batch.live) if self.window == 0 else 0)
 

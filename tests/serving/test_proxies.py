@@ -67,13 +67,11 @@ def before(tmp_path):
             text = text.replace(written, str(there) if written == "8080" else f"127.0.0.1:{there}")
         path = tmp_path / FILES[kind]
         path.write_text(text.replace("bind :", "bind 127.0.0.1:").replace("listen ", "listen 127.0.0.1:"), "utf-8")
-        if kind == "nginx":  # its own folders, which are not there for everybody
-            inside = "".join(
-                f"{name}_temp_path {tmp_path};" for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-            )
-            path.write_text(
-                path.read_text("utf-8").replace("http {", f"pid {tmp_path}/pid;\nhttp {{ {inside}"), "utf-8"
-            )
+        if kind == "nginx":  # its folders elsewhere are root's
+            names = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+            folders = "".join(f"{name}_temp_path {tmp_path};" for name in names)
+            text = path.read_text("utf-8").replace("http {", f"pid {tmp_path}/pid;\nhttp {{ {folders}")
+            path.write_text(text, "utf-8")
         begun.append(subprocess.Popen(COMMANDS[kind](path), stderr=subprocess.DEVNULL))
         site = Site(port, None)
         assert wait_until(lambda: answers(site)), f"{kind} does not begin"

@@ -26,8 +26,8 @@ def read(*texts: list[int]):
 def test_rows_that_joined_and_left_go_on_as_if_they_were_read_together():
     cache = read([1, 2, 3], [4], [5, 6], [4])
     cache.leave(1)
-    expected = read([1, 2, 3], [5, 6], [4])
-    np.testing.assert_array_equal(cache.lengths, [3, 2, 1])
+    expected = read([1, 2, 3], [4], [5, 6])  # the last one took its place
+    np.testing.assert_array_equal(cache.lengths, [3, 1, 2])
     ids = np.array([[7], [8], [9]])
     np.testing.assert_array_equal(MODEL.predict(ids, cache), MODEL.predict(ids, expected))
 
@@ -38,6 +38,17 @@ def test_a_row_that_joined_is_a_copy():
     MODEL.predict(np.array([[4]]), one)
     np.testing.assert_array_equal(cache.lengths, [1, 2])
     assert not np.shares_memory(cache.keys, one.keys)
+
+
+def test_who_joins_takes_the_room_of_who_left_and_others_stay_where_they_are():
+    cache = read([1, 2, 3], [4], [5, 6])
+    before = cache.keys
+    cache.leave(2)
+    cache.join(read([7, 8]))
+    assert np.shares_memory(cache.keys[:, 2], before[:, 2])
+    expected = read([1, 2, 3], [4], [7, 8])
+    for found, wanted in ((cache.keys, expected.keys), (cache.values, expected.values)):
+        np.testing.assert_array_equal(found, wanted)
 
 
 def test_when_all_have_left_others_can_join():

@@ -250,7 +250,9 @@ class Company(RuleBasedStateMachine):
     def leave(self, data: st.DataObject) -> None:
         row = data.draw(st.integers(0, len(self.texts) - 1))
         self.batch.leave(row)
-        del self.texts[row]
+        last = self.texts.pop()
+        if row < len(self.texts):
+            self.texts[row] = last
 
     @precondition(lambda self: self.texts and self.batch.longest < self.config.block_size)
     @rule(seed=st.integers(0, 99))
