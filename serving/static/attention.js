@@ -7,7 +7,7 @@ import { heads, habit } from './heads.js';
 import { arcs, matrix } from './matrix.js';
 import { lens, norms } from './layers.js';
 import { prompt } from './prompt.js';
-import { called, isSpecial, percent, quoted } from './words.js';
+import { called, count, isSpecial, percent, quoted } from './words.js';
 
 export const name = 'Attention';
 export const question = 'Who attends to whom?';
@@ -28,9 +28,9 @@ export function render(view, { model, state, keep, leaving }) {
     return;
   }
   const n = { layer: model.config.n_layer ?? 1, head: model.config.n_head ?? 1 };
-  let layer = numeric(state, 'layer', { min: 1, max: n.layer, value: 1 }) - 1;
-  let head = numeric(state, 'head', { min: 1, max: n.head, value: 1 }) - 1;
-  let at = state.has('position') ? numeric(state, 'position', { min: 1, max: 128, value: 1 }) - 1 : Infinity;
+  let layer = numeric(state.get('layer'), { min: 1, max: n.layer, value: 1 }) - 1;
+  let head = numeric(state.get('head'), { min: 1, max: n.head, value: 1 }) - 1;
+  let at = state.has('position') ? numeric(state.get('position'), { min: 1, max: 128, value: 1 }) - 1 : Infinity;
   let found;
 
   const source = prompt({
@@ -115,7 +115,8 @@ export function render(view, { model, state, keep, leaving }) {
     said.textContent =
       `${quoted(found.tokens[at])} (token ${at + 1}) takes ` +
       looks.map(([w, s]) => `${percent(w)} from ${s === at ? 'itself' : quoted(found.tokens[s])}`).join(', ') +
-      '. A row of the table is one token looking back; it sums to 1, and the future is hidden.';
+      '. A row of the table is one token looking back; it sums to 1, and the future is hidden.' +
+      (found.n_dropped ? ` The first ${count(found.n_dropped)} tokens did not fit and were not read.` : '');
     saidHeads.textContent =
       `The same tokens in all ${found.n_layer * found.n_head} heads; dark is a large share ` +
       `(shaded by its square root). ` +

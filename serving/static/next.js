@@ -56,7 +56,9 @@ const SETTINGS = {
 };
 
 export function render(view, { model, state, keep, leaving }) {
-  const settings = Object.fromEntries(Object.entries(SETTINGS).map(([key, one]) => [key, numeric(state, key, one)]));
+  const settings = Object.fromEntries(
+    Object.entries(SETTINGS).map(([key, one]) => [key, numeric(state.get(key), one)]),
+  );
   const defaults = {
     chat: false,
     then: '',
@@ -129,7 +131,8 @@ export function render(view, { model, state, keep, leaving }) {
     );
     draw.disabled = false;
     back.disabled = !chosen.length;
-    onward.href = `#attention?${new URLSearchParams({ ...source.values(), text: joined() })}`;
+    const asked = { text: joined(), ...(source.values().chat && { chat: true }) };
+    onward.href = `#attention?${new URLSearchParams(asked)}`;
     onward.hidden = !model.can_trace || (source.values().chat && chosen.length > 0);
     const shown = found.candidates.slice(0, SHOWN);
     const full = SCALES.find(share => shown.every(one => Math.max(one.p, one.p_sampled) <= share));

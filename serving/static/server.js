@@ -19,7 +19,7 @@ export function takeToken() {
   if (!state.has('token')) return;
   setToken(state.get('token'));
   state.delete('token');
-  history.replaceState(null, '', `${location.pathname}${location.search}${view}${state.size ? `?${state}` : ''}`);
+  history.replaceState(null, '', `${location.pathname}${location.search}${view}${String(state) && `?${state}`}`);
 }
 
 export function setToken(token) {
@@ -49,9 +49,10 @@ async function asked(path, body, signal) {
   throw new Refusal(reply.status, content.error);
 }
 
-/** Server-sent events, as { event, data }; data is JSON, "[DONE]" ends. */
-export async function* events(path, body, signal) {
+/** Server-sent events, as { event, data }; data is JSON, "[DONE]" ends. The headers are heard before the first. */
+export async function* events(path, body, signal, hear = () => {}) {
   const reply = await asked(path, body, signal);
+  hear(reply.headers);
   let held = '';
   for await (const text of pieces(reply.body.pipeThrough(new TextDecoderStream()))) {
     const blocks = (held + text).split('\n\n');

@@ -1,4 +1,4 @@
-"""The page as text: nothing in it can turn what a model says into markup, nothing comes from elsewhere, all is shipped."""
+"""The page as text: nothing in it can turn what a model says into markup, nothing is from elsewhere, all is shipped."""
 
 import re
 import tomllib
@@ -28,9 +28,13 @@ def test_the_rule_finds_what_it_forbids(slip):
     assert re.search(MARKUP, slip, re.VERBOSE)
 
 
-@pytest.mark.parametrize("slip", ["fetch('https://x.org')", '<script src="//x.org/a.js">', "@import 'a'", "url(a.woff)"])
+@pytest.mark.parametrize(
+    "slip", ["fetch('https://x.org')", '<script src="//x.org/a.js">', "@import 'a'", "url(a.woff)"]
+)
 def test_nothing_comes_from_elsewhere(slip):
-    assert {name: found for name, text in FILES.items() if (found := re.findall(ELSEWHERE, text.replace(SVG, "")))} == {}
+    assert {
+        name: found for name, text in FILES.items() if (found := re.findall(ELSEWHERE, text.replace(SVG, "")))
+    } == {}
     assert re.search(ELSEWHERE, slip)
 
 
@@ -53,7 +57,9 @@ def test_every_file_is_asked_for_and_every_file_asked_for_is_there():
 def test_every_file_is_in_the_wheel():
     shipped = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["package-data"]
     patterns = shipped["nanochat.serving.static"]
-    assert [name for name in FILES if name != "__init__.py" and not any(Path(name).match(one) for one in patterns)] == []
+    assert [
+        name for name in FILES if name != "__init__.py" and not any(Path(name).match(one) for one in patterns)
+    ] == []
 
 
 def test_no_module_and_no_line_of_one_is_long():
