@@ -118,8 +118,8 @@ export function render(view, { model, state, keep, leaving }) {
       '. A row of the table is one token looking back; it sums to 1, and the future is hidden.' +
       (found.n_dropped ? ` The first ${count(found.n_dropped)} tokens did not fit and were not read.` : '');
     saidHeads.textContent =
-      `The same tokens in all ${found.n_layer * found.n_head} heads; dark is a large share ` +
-      `(shaded by its square root). ` +
+      `The same tokens in all ${found.n_layer * found.n_head} heads; the stronger the colour, ` +
+      `the larger the share (by its square root). ` +
       `Averaged over the text, head ${head + 1} of layer ${layer + 1} gives ${habit(rows).words}.`;
     const last = found.lens.at(-1)[at][0];
     const came = found.tokens[at + 1];

@@ -10,7 +10,7 @@ import { visible } from './words.js';
 export const name = 'Chat';
 export const question = 'How sure is it of what it says?';
 export const lead =
-  'An answer is drawn token by token. The darker a token is marked, the less sure the model was of it; ' +
+  'An answer is drawn token by token. The stronger a token is marked, the less sure the model was of it; ' +
   'choose one to see what else might have stood there.';
 
 const MOST_REPLAYED = 20;

@@ -9,7 +9,7 @@ import { number } from './words.js';
 export const name = 'Gradients';
 export const question = 'How does the result depend on each number?';
 export const lead =
-  'Training asks this of millions of numbers; here are three. Step forward and each box is computed from the boxes ' +
+  'Training asks this of millions of numbers; here are a few. Step forward and each box is computed from the boxes ' +
   'before it. Step on, and the chain rule carries the gradient back, one box at a time.';
 
 const FUNCTIONS = new Set(['exp', 'log', 'relu', 'tanh', 'sigmoid', 'gelu', 'sqrt', 'abs', 'max']);
