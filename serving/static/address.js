@@ -10,15 +10,16 @@ export function here() {
 export function keep(view, values, defaults = {}) {
   const kept = new URLSearchParams();
   for (const [name, value] of Object.entries(values)) {
-    for (const one of [value].flat()) if (!(name in defaults) || String(one) !== String(defaults[name])) kept.append(name, one);
+    if (Array.isArray(value)) for (const one of value) kept.append(name, one);
+    else if (!(name in defaults) || String(value) !== String(defaults[name])) kept.append(name, value);
   }
   const query = kept.toString();
   history.replaceState(null, '', `#${view}${query && `?${query}`}`);
   dispatchEvent(new Event('kept'));
 }
 
-/** A number of the address within its bounds, or the default. */
-export function numeric(state, name, { min, max, value }) {
-  const given = state.get(name);
-  return given === null || given.trim() === '' || !Number.isFinite(+given) ? value : Math.min(max, Math.max(min, +given));
+/** What the address gives as a number, within bounds; the default where it gives none. */
+export function numeric(given, { min, max, value }) {
+  const isNumber = given != null && given.trim() !== '' && Number.isFinite(+given);
+  return isNumber ? Math.min(max, Math.max(min, +given)) : value;
 }

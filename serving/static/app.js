@@ -12,7 +12,9 @@ import * as training from './training.js';
 
 const VIEWS = { next, attention, gradients, training, chat };
 const main = document.getElementById('view');
-const tabs = Object.fromEntries(Object.entries(VIEWS).map(([key, view]) => [key, el('a', { href: `#${key}` }, view.name)]));
+const tabs = Object.fromEntries(
+  Object.entries(VIEWS).map(([key, view]) => [key, el('a', { href: `#${key}` }, view.name)]),
+);
 let leave = new AbortController();
 let model;
 
@@ -44,10 +46,14 @@ async function start() {
   if (!found) return;
   model = found;
   const kind = `${model.config.n_layer ?? 1} layer${model.config.n_layer === 1 ? '' : 's'}`;
-  document.getElementById('model').replaceChildren(
-    el('b', {}, visible(model.name)), ` ${count(model.n_parameters)} parameters · `,
-    model.kind === 'gpt' ? `${kind} · ` : `${model.kind} · `,
-    `${count(model.vocab_size)} tokens · context ${count(model.context)}`);
+  document
+    .getElementById('model')
+    .replaceChildren(
+      el('b', {}, visible(model.name)),
+      ` ${count(model.n_parameters)} parameters · `,
+      model.kind === 'gpt' ? `${kind} · ` : `${model.kind} · `,
+      `${count(model.vocab_size)} tokens · context ${count(model.context)}`,
+    );
   go();
 }
 
@@ -56,26 +62,56 @@ function askForToken() {
   if (document.getElementById('token')) return;
   leave.abort();
   const field = el('input', { type: 'password', id: 'token', autocomplete: 'off', required: true });
-  const form = el('form', { class: 'token', onsubmit: event => { event.preventDefault(); setToken(field.value); main.replaceChildren(); start(); } },
+  const form = el(
+    'form',
+    {
+      class: 'token',
+      onsubmit: event => {
+        event.preventDefault();
+        setToken(field.value);
+        main.replaceChildren();
+        start();
+      },
+    },
     el('h2', {}, 'This server asks for a token'),
     el('p', { class: 'lead' }, 'Whoever started it knows it. It stays in this tab, and never in the address.'),
-    el('p', { class: 'row' }, el('label', { for: 'token' }, 'Token'), field, el('button', { class: 'primary' }, 'Enter')));
+    el(
+      'p',
+      { class: 'row' },
+      el('label', { for: 'token' }, 'Token'),
+      field,
+      el('button', { class: 'primary' }, 'Enter'),
+    ),
+  );
   main.replaceChildren(form);
   field.focus();
 }
 
 const copy = document.getElementById('copy');
-copy.hidden = !navigator.clipboard;  // there is none on an address without TLS that is not this machine's own
+copy.hidden = !navigator.clipboard; // there is none on an address without TLS that is not this machine's own
 copy.addEventListener('click', async () => {
   await navigator.clipboard.writeText(location.href);
   copy.textContent = 'Copied';
-  setTimeout(() => { copy.textContent = 'Copy link'; }, 1500);
+  setTimeout(() => {
+    copy.textContent = 'Copy link';
+  }, 1500);
 });
-document.getElementById('skip').addEventListener('click', event => { event.preventDefault(); main.focus(); });
+document.getElementById('skip').addEventListener('click', event => {
+  event.preventDefault();
+  main.focus();
+});
 document.getElementById('views').append(...Object.values(tabs).map(tab => el('li', {}, tab)));
-addEventListener('kept', () => { tabs[main.dataset.view].setAttribute('href', location.hash); });
+addEventListener('kept', () => {
+  tabs[main.dataset.view].setAttribute('href', location.hash);
+});
 addEventListener('token-wanted', askForToken);
-addEventListener('hashchange', () => { if (model) go(); else { takeToken(); start(); } });
+addEventListener('hashchange', () => {
+  if (model) go();
+  else {
+    takeToken();
+    start();
+  }
+});
 
 takeToken();
 start();

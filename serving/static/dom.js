@@ -2,7 +2,8 @@
 
 const SVG = 'http://www.w3.org/2000/svg';
 
-/** An HTML element: `on...` listens, `style` is an object (the policy forbids the attribute), null and false are left out. */
+/** An HTML element: `on...` listens, `style` is an object (the policy forbids the attribute), null and false are left
+    out. */
 export function el(name, attributes = {}, ...children) {
   return fill(document.createElement(name), attributes, children);
 }
@@ -30,7 +31,11 @@ export function figure(title, caption, ...drawn) {
 
 /** A box that scrolls sideways by itself, so that the page never does; reached by Tab, so that arrow keys move it. */
 export function scrolling(label, drawn, { tall = false } = {}) {
-  return el('div', { class: `scrolling${tall ? ' tall' : ''}`, tabindex: '0', role: 'region', 'aria-label': label }, drawn);
+  return el(
+    'div',
+    { class: `scrolling${tall ? ' tall' : ''}`, tabindex: '0', role: 'region', 'aria-label': label },
+    drawn,
+  );
 }
 
 /** A labelled slider: { row, input, show }. `words` says a value as a reader would. */
@@ -38,11 +43,22 @@ export function slider(id, name, { min, max, step, value, words = String, hint =
   const output = el('output', { for: id }, words(value));
   const input = el('input', { type: 'range', id, min, max, step, 'aria-describedby': hint ? `${id}-hint` : null });
   input.value = value;
-  const show = () => { output.textContent = words(+input.value); };
-  input.addEventListener('input', () => { show(); onchange(+input.value); });
+  const show = () => {
+    output.textContent = words(+input.value);
+  };
+  input.addEventListener('input', () => {
+    show();
+    onchange(+input.value);
+  });
   show();
-  const row = el('div', { class: 'slider' }, el('label', { for: id }, name), output, input,
-    hint && el('p', { class: 'hint', id: `${id}-hint` }, hint));
+  const row = el(
+    'div',
+    { class: 'slider' },
+    el('label', { for: id }, name),
+    output,
+    input,
+    hint && el('p', { class: 'hint', id: `${id}-hint` }, hint),
+  );
   return { row, input, show };
 }
 
@@ -63,7 +79,10 @@ export function roving(container) {
     if (moves[event.key]) {
       const [down, right] = moves[event.key];
       to = container.querySelector(`[data-row="${row + down}"][data-column="${column + right}"]`);
-      if (!to && down) to = stops().filter(node => place(node)[0] === row + down).at(-1);
+      if (!to && down)
+        to = stops()
+          .filter(node => place(node)[0] === row + down)
+          .at(-1);
     }
     if (!to) return;
     event.preventDefault();

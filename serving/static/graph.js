@@ -9,9 +9,27 @@ const MARGIN = 14;
 export function graph({ nodes, edges, backward, width, height }, { forward, at, back, known, grads }, formula) {
   const working = back < 0 ? forward[at - 1] : backward[back - 1]?.node;
   const size = { width: width + 2 * MARGIN, height: height + 2 * MARGIN };
-  return svg('svg', { class: 'graph', ...size, viewBox: `${-MARGIN} ${-MARGIN} ${size.width} ${size.height}`, role: 'img', 'aria-label': `Graph of ${formula}, ${nodes.length} boxes` },
-    ...edges.flatMap(edge => arrow(edge, { isWorking: edge.target === working, isKnown: back >= 0 || known.has(edge.target) })),
-    ...nodes.map((node, i) => box(node, { isWorking: i === working, isKnown: back >= 0 || node.kind === 'leaf' || known.has(i), grad: grads && grads[i], isLast: i === nodes.length - 1 })));
+  return svg(
+    'svg',
+    {
+      class: 'graph',
+      ...size,
+      viewBox: `${-MARGIN} ${-MARGIN} ${size.width} ${size.height}`,
+      role: 'img',
+      'aria-label': `Graph of ${formula}, ${nodes.length} boxes`,
+    },
+    ...edges.flatMap(edge =>
+      arrow(edge, { isWorking: edge.target === working, isKnown: back >= 0 || known.has(edge.target) }),
+    ),
+    ...nodes.map((node, i) =>
+      box(node, {
+        isWorking: i === working,
+        isKnown: back >= 0 || node.kind === 'leaf' || known.has(i),
+        grad: grads && grads[i],
+        isLast: i === nodes.length - 1,
+      }),
+    ),
+  );
 }
 
 /** Curves leave and arrive horizontally; between two of them the line is straight. */
@@ -25,7 +43,12 @@ function arrow({ curves, local }, { isWorking, isKnown }) {
   const state = `${isWorking ? ' working' : ''}${isKnown ? '' : ' unknown'}`;
   return [
     svg('path', { class: `edge${state}`, d }),
-    isKnown && svg('text', { class: `slope${state}`, x: (x0 + x1) / 2, y: (y0 + y1) / 2 - 6, 'text-anchor': 'middle' }, number(local)),
+    isKnown &&
+      svg(
+        'text',
+        { class: `slope${state}`, x: (x0 + x1) / 2, y: (y0 + y1) / 2 - 6, 'text-anchor': 'middle' },
+        number(local),
+      ),
   ];
 }
 
@@ -34,12 +57,15 @@ function box({ title, op, kind, value, box: [left, top, right, bottom] }, { isWo
     svg('text', { class: 'label', x: left + 10, y: top + 38 + 17 * row }, label),
     svg('text', { class: `figure ${label}`, x: right - 10, y: top + 38 + 17 * row, 'text-anchor': 'end' }, x),
   ];
-  return svg('g', { class: `node ${kind}${isWorking ? ' working' : ''}${isKnown ? '' : ' unknown'}` },
+  return svg(
+    'g',
+    { class: `node ${kind}${isWorking ? ' working' : ''}${isKnown ? '' : ' unknown'}` },
     svg('rect', { x: left, y: top, width: right - left, height: bottom - top, rx: kind === 'leaf' ? 12 : 3 }),
     svg('text', { class: 'title', x: left + 10, y: top + 19 }, op ? `${title} = ${signed(op)}` : signed(title)),
     ...line('data', isKnown ? number(value) : '', 0),
-    ...line('grad', grad == null ? '' : number(grad), 1));
+    ...line('grad', grad == null ? '' : number(grad), 1),
+  );
 }
 
 /** An operation as it is written by hand. */
-export const signed = op => ({ '*': '×', '-': '−', '/': '÷' }[op] ?? op);
+export const signed = op => ({ '*': '×', '-': '−', '/': '÷' })[op] ?? op;

@@ -19,7 +19,7 @@ export function takeToken() {
   if (!state.has('token')) return;
   setToken(state.get('token'));
   state.delete('token');
-  history.replaceState(null, '', `${location.pathname}${location.search}${view}${state.size ? `?${state}` : ''}`);
+  history.replaceState(null, '', `${location.pathname}${location.search}${view}${String(state) && `?${state}`}`);
 }
 
 export function setToken(token) {
@@ -33,24 +33,36 @@ export async function ask(path, body, signal) {
 
 async function asked(path, body, signal) {
   const token = sessionStorage.getItem(KEY);
-  const headers = { ...(body && { 'Content-Type': 'application/json' }), ...(token && { Authorization: `Bearer ${token}` }) };
-  const reply = await fetch(path, { method: body ? 'POST' : 'GET', headers, body: body && JSON.stringify(body), signal })
-    .catch(lost);
+  const headers = {
+    ...(body && { 'Content-Type': 'application/json' }),
+    ...(token && { Authorization: `Bearer ${token}` }),
+  };
+  const reply = await fetch(path, {
+    method: body ? 'POST' : 'GET',
+    headers,
+    body: body && JSON.stringify(body),
+    signal,
+  }).catch(lost);
   if (reply.ok) return reply;
   const content = await reply.json().catch(() => ({}));
   if (reply.status === 401) dispatchEvent(new Event('token-wanted'));
   throw new Refusal(reply.status, content.error);
 }
 
-/** Server-sent events, as { event, data }; data is JSON, "[DONE]" ends. */
-export async function* events(path, body, signal) {
+/** Server-sent events, as { event, data }; data is JSON, "[DONE]" ends. The headers are heard before the first. */
+export async function* events(path, body, signal, hear = () => {}) {
   const reply = await asked(path, body, signal);
+  hear(reply.headers);
   let held = '';
   for await (const text of pieces(reply.body.pipeThrough(new TextDecoderStream()))) {
     const blocks = (held + text).split('\n\n');
     held = blocks.pop();
     for (const block of blocks) {
-      const field = name => block.split('\n').filter(line => line.startsWith(`${name}: `)).map(line => line.slice(name.length + 2));
+      const field = name =>
+        block
+          .split('\n')
+          .filter(line => line.startsWith(`${name}: `))
+          .map(line => line.slice(name.length + 2));
       const data = field('data').join('\n');
       if (data === '[DONE]') return;
       if (data) yield { event: field('event')[0] ?? 'message', data: JSON.parse(data) };
@@ -58,17 +70,21 @@ export async function* events(path, body, signal) {
   }
 }
 
-async function* pieces(stream) {  // Safari's streams are not iterable
+async function* pieces(stream) {
+  // Safari's streams are not iterable
   const reader = stream.getReader();
   try {
-    for (let piece = await reader.read().catch(lost); !piece.done; piece = await reader.read().catch(lost)) yield piece.value;
+    for (let piece = await reader.read().catch(lost); !piece.done; piece = await reader.read().catch(lost))
+      yield piece.value;
   } finally {
     reader.cancel().catch(() => {});
   }
 }
 
 function lost(error) {
-  throw error.name === 'AbortError' ? error : new Refusal(0, { message: 'The server does not answer: is it still running?' });
+  throw error.name === 'AbortError'
+    ? error
+    : new Refusal(0, { message: 'The server does not answer: is it still running?' });
 }
 
 let fading;
@@ -77,7 +93,10 @@ let fading;
 export function say(text = '', isBad = false) {
   const status = document.getElementById('status');
   clearTimeout(fading);
-  if (!isBad) fading = setTimeout(() => { status.textContent = ''; }, 6000);
+  if (!isBad)
+    fading = setTimeout(() => {
+      status.textContent = '';
+    }, 6000);
   status.textContent = text;
   status.classList.toggle('bad', isBad);
 }
@@ -95,10 +114,14 @@ export async function guarded(work) {
   }
 }
 
-/** A function that does work(signal) a moment later and calls off what it did before: only the newest answer is shown. */
+/** A function that does work(signal) a moment later and calls off what it did before: only the newest answer is
+    shown. */
 export function newest(work, leaving, wait = 80) {
   let timer, running;
-  leaving.addEventListener('abort', () => { clearTimeout(timer); running?.abort(); });
+  leaving.addEventListener('abort', () => {
+    clearTimeout(timer);
+    running?.abort();
+  });
   return () => {
     clearTimeout(timer);
     timer = setTimeout(() => {

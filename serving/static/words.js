@@ -16,10 +16,17 @@ export const count = n => n.toLocaleString('en');
 
 const SEEN = { '\n': '↵', '\t': '⇥', ' ': '␣' };
 
-/** Text in which nothing is invisible and nothing turns the line around: white space at the ends, control and format marks. */
+/** Text in which nothing is invisible and nothing turns the line around: white space at the ends,
+    control and format marks. */
 export function visible(text) {
-  return text.replace(/^ +| +$|[\n\t]/g, found => [...found].map(ch => SEEN[ch]).join(''))
-    .replace(/[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, ch => `⟨${ch.codePointAt(0).toString(16).padStart(4, '0')}⟩`) || '∅';
+  return (
+    text
+      .replace(/^ +| +$|[\n\t]/g, found => [...found].map(ch => SEEN[ch]).join(''))
+      .replace(
+        /[\p{Cc}\p{Cf}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu,
+        ch => `⟨${ch.codePointAt(0).toString(16).padStart(4, '0')}⟩`,
+      ) || '∅'
+  );
 }
 
 /** What a token is called. */
@@ -28,10 +35,11 @@ export function called(token) {
 }
 
 /** Special tokens and the end of a text are not text. */
-export const isSpecial = token => Boolean(token.ends) || token.text === '';
+export const isSpecial = token => Boolean(token.ends) || token.text === '' || /^<\|.+\|>$/.test(token.name);
 
 /** “is” in a sentence. */
 export const quoted = token => (isSpecial(token) ? called(token) : `“${called(token)}”`);
 
-/** From this share on a shaded cell is so dark that its ink turns: there both inks reach a contrast of 4.5 in both schemes. */
+/** From this share on a shaded cell is so dark that its ink turns: there both inks reach a contrast
+    of 4.5 in both schemes. */
 export const STRONG = 0.75;

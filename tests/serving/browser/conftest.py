@@ -121,7 +121,7 @@ READY = {
     "attention": "figure .lens",
     "gradients": "svg.graph",
     "training": ".plot svg",
-    "chat": ".suggestions button, .turn .total",
+    "chat": "#say",
 }
 """What a view shows when it has drawn."""
 

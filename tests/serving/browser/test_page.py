@@ -30,9 +30,9 @@ def test_a_view_fits_and_breaks_no_rule_of_accessibility_at_any_size_in_either_s
     for width, height in SIZES:
         page.set_viewport_size({"width": width, "height": height})
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), f"{width} px: it scrolls sideways"
-        for scheme in RULES:
+        for scheme, rules in RULES.items():
             page.emulate_media(color_scheme=scheme)
-            found = page.evaluate("rules => axe.run({ resultTypes: ['violations'], ...rules })", RULES[scheme])
+            found = page.evaluate("rules => axe.run({ resultTypes: ['violations'], ...rules })", rules)
             told = [(rule["id"], [node["html"] for node in rule["nodes"]]) for rule in found["violations"]]
             assert told == [], f"{width} px, {scheme}"
 
@@ -47,11 +47,16 @@ def test_tab_reaches_every_control_of_a_view_and_shows_where_it_is(watched, view
         seen = page.evaluate("""() => {
           const at = document.activeElement, look = getComputedStyle(at);
           left.delete(at);
-          return { what: at.outerHTML.slice(0, 90), outline: look.outlineStyle, width: parseFloat(look.outlineWidth), x: at.getBoundingClientRect().right };
+          return {
+            what: at.outerHTML.slice(0, 90),
+            outline: look.outlineStyle,
+            width: parseFloat(look.outlineWidth),
+            right: at.getBoundingClientRect().right,
+          };
         }""")
         assert seen["outline"] == "solid", seen
         assert seen["width"] >= 2, seen
-        assert seen["x"] > 0, seen
+        assert seen["right"] > 0, seen
     assert page.evaluate("[...left].map(node => node.outerHTML.slice(0, 90))") == []
 
 

@@ -125,17 +125,35 @@ def test_a_run_is_followed_while_it_trains_and_what_it_draws_stays_text(watched,
     assert "step=0" in page.evaluate("location.hash")
 
 
-def test_a_conversation_shows_its_doubt_and_its_link_says_the_same_again(watched):
-    page = watched.open("chat?seed=3")
-    page.locator("#say").fill("what is the capital of Peru?")
+def ask(page, text, n):
+    page.locator("#say").fill(text)
     page.keyboard.press("Enter")
-    page.locator(".turn .total").wait_for()
-    said = page.locator(".answer .spoken").inner_text()
+    page.locator(".turn .total").nth(n).wait_for()
+
+
+def test_a_conversation_shows_its_doubt(watched):
+    page = watched.open("chat")
+    ask(page, "what is the capital of Peru?", 0)
     page.locator(".spoken .word").first.focus()
     rows = texts(page.locator(".others .candidate > .p"))
     assert rows == sorted(rows, key=lambda row: -float(row.split()[0]))
     shade = float(page.locator(".spoken .word").first.evaluate("node => node.style.getPropertyValue('--w')"))
     told = re.findall(r"([\d.]+)\u2009%", page.locator(".others p").inner_text())
     assert abs(1 - shade - float(told[0]) / 100) < 0.001
-    page = watched.open(page.evaluate("location.hash.slice(1)"))
-    assert page.locator(".answer .spoken").inner_text() == said
+
+
+def test_the_link_of_a_conversation_draws_the_same_answers_under_the_same_seeds(watched):
+    page = watched.open("chat?seed=3")
+    ask(page, "what is the capital of Peru?", 0)
+    page.locator("#seed").fill("9")
+    ask(page, "yes", 1)
+    said = texts(page.locator(".answer .spoken"))
+    link = page.evaluate("location.hash.slice(1)")
+    assert link.endswith("seed=3&seed=9&seed=9")
+    page = watched.open(link)
+    page.locator(".turn .total").nth(1).wait_for()
+    assert texts(page.locator(".answer .spoken")) == said
+    page.get_by_role("button", name="Another answer").press("Enter")
+    page.wait_for_function("location.hash.endsWith('seed=3&seed=10&seed=10')")
+    page.locator(".turn .total").nth(1).wait_for()
+    assert texts(page.locator(".answer .spoken"))[0] == said[0]
