@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...errors import CheckpointError, UsageError
+from ...errors import CheckpointError, UsageError, WriteError
+from ...plain import shown_path
 from ...storage.atomic import read_json, write_json
 from ..variation import seed_of
 from .catalogue import find_specimen, specimens
@@ -57,9 +58,14 @@ def read_events(path: Path) -> list[dict[str, Any]]:
 
 
 def note(path: Path, **event: Any) -> None:
-    """Add one event."""
+    """Add one event. Raises WriteError, and what `read_events` raises."""
     events = [*read_events(path), event]
-    write_json(path, {"kind": "zoo", "version": VERSION, "events": events})
+    try:
+        write_json(path, {"kind": "zoo", "version": VERSION, "events": events})
+    except WriteError as error:
+        raise WriteError(
+            f"{shown_path(path)} cannot be written, so nothing is noted: name another with --log"
+        ) from error
 
 
 def standing(events: Sequence[dict[str, Any]], key: str, specimen: Specimen) -> Standing:

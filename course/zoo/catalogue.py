@@ -39,6 +39,6 @@ def answers() -> list[str]:
 def check_answer(answer: str) -> None:
     """Raises UsageError for what is no specimen's name."""
     if answer not in answers():
-        raise UsageError(
-            f"{answer!r} is no name of a bug: {nearest(answer, answers())}; `nanochat zoo names` lists them"
-        )
+        near = nearest(answer, answers())
+        meant = f"{near} " if near.startswith("did you mean") else ""
+        raise UsageError(f"{answer!r} is no name of a bug: {meant}`nanochat zoo names` lists them all")

@@ -4,7 +4,7 @@ import pytest
 
 from nanochat.course.zoo.casebook import drawn, find, note, read_events, standing
 from nanochat.course.zoo.catalogue import specimens
-from nanochat.errors import CheckpointError, UsageError
+from nanochat.errors import CheckpointError, UsageError, WriteError
 from nanochat.storage.atomic import write_json
 
 B4 = specimens()["B4"]
@@ -57,6 +57,12 @@ def test_an_exam_is_graded_by_its_own_events():
 def test_what_nobody_drew_is_refused(name):
     with pytest.raises(UsageError, match=r"is no specimen|is in no exam"):
         find(name)
+
+
+def test_a_log_that_cannot_be_written_names_its_flag(tmp_path):
+    (tmp_path / "file").write_text("", encoding="utf-8")
+    with pytest.raises(WriteError, match="nothing is noted: name another with --log"):
+        note(tmp_path / "file" / "zoo.json", specimen="B4", command="health")
 
 
 @pytest.mark.parametrize("content", [[], {"kind": "run"}, {"kind": "zoo", "version": 9, "events": []}])
