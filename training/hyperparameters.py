@@ -9,6 +9,8 @@ from ..errors import ConfigError
 from ..setting import check_bounds, setting
 
 _ADAM = ("training.optimizer", ("adam", "adamw", "muon"))
+_NANOCHAT = ("training.optimizer", ("nanochat", "nanochat-2026-02"))
+_MOMENTUM = ("training.optimizer", ("sgd", "muon", *_NANOCHAT[1]))
 _EVALUATION = "Evaluation and checkpoints"
 _SHOWN = "it changes what a run shows or keeps, not what is learned"
 _SPEED = "it changes how fast a run is, not what is learned"
@@ -64,34 +66,51 @@ class TrainingConfig:
         needs=("training.compile", (True,)),
         no_axis="it changes when a run is refused, not what is learned",
     )
-    optimizer: Literal["sgd", "adam", "adamw", "muon"] = setting(
+    optimizer: Literal["sgd", "adam", "adamw", "muon", "nanochat", "nanochat-2026-02"] = setting(
         "adamw",
-        "Rule of the update; muon is for tensor mode: matrices by Muon, the rest by AdamW.",
+        "Rule of the update. For tensor mode: muon moves matrices by Muon, the rest by AdamW; nanochat has a rate for "
+        "each kind of parameter, and more in Muon; nanochat-2026-02 is how it was before.",
         flag="--optimizer",
         short="Rule of the update.",
     )
     lr: float = setting(0.01, "Base learning rate.", flag="--lr", above=0)
-    lr_schedule: Literal["constant", "linear", "sqrt", "cosine"] = setting(
+    polar_express: bool = setting(True, "Muon by Polar Express, not by Jordan's quintic.", needs=_NANOCHAT)
+    muon_eq: bool = setting(True, "Rows of a momentum get one norm before Muon: MuonEq.", needs=_NANOCHAT)
+    muon_plus: bool = setting(True, "Muon's step gets the norm of an orthogonal matrix: Muon+.", needs=_NANOCHAT)
+    nor_muon: bool = setting(True, "Rows that moved much move less: NorMuon.", needs=_NANOCHAT)
+    split_qkv: bool = setting(True, "Muon takes q, k and v apart.", needs=_NANOCHAT)
+    cautious_decay: bool = setting(True, "Only weights that a step moves towards 0 decay.", needs=_NANOCHAT)
+    lr_schedule: Literal["constant", "linear", "sqrt", "cosine", "wsd"] = setting(
         "linear", "Shape of the rate over the run.", flag="--lr-schedule"
     )
     warmup: int = setting(0, "Steps over which the rate rises linearly from near 0.", flag="--warmup", least=0)
     warmdown: float = setting(
         0.5,
-        "Share of the steps in which linear and sqrt fall.",
+        "Share of the steps in which linear, sqrt and wsd fall.",
         least=0,
         most=1,
-        needs=("training.lr_schedule", ("linear", "sqrt")),
+        needs=("training.lr_schedule", ("linear", "sqrt", "wsd")),
     )
     min_lr_ratio: float = setting(
-        0.1, "Share of lr at which cosine ends.", least=0, most=1, needs=("training.lr_schedule", ("cosine",))
+        0.1,
+        "Share of lr at which cosine and wsd end.",
+        least=0,
+        most=1,
+        needs=("training.lr_schedule", ("cosine", "wsd")),
     )
-    momentum: float = setting(0.0, "Of SGD and Muon.", least=0, below=1, needs=("training.optimizer", ("sgd", "muon")))
+    momentum: float = setting(0.0, "Of SGD and Muon.", least=0, below=1, needs=_MOMENTUM)
+    momentum_schedule: Literal["constant", "rise", "rise-fall"] = setting(
+        "constant", "rise: from 0.85 in 300 steps; rise-fall: in 400, to 0.9 while the rate falls.", needs=_MOMENTUM
+    )
     beta1: float = setting(0.9, "Decay of Adam's mean of gradients.", flag="--beta1", least=0, below=1, needs=_ADAM)
     beta2: float = setting(
         0.999, "Decay of Adam's mean of squared gradients.", flag="--beta2", least=0, below=1, needs=_ADAM
     )
     eps: float = setting(1e-8, "Added to Adam's denominator.", flag="--eps", above=0, needs=_ADAM)
     weight_decay: float = setting(0.01, "Decay of matrices toward 0, times the rate.", flag="--weight-decay", least=0)
+    weight_decay_schedule: Literal["constant", "linear", "cosine"] = setting(
+        "constant", "Shape of the weight decay over the run; linear and cosine go to 0."
+    )
     max_grad_norm: float = setting(
         1.0, "Clip the global L2 norm of the gradient to this; 0 turns clipping off.", flag="--max-grad-norm", least=0
     )
@@ -182,6 +201,8 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "training")
+        if self.momentum_schedule != "constant" and self.optimizer in _MOMENTUM[1] and not self.momentum:
+            raise ConfigError(f"momentum_schedule={self.momentum_schedule} rises to momentum=0: set e.g. momentum=0.95")
         if self.replicas and self.batch_size % self.replicas:
             raise ConfigError(
                 f"batch_size={self.batch_size} does not split over replicas={self.replicas}: choose a divisor"

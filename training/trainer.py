@@ -10,7 +10,7 @@ from ..data.batches import Batch
 from ..models.base import Model
 from .guards import check_gradient, check_loss, check_weights, weight_norm
 from .hyperparameters import TrainingConfig
-from .schedule import learning_rate
+from .schedule import decay_factor, learning_rate, momentum
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Optimizer(Protocol):
     def slots(self) -> tuple[str, ...]: ...
     def zero_grad(self) -> None: ...
     def clip_gradients(self) -> float: ...
+    def adjust(self, *, momentum: float, decay_factor: float) -> None: ...
     def step(self, lr: float) -> None: ...
     def state_dict(self) -> dict[str, Any]: ...
     def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
@@ -68,6 +69,8 @@ def train_steps(
         grad_norm = optimizer.clip_gradients()
         check_gradient(grad_norm, model, step + 1, config.max_gradient)
         lr = learning_rate(step, config)
+        if config.momentum_schedule != "constant" or config.weight_decay_schedule != "constant":
+            optimizer.adjust(momentum=momentum(step, config), decay_factor=decay_factor(step, config))
         optimizer.step(lr)
         check_weights(model, step + 1, config.max_weight, weight_norm(optimizer))
         yield StepMetrics(step + 1, loss, lr, grad_norm, sum(batch.n_targets for batch in batches))

@@ -120,8 +120,10 @@ def softmax(xs: Sequence[Value]) -> list[Value]:
     return [e * total for e in exps]
 
 
-def cross_entropy(logits: Sequence[Value], target: int) -> Value:
+def cross_entropy(logits: Sequence[Value], target: int, *, label_smoothing: float = 0.0) -> Value:
     """-log softmax(logits)[target] = logsumexp(z) - z_target, in nats       (V,) -> ()
+
+    label_smoothing a > 0: (1 - a) of that, and a of the mean over all classes, logsumexp(z) - mean(z).
 
     One node: dL/dz_i = p_i - [i = target]. Stable for logits of any size, since the largest is taken out first.
     A target of -1 is ignored: loss and slopes are 0. One nan, one inf, or -inf alone make all of them nan.
@@ -130,9 +132,12 @@ def cross_entropy(logits: Sequence[Value], target: int) -> Value:
     try:
         z = tuple(map(_data, logits))
     except AttributeError:
-        return cross_entropy(_values(logits), target)
+        return cross_entropy(_values(logits), target, label_smoothing=label_smoothing)
     if not 0 <= target < len(z):
         return _no_class(logits, target)
+    if label_smoothing:
+        spread = cross_entropy(logits, 0) + logits[0] - mean(logits)
+        return cross_entropy(logits, target) * (1 - label_smoothing) + spread * label_smoothing
     largest = max(z)
     finite = -math.inf < largest < math.inf
     exps = [0.0 if v == -math.inf else math.exp(v - largest) for v in z] if finite else [math.nan] * len(z)

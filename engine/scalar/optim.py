@@ -33,6 +33,7 @@ class Optimizer:
             self.decays += [weight_decay if len(shape_of(parameter)) >= 2 else 0.0] * len(leaves)
         self.max_grad_norm = max_grad_norm
         self.n_steps = 0
+        self.momentum, self.decay_factor = 0.0, 1.0
         self.memory = {slot: [0.0] * len(self.leaves) for slot in self.slots}
 
     def zero_grad(self) -> None:
@@ -54,6 +55,10 @@ class Optimizer:
             for leaf in self.leaves:
                 leaf.grad *= factor
         return norm
+
+    def adjust(self, *, momentum: float, decay_factor: float) -> None:
+        """From the next step on: this momentum, of rules that have one, and so many times the weight decay."""
+        self.momentum, self.decay_factor = momentum, decay_factor
 
     def step(self, lr: float) -> None:
         """Move every leaf against its gradient."""
@@ -88,7 +93,7 @@ class SGD(Optimizer):
         self.n_steps += 1
         velocity = self.memory.get("velocity")
         for i, (leaf, decay) in enumerate(zip(self.leaves, self.decays, strict=True)):
-            v = leaf.grad + decay * leaf.data
+            v = leaf.grad + decay * self.decay_factor * leaf.data
             if velocity is not None:
                 v += self.momentum * velocity[i]
                 velocity[i] = v
@@ -122,7 +127,8 @@ class Adam(Optimizer):
         c1, c2 = 1 - b1**self.n_steps, 1 - b2**self.n_steps
         a1, a2 = 1 - b1, 1 - b2
         m, v, eps, decoupled, sqrt = self.memory["m"], self.memory["v"], self.eps, self.decoupled, math.sqrt
-        for i, (leaf, decay) in enumerate(zip(self.leaves, self.decays, strict=True)):
+        decays = self.decays if self.decay_factor == 1 else [decay * self.decay_factor for decay in self.decays]
+        for i, (leaf, decay) in enumerate(zip(self.leaves, decays, strict=True)):
             g = leaf.grad if decoupled else leaf.grad + decay * leaf.data
             m[i] = first = b1 * m[i] + a1 * g
             v[i] = second = b2 * v[i] + a2 * (g * g)

@@ -55,7 +55,7 @@ class Muon(AdamW):
             u *= self.momentum
             u += g
             update = orthogonalize(g + u * self.momentum, self.n_newton_schulz)
-            parameter.data *= 1 - lr * self.weight_decay
+            parameter.data *= 1 - lr * self.weight_decay * self.decay_factor
             parameter.data -= update * (lr * 0.2 * math.sqrt(max(update.shape)))
 
 

@@ -45,6 +45,8 @@ class Optimizer:
         self.max_grad_norm = max_grad_norm
         self.transforms = transforms
         self.n_steps = 0
+        self.momentum = 0.0
+        self.decay_factor = 1.0
         self.memory = {slot: np.zeros_like(self.flat.data) for slot in self.slots}
         edge, size = self.flat.n_decayed, self.flat.data.size
         self.ranges = [(slice(0, edge), weight_decay), (slice(edge, size), 0.0)]
@@ -67,6 +69,10 @@ class Optimizer:
                 self.flat.grad *= self.max_grad_norm / now
         return norm
 
+    def adjust(self, *, momentum: float, decay_factor: float) -> None:
+        """From the next step on: this momentum, of rules that have one, and so many times the weight decay."""
+        self.momentum, self.decay_factor = momentum, decay_factor
+
     def step(self, lr: float) -> None:
         """Move every parameter against its gradient, in place."""
         raise NotImplementedError
@@ -88,7 +94,7 @@ class Optimizer:
         """(slice, weight decay) of pieces that cover the ranges."""
         for whole, decay in self.ranges:
             for first in range(whole.start, whole.stop, _PIECE):
-                yield slice(first, min(first + _PIECE, whole.stop)), decay
+                yield slice(first, min(first + _PIECE, whole.stop)), decay * self.decay_factor
 
 
 class SGD(Optimizer):

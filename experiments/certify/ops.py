@@ -19,7 +19,6 @@ from .case import Case, Side, both_sides, flatten
 NOT_COMPARED = {
     "concat, getitem, merge_heads, reshape, split_heads, transpose": "the scalar path arranges lists instead",
     "dropout": "the scalar path has none",
-    "label smoothing in cross_entropy": "the scalar path has none",
 }
 """Checked against finite differences alone, by the tests of the tensor engine."""
 
@@ -88,6 +87,13 @@ def op_cases() -> list[Case]:
             teacher=_TEACHER,
             targets=_TARGETS,
             temperature=_TEMPERATURE,
+        ),
+        _case(
+            "cross_entropy (smoothed)",
+            logits,
+            lambda z: _cross_entropy(z, label_smoothing=0.1),
+            targets=_TARGETS,
+            label_smoothing=0.1,
         ),
         _case(
             "rope", {"x": (2, 2, 5, 4)}, lambda x: [[_rope(head) for head in row] for row in x], positions=_POSITIONS
@@ -188,10 +194,12 @@ def _cap(z: Value) -> Value:
     return (z * 0.5).tanh() * 2.0
 
 
-def _cross_entropy(logits: Numbers) -> Value:
+def _cross_entropy(logits: Numbers, label_smoothing: float = 0.0) -> Value:
     """Mean over the rows whose target counts"""
     pairs = zip((z for row in logits for z in row), _TARGETS.reshape(-1), strict=True)
-    return S.mean([S.cross_entropy(z, int(target)) for z, target in pairs if target >= 0])
+    return S.mean(
+        [S.cross_entropy(z, int(target), label_smoothing=label_smoothing) for z, target in pairs if target >= 0]
+    )
 
 
 def _distilled(logits: Tensor, **static: Any) -> Tensor:

@@ -73,6 +73,12 @@ class GPTConfig:
         "", "Layers that keep to the window, S, or see all, L, e.g. SSSL, repeated; the last sees all. Empty: S."
     )
     logit_softcap: float = setting(0.0, "Logits become c tanh(logits / c); 0 turns it off.", least=0)
+    label_smoothing: float = setting(
+        0.0,
+        "Share of a target in training that all tokens share: Szegedy et al. 2015, arXiv:1512.00567.",
+        least=0,
+        below=1,
+    )
     dropout: float = setting(0.0, "Share of activations dropped in training, tensor mode only.", least=0, below=1)
     init: Init = setting(
         "uniform",

@@ -58,7 +58,8 @@ class GPT(Module):
                 segment = 0 if segments is None else int(segments[row][position])
                 x = self._blocks(index, position, segment, memories)
                 if target != -1:
-                    losses.append(F.cross_entropy(self._head(x), target))
+                    smoothing = self.config.label_smoothing
+                    losses.append(F.cross_entropy(self._head(x), target, label_smoothing=smoothing))
         return F.mean(losses) if losses else Value(0.0)
 
     def logits(self, ids: Sequence[int], cache: list[Memory] | None = None) -> list[Vector]:

@@ -52,7 +52,8 @@ class GPT(Module):
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
         self.dropout.training = True
         x = self._blocks(np.asarray(inputs), segments, None)
-        return F.cross_entropy(self.head(x), targets=np.asarray(targets), softcap=self.config.logit_softcap)
+        smoothing, cap = self.config.label_smoothing, self.config.logit_softcap
+        return F.cross_entropy(self.head(x), targets=np.asarray(targets), label_smoothing=smoothing, softcap=cap)
 
     def logits(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """(B, T) -> (B, T, V). With a cache the ids follow those that it has seen, and are added to it."""

@@ -72,7 +72,8 @@ class TorchGPT(nn.Module):
             logits = config.logit_softcap * torch.tanh(logits / config.logit_softcap)
         if targets is None:
             return logits
-        return F.cross_entropy(logits.view(-1, config.vocab_size), targets.view(-1), ignore_index=-1)
+        rows, smoothing = logits.view(-1, config.vocab_size), config.label_smoothing if self.training else 0.0
+        return F.cross_entropy(rows, targets.view(-1), ignore_index=-1, label_smoothing=smoothing)
 
     def blocks(self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None) -> Tensor:
         """The stream after the last block       x (B, T, C), ids (B, T) -> (B, T, C)"""

@@ -40,7 +40,7 @@ SWITCHES: dict[str, list[dict[str, Any]]] = {
     "head": [{}, {"tie_lm_head": False}, {"tie_lm_head": False, "head_bias": True}],
     "projection": [{"attn_proj": True}, {"attn_proj": False}, {"head_dim": 6}],
     "window": [{"window": 0}, {"window": 2}, {"window": 2, "window_pattern": "LS"}],
-    "cap": [{"logit_softcap": 0.0}, {"logit_softcap": 2.0}],
+    "cap": [{"logit_softcap": 0.0}, {"logit_softcap": 2.0}, {"logit_softcap": 2.0, "label_smoothing": 0.2}],
 }
 """Every switch of the configuration space, and what it can be."""
 SMALL = GPTConfig(vocab_size=5, block_size=5, n_embd=8)

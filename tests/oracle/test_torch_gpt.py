@@ -42,7 +42,9 @@ CONFIGS = {
     "window, sinusoidal, silu, biases": replace(
         BASE, window=5, positions="sinusoidal", activation="silu", attn_bias=True, mlp_bias=True, norm_bias=True
     ),
-    "dyt, soft-cap": replace(BASE, norm="dyt", norm_bias=True, logit_softcap=4.0, tie_lm_head=False, head_bias=True),
+    "dyt, soft-cap": replace(
+        BASE, norm="dyt", norm_bias=True, logit_softcap=4.0, label_smoothing=0.1, tie_lm_head=False, head_bias=True
+    ),
     "rope of another base, sharper scores, windows by turns, the dtype's eps": replace(
         small("nanochat-tiny"), n_layer=3, window=4, window_pattern="SL", rope_base=1e5, attn_scale=1.44, norm_eps=0.0
     ),

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nanochat.errors import ConfigError
 from nanochat.training.config import TrainingConfig
-from nanochat.training.schedule import learning_rate
+from nanochat.training.schedule import decay_factor, learning_rate, momentum
 
 
 def rates(**settings) -> list[float]:
@@ -22,7 +23,7 @@ def configs(draw, **fixed) -> TrainingConfig:
     settings = {
         "steps": steps,
         "lr": draw(st.floats(1e-6, 10)),
-        "lr_schedule": draw(st.sampled_from(["constant", "linear", "sqrt", "cosine"])),
+        "lr_schedule": draw(st.sampled_from(["constant", "linear", "sqrt", "cosine", "wsd"])),
         "warmup": draw(st.integers(0, 2 * steps)),
         "warmdown": draw(st.floats(0, 1)),
         "min_lr_ratio": draw(st.floats(0, 1)),
@@ -80,3 +81,38 @@ def test_the_rate_is_proportional_to_the_base_rate(config, factor):
 @given(configs(min_lr_ratio=1.0, lr_schedule="cosine", warmup=0))
 def test_a_cosine_that_ends_where_it_starts_is_flat(config):
     assert [learning_rate(s, config) for s in range(config.steps)] == pytest.approx([config.lr] * config.steps)
+
+
+def test_wsd_falls_to_its_least_and_rounds_halves_to_even():
+    """The rule of nanochat's script: 1 until (1 - 0.65) N, then a straight line to 5 % at N."""
+    found = rates(steps=10, lr_schedule="wsd", warmdown=0.65, min_lr_ratio=0.05)  # 6.5 steps become 6, not 7
+    assert found == pytest.approx([1, 1, 1, 1, 1] + [1 - 0.95 * i / 6 for i in range(1, 6)])
+    assert rates(steps=5, lr_schedule="wsd", warmdown=0.5, min_lr_ratio=0) == pytest.approx([1, 1, 1, 1, 0.5])
+
+
+def test_the_momentum_rises_and_falls_with_the_rate():
+    constant = TrainingConfig(steps=1000, momentum=0.9)
+    assert {momentum(step, constant) for step in range(1000)} == {0.9}
+    settings = {"optimizer": "nanochat", "steps": 1000, "warmdown": 0.5, "momentum": 0.97}
+    rise, fall = (TrainingConfig(**settings, momentum_schedule=name) for name in ("rise", "rise-fall"))
+    assert [momentum(step, rise) for step in (0, 150, 300, 999)] == pytest.approx([0.85, 0.91, 0.97, 0.97])
+    assert [momentum(step, fall) for step in (0, 200, 400, 500, 750, 1000)] == pytest.approx(
+        [0.85, 0.91, 0.97, 0.97, 0.935, 0.90]
+    )
+    short = TrainingConfig(**settings | {"steps": 100}, momentum_schedule="rise-fall")
+    assert momentum(99, short) == pytest.approx(0.85 + 0.12 * 99 / 400)  # as nanochat: the rise comes first
+
+
+def test_a_momentum_cannot_rise_to_nothing():
+    with pytest.raises(ConfigError, match="momentum_schedule=rise rises to momentum=0"):
+        TrainingConfig(optimizer="sgd", momentum_schedule="rise")
+
+
+def test_the_decay_goes_to_0_along_a_line_or_half_a_cosine():
+    found = {
+        name: [decay_factor(step, TrainingConfig(steps=4, weight_decay_schedule=name)) for step in range(5)]
+        for name in ("constant", "linear", "cosine")
+    }
+    assert found["constant"] == [1.0] * 5
+    assert found["linear"] == pytest.approx([1, 0.75, 0.5, 0.25, 0])
+    assert found["cosine"] == pytest.approx([1, 0.5 + 0.25 * 2**0.5, 0.5, 0.5 - 0.25 * 2**0.5, 0])

@@ -16,7 +16,7 @@ from ..trainer import Accumulate, Optimizer
 
 _MANY = 48
 """Layers that are counted one by one; what repeats itself every 2, 3, 4, 6, 8 or 12 does so in as many."""
-_SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2}
+_SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2, "nanochat": 2, "nanochat-2026-02": 2}
 
 
 class Backend(Protocol):

@@ -46,13 +46,19 @@ class NumpyBackend:
         return model
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
-        """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""
+        """SGD, Adam, AdamW, Muon or nanochat's, after what the settings do to gradients."""
         from ...engine.tensor import optim
+        from ...engine.tensor.grouped import GroupedMuon
         from ...engine.tensor.muon import Muon
         from ...engine.tensor.transforms import AdaptiveClip, Centralize
+        from .groups import RECIPES, options_of
 
         transforms: list[Any] = [Centralize()] if settings.centralize_gradients else []
         transforms += [AdaptiveClip(threshold=settings.agc)] if settings.agc else []
+        if settings.optimizer in RECIPES:  # with groups and options of its own
+            shared: dict[str, Any] = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
+            options = options_of(settings, model.config)
+            return GroupedMuon(model.named_parameters(), **options, **shared, transforms=tuple(transforms))
         rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": Muon}
         return build_optimizer(rules, model, settings, transforms=tuple(transforms))
 

@@ -38,7 +38,7 @@ class ScalarBackend:
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
         """Raises ConfigError for what only arrays do."""
         asked = {
-            "optimizer=muon": settings.optimizer == "muon",
+            f"optimizer={settings.optimizer}": settings.optimizer not in ("sgd", "adam", "adamw"),
             f"agc={settings.agc}": settings.agc > 0,
             "centralize_gradients=true": settings.centralize_gradients,
             f"replicas={settings.replicas}": settings.replicas > 1,

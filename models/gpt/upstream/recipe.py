@@ -51,7 +51,15 @@ JULY = Edition(
     commit="92d63d4",
     date="2026-07-03",
     model=_SHARED | {"rope_base": 1e5, "attn_scale": 1.44, "smear": True, "backout": True},
-    training={},
+    training={
+        "optimizer": "nanochat",
+        "momentum": 0.97,
+        "momentum_schedule": "rise-fall",
+        "weight_decay_schedule": "cosine",
+        "warmup": 40,
+        "warmdown": 0.65,
+        "min_lr_ratio": 0.05,
+    },
     tokens_per_parameter=12,
     weight_decay=0.28,
 )
@@ -59,7 +67,16 @@ PINNED = Edition(
     commit="2f09686",
     date="2026-02-10",
     model=_SHARED | {"init": FEBRUARY, "value_gate_channels": 32, "value_gate_range": 2.0},
-    training={},
+    training={
+        "optimizer": FEBRUARY,
+        "muon_eq": False,
+        "muon_plus": False,
+        "momentum": 0.95,
+        "momentum_schedule": "rise",
+        "weight_decay_schedule": "linear",
+        "warmdown": 0.5,
+        "min_lr_ratio": 0.0,
+    },
     tokens_per_parameter=10.5,
     weight_decay=0.2,
 )
@@ -103,8 +120,7 @@ def upstream_training(depth: int, edition: Edition = JULY) -> dict[str, Any]:
     batch = 2 ** round(math.log2(_REFERENCE_BATCH * (horizon / reference) ** 0.383))
     root = math.sqrt(batch / _REFERENCE_BATCH)
     return {
-        "optimizer": "muon",
-        "momentum": 0.95,
+        "lr_schedule": "wsd",
         "lr": 0.02 * root,
         "weight_decay": edition.weight_decay * root * reference / horizon,
         "max_grad_norm": 0.0,

@@ -84,6 +84,8 @@ def test_float32_stays_float32_after_a_step(make):
         (SGD, scalar_optim.SGD, {"momentum": 0.9, "weight_decay": 0.1}),
         (SGD, scalar_optim.SGD, {"max_grad_norm": 0.3}),
         (Adam, scalar_optim.Adam, {"weight_decay": 0.1}),
+        (SGD, scalar_optim.SGD, {"momentum": 0.9, "weight_decay": 0.1, "adjusted": True}),
+        (AdamW, scalar_optim.AdamW, {"weight_decay": 0.1, "adjusted": True}),
         (AdamW, scalar_optim.AdamW, {"weight_decay": 0.1, "betas": (0.8, 0.95), "eps": 1e-6, "max_grad_norm": 1.0}),
     ],
 )
@@ -91,9 +93,12 @@ def test_a_hundred_steps_equal_the_scalar_engine(ours, theirs, options):
     named = parameters()
     values = {name: [[Value(x) for x in row] for row in np.atleast_2d(t.data)] for name, t in named.items()}
     values["h.0.bias"] = values["h.0.bias"][0]
+    adjusted, options = "adjusted" in options, {key: value for key, value in options.items() if key != "adjusted"}
     mine, other = ours(named.items(), **options), theirs(values.items(), **options)
 
     for step in range(100):
+        for optimizer in (mine, other) if adjusted else ():
+            optimizer.adjust(momentum=0.5 + step / 300, decay_factor=1 - step / 100)
         set_gradients(named, step)
         for name, tensor in named.items():
             leaves = values[name] if tensor.ndim == 1 else [v for row in values[name] for v in row]
