@@ -20,6 +20,9 @@ from ..training.prepare import Session
 from ..training.run import run_training
 from ..training.trainer import Optimizer
 
+_FEW = 2048
+"""Tokens of validation text."""
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -60,6 +63,11 @@ def tune(
     return Tuned(whole, record, time.process_time() - begin)
 
 
+def unwatched(config: RunConfig) -> RunConfig:
+    """The same run, validated on little: what is compared is measured on all of the text afterwards."""
+    return replace(config, training=replace(config.training, eval_tokens=_FEW))
+
+
 def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) -> RunConfig:
     """The run's config for a few steps more at a small rate that falls to 0, without weight decay.
 
@@ -71,6 +79,7 @@ def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) 
         epochs=0.0,
         lr=lr,
         lr_schedule="linear",
+        warmdown=1.0,
         warmup=min(20, steps // 10),
         weight_decay=0.0,
         eval_every=0,
