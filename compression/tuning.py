@@ -71,7 +71,8 @@ def unwatched(config: RunConfig) -> RunConfig:
 def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) -> RunConfig:
     """The run's config for a few steps more at a small rate that falls to 0, without weight decay.
 
-    start_from: the model that the weights come from, as a record of it.
+    start_from: the model that the weights come from, as a record of it. The next seed: on other batches than it began
+    with.
     """
     settings = replace(
         config.training,
@@ -87,7 +88,7 @@ def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) 
         checkpoint_every=0,
         patience=0,
     )
-    return replace(config, start_from=start_from, training=settings)
+    return replace(config, start_from=start_from, seed=config.seed + 1, training=settings)
 
 
 class Masked:
