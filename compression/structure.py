@@ -7,6 +7,7 @@ that the calibration text brings it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+
 import numpy as np
 
 from ..checkpoints.weights import Snapshot
