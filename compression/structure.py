@@ -7,7 +7,6 @@ that the calibration text brings it.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
@@ -48,17 +47,18 @@ def narrow(snapshot: Snapshot, shape: Shape, ids: np.ndarray, *, refit: bool = T
         kept = [layer for layer in range(config.n_layer) if layer not in shape.drop_layers]
         snapshot = of_layers(snapshot, kept)
         config = gpt_of(snapshot).config
-    model = gpt_of(snapshot)
-    weights, fields = dict[str, np.ndarray](), dict[str, Any]()
     if 0 < shape.heads < config.n_head:
-        fields |= {"n_head": shape.heads, "n_kv_head": 0, "head_dim": config.head_size}
-        for layer, gram in enumerate(input_grams(model, ids, "attn.proj")):
+        weights = dict[str, np.ndarray]()
+        for layer, gram in enumerate(input_grams(gpt_of(snapshot), ids, "attn.proj")):
             weights |= _fewer_heads(snapshot, layer, gram, config, shape.heads, refit=refit)
-    if 0 < shape.mlp_width < config.hidden:
-        fields["mlp_width"] = shape.mlp_width
-        for layer, gram in enumerate(input_grams(model, ids, "mlp.proj")):
+        fields = {"n_head": shape.heads, "n_kv_head": 0, "head_dim": config.head_size}
+        snapshot = replace(replaced(snapshot, weights), model={**snapshot.model, **fields})
+    if 0 < shape.mlp_width < config.hidden:  # which reads what is left of the heads by now
+        weights = {}
+        for layer, gram in enumerate(input_grams(gpt_of(snapshot), ids, "mlp.proj")):
             weights |= _fewer_neurons(snapshot, layer, gram, config, shape.mlp_width, refit=refit)
-    return replace(replaced(snapshot, weights), model={**snapshot.model, **fields})
+        snapshot = replace(replaced(snapshot, weights), model={**snapshot.model, "mlp_width": shape.mlp_width})
+    return snapshot
 
 
 def refitted(weight: np.ndarray, gram: np.ndarray, keep: np.ndarray) -> np.ndarray:

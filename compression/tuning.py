@@ -20,6 +20,9 @@ from ..training.prepare import Session
 from ..training.run import run_training
 from ..training.trainer import Optimizer
 
+_FEW = 2048
+"""Tokens of validation text."""
+
 
 @dataclass(frozen=True)
 class Tuned:
@@ -60,10 +63,16 @@ def tune(
     return Tuned(whole, record, time.process_time() - begin)
 
 
+def unwatched(config: RunConfig) -> RunConfig:
+    """The same run, validated on little: what is compared is measured on all of the text afterwards."""
+    return replace(config, training=replace(config.training, eval_tokens=_FEW))
+
+
 def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) -> RunConfig:
     """The run's config for a few steps more at a small rate that falls to 0, without weight decay.
 
-    start_from: the model that the weights come from, as a record of it.
+    start_from: the model that the weights come from, as a record of it. The next seed: on other batches than it began
+    with.
     """
     settings = replace(
         config.training,
@@ -71,6 +80,7 @@ def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) 
         epochs=0.0,
         lr=lr,
         lr_schedule="linear",
+        warmdown=1.0,
         warmup=min(20, steps // 10),
         weight_decay=0.0,
         eval_every=0,
@@ -78,7 +88,7 @@ def tuning_config(config: RunConfig, *, start_from: str, steps: int, lr: float) 
         checkpoint_every=0,
         patience=0,
     )
-    return replace(config, start_from=start_from, training=settings)
+    return replace(config, start_from=start_from, seed=config.seed + 1, training=settings)
 
 
 class Masked:

@@ -21,7 +21,8 @@ import pytest
 import nanochat
 
 ROOT = Path(__file__).parents[1]
-FOLDERS = "storage engine tokenizers models data checkpoints inference training compression experiments course serving cli".split()
+FOLDERS = """storage engine tokenizers models data checkpoints inference training compression experiments course serving
+    cli""".split()
 NOT_SOURCE = shutil.ignore_patterns(
     ".git", ".venv", "build", "dist", "results", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis"
 )

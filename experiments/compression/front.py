@@ -89,14 +89,14 @@ def read_front(folder: Path) -> tuple[list[Line], Mapping[str, str]]:
     Raises CheckpointError where outcomes are of other text, so that they do not lie in one figure.
     """
     read = {path.name: read_compression(path) for path in folders_of(folder)}
-    texts = {(str(one.text.get("sha256")), len(one.before.measured.blocks)) for one in read.values()}
+    texts = {(one.text.sha256, len(one.before.measured.blocks)) for one in read.values()}
     if len(texts) > 1:
         raise CheckpointError(
             f"{folder} holds models that were measured on {len(texts)} texts: report each in a folder"
         )
     groups: dict[str, dict[str, Compression]] = {}
     for one in read.values():
-        groups.setdefault(one.method, {})[str(one.source.get("weights_sha256"))] = one
+        groups.setdefault(one.method, {})[one.source.weights_sha256] = one
     lines = [Line(method, tuple(found.values())) for method, found in groups.items()]
     lines.sort(key=lambda line: (line.share, line.cost.mean))
     return lines, {one.command: name for name, one in read.items()}
@@ -111,7 +111,7 @@ def is_on_front(line: Line, lines: Sequence[Line]) -> bool:
 
 def front_report(lines: Sequence[Line], places: Mapping[str, str]) -> str:
     """The answer first, then all methods, what was tuned against its control, and the commands."""
-    sources = {str(one.source.get("weights_sha256")): one for line in lines for one in line.found}
+    sources = {one.source.weights_sha256: one for line in lines for one in line.found}
     parts = [
         "# Compressed models",
         *(f"**{markdown(sentence)}**" for sentence in answers(lines)[:1]),
@@ -133,12 +133,12 @@ def front_report(lines: Sequence[Line], places: Mapping[str, str]) -> str:
 def _sources(sources: Sequence[Compression]) -> str:
     """Which models, and on what text."""
     text = sources[0].text
-    seeds = ", ".join(sorted(str(one.source.get("seed")) for one in sources))
+    seeds = ", ".join(sorted(str(one.source.seed) for one in sources))
     losses = ", ".join(digits(one.before.measured.loss) for one in sources)
     return (
         f"Made of {len(sources)} {'model' if len(sources) == 1 else 'models'}, seeds {seeds}, losses {losses} nats a "
-        f"token of {text['n_tokens']:,} tokens of {code_span(str(text['source']))} (sha256 "
-        f"{code_span(str(text.get('sha256'))[:12])})."
+        f"token of {text.n_tokens:,} tokens of {code_span(text.source)} (sha256 "
+        f"{code_span(str(text.sha256)[:12])})."
     )
 
 

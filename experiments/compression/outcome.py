@@ -23,7 +23,7 @@ from ..evaluation.identity import weights_sha256
 from ..evaluation.matching import share
 from ..evaluation.quiz import Questions, ask, questions_about
 from .measure import Measured, measure, measure_speed
-from .record import Compression, Kind, Role, Row, Weight
+from .record import Compression, Kind, Role, Row, Source, Text, Weight
 
 _PROMPTS, _PROMPT_TOKENS, _SAMPLE_TOKENS = 10, 16, 60
 
@@ -61,8 +61,8 @@ def compare(
         kind=kind,
         method=method,
         command=command,
-        source=describe_source(source, models["source"], path),
-        text=describe_text(dataset, rows[0].measured),
+        source=_source(source, models["source"], path),
+        text=_text(dataset, rows[0].measured),
         rows=rows,
         speed=measure_speed(models["source"], models[name]),
         samples=samples_of(models["source"], models[name], dataset),
@@ -137,16 +137,14 @@ def samples_of(source: LanguageModel, result: LanguageModel, dataset: Dataset) -
     return tuple(found)
 
 
-def describe_source(snapshot: Snapshot, model: LanguageModel, path: Path) -> dict[str, Any]:
-    """By content, not by path alone."""
+def _source(snapshot: Snapshot, model: LanguageModel, path: Path) -> Source:
     known = {name: snapshot.origin.get(name) for name in ("seed", "step", "preset")}
-    return {"path": shown_path(path), **known, "weights_sha256": weights_sha256(model)}
+    return Source(path=shown_path(path), weights_sha256=weights_sha256(model), **known)
 
 
-def describe_text(dataset: Dataset, measured: Measured) -> dict[str, Any]:
-    """Of the validation text."""
+def _text(dataset: Dataset, measured: Measured) -> Text:
     source = dataset.config.source
-    return {"source": shown_path(source), "sha256": content_sha256(source), "n_tokens": measured.n_tokens}
+    return Text(source=shown_path(source), sha256=content_sha256(source), n_tokens=measured.n_tokens)
 
 
 def sizes(before: Snapshot, after: Snapshot) -> list[dict[str, str]]:

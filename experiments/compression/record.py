@@ -50,6 +50,26 @@ class Weight:
 
 
 @dataclass(frozen=True)
+class Source:
+    """The model that another was made of, by content, not by path alone; None for what nobody knows."""
+
+    path: str
+    weights_sha256: str
+    seed: int | None = None
+    step: int | None = None
+    preset: str | None = None
+
+
+@dataclass(frozen=True)
+class Text:
+    """The text that all were measured on: the validation side of it."""
+
+    source: str
+    sha256: str | None
+    n_tokens: int
+
+
+@dataclass(frozen=True)
 class Compression:
     """One command's outcome."""
 
@@ -57,10 +77,8 @@ class Compression:
     method: str
     """In words that are the same for the same settings, whatever the model."""
     command: str
-    source: Mapping[str, Any]
-    """Path, seed, step, preset and weights_sha256 of the model that it was made of."""
-    text: Mapping[str, Any]
-    """Source, sha256 and number of tokens of the validation text."""
+    source: Source
+    text: Text
     rows: tuple[Row, ...]
     """The source first."""
     speed: Speed | None = None

@@ -159,13 +159,13 @@ def _span(interval: CrossedInterval) -> str:
 
 
 def _source(found: Compression) -> str:
-    known = found.source
-    words = [f"Made of {code_span(str(known.get('path')))}"]
-    words += [f"{name} {known[name]}" for name in ("preset", "seed", "step") if known.get(name) is not None]
-    sha256 = str(known.get("weights_sha256"))[:12]
-    text = found.text
-    said = f"{', '.join(words)}, weights sha256 {code_span(sha256)}; measured on {text['n_tokens']:,} tokens of "
-    return f"{said}{code_span(str(text['source']))}, sha256 {code_span(str(text.get('sha256'))[:12])}."
+    known, text = found.source, found.text
+    words = [f"Made of {code_span(known.path)}"]
+    words += [f"{name} {value}" for name in ("preset", "seed", "step") if (value := getattr(known, name)) is not None]
+    return (
+        f"{', '.join([words[0], *map(markdown, words[1:])])}, weights sha256 {code_span(known.weights_sha256[:12])}; "
+        f"measured on {text.n_tokens:,} tokens of {code_span(text.source)}, sha256 {code_span(str(text.sha256)[:12])}."
+    )
 
 
 def _controls(found: Compression) -> list[str]:

@@ -103,6 +103,7 @@ def distill(
 ) -> None:
     """Teach, train the controls, compare. Raises as training does."""
     from ....compression.distilling import distilling
+    from ....compression.tuning import unwatched
     from ....experiments.compression.outcome import Candidate
     from .subject import claimed_folder, conclude, find_subject, print_sizes, trained
 
@@ -111,7 +112,7 @@ def distill(
     rate = lr or config.training.lr
     settings = replace(config.training, steps=steps, epochs=0.0, lr=rate, eval_every=0, sample_every=0,
                        checkpoint_every=0, patience=0, warmup=min(config.training.warmup, steps // 10))  # fmt: skip
-    config = replace(config, training=settings, seed=seed)
+    config = unwatched(replace(config, training=settings, seed=seed))
     adapt = distilling(subject.snapshot, alpha=alpha, temperature=temperature)
     if dry_run:
         print_sizes(subject.snapshot, start or _drawn(subject, config))

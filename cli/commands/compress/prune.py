@@ -170,7 +170,7 @@ def _written(
 ) -> dict[str, Candidate]:
     """The pruned model in its folder: as it is, or tuned, and then beside the whole one tuned alike."""
     from ....compression.pruning import masks_of
-    from ....compression.tuning import holding, tuning_config
+    from ....compression.tuning import holding, tuning_config, unwatched
     from ....experiments.compression.folder import write_model
     from ....experiments.compression.outcome import Candidate
     from .subject import trained
@@ -184,7 +184,7 @@ def _written(
     tuned = trained(
         _with_model(config, pruned), f"the pruned model, {steps:,} steps", start=pruned, out=folder, **options
     )
-    control = trained(config, f"the whole model, {steps:,} steps alike", start=subject.snapshot)
+    control = trained(unwatched(config), f"the whole model, {steps:,} steps alike", start=subject.snapshot)
     return {
         "pruned and tuned": Candidate("result", tuned.model.snapshot(), steps, tuned.cpu_s),  # type: ignore[union-attr]
         "the whole model tuned alike": Candidate("control", control.model.snapshot(), steps, control.cpu_s),  # type: ignore[union-attr]

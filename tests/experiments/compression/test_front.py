@@ -9,7 +9,15 @@ import pytest
 from nanochat.errors import CheckpointError
 from nanochat.experiments.compression.front import answers, is_on_front, read_front, write_front_report
 from nanochat.experiments.compression.measure import Measured, Speed
-from nanochat.experiments.compression.record import Compression, Row, Weight, read_compression, write_compression
+from nanochat.experiments.compression.record import (
+    Compression,
+    Row,
+    Source,
+    Text,
+    Weight,
+    read_compression,
+    write_compression,
+)
 from nanochat.experiments.compression.report import compression_report, gap_closed, headline
 
 R = np.random.default_rng(0)
@@ -26,8 +34,8 @@ def row(name, role, *, loss, n_bytes=1000, **fields):
 def outcome(method="INT8 per output channel", *rows, kind="quantize", seed=1, loss=2.0, result=2.001, share=0.25):
     return Compression(
         kind=kind, method=method, command=f"nanochat compress {kind} --seed {seed}",
-        source={"path": "runs/a", "seed": seed, "step": 10, "preset": "tiny", "weights_sha256": f"{seed}" * 64},
-        text={"source": "text.txt", "sha256": "f" * 64, "n_tokens": 640},
+        source=Source(path="runs/a", weights_sha256=f"{seed}" * 64, seed=seed, step=10, preset="tiny"),
+        text=Text("text.txt", "f" * 64, 640),
         rows=(row("source", "source", loss=loss), row("made", "result", loss=result, n_bytes=int(1000 * share)), *rows),
         speed=Speed(1000.0, 100.0, (1.0, 1.5, 2.0), (0.9, 1.0, 1.1)), samples=(("a", "a"), ("a|", "b")),
         weights=(Weight("wte.weight", "int8", 0.004),), notes=("A remark.",),
@@ -119,6 +127,6 @@ def test_a_folder_is_one_table_with_a_line_for_each_method(tmp_path):
 
 
 def test_what_was_measured_on_other_text_is_in_no_figure_with_the_rest(tmp_path):
-    write_all(tmp_path, [outcome(), replace(outcome(seed=2), text={"source": "b", "sha256": "0", "n_tokens": 9})])
+    write_all(tmp_path, [outcome(), replace(outcome(seed=2), text=Text("b", "0", 9))])
     with pytest.raises(CheckpointError, match="measured on 2 texts"):
         read_front(tmp_path)

@@ -20,6 +20,9 @@ from nanochat.experiments.ablation.grid import canonical
 from nanochat.experiments.ablation.study import CellDamaged, find_result, read_study, start_study, write_result
 from nanochat.experiments.ablation.tables import to_rows
 from nanochat.experiments.analysis.findings import analyse
+from nanochat.experiments.compression.measure import Measured
+from nanochat.experiments.compression.record import Compression, Row, Source, Text, read_compression, write_compression
+from nanochat.experiments.compression.report import compression_report, row_table
 from nanochat.experiments.reports.run import run_report
 from nanochat.experiments.reports.study.report import study_report
 from nanochat.experiments.runs import compare_rows, rows_of
@@ -43,8 +46,24 @@ def result_readers(corpus: Path) -> Iterator[Reader]:
     yield Reader("cell of an ablation", make, read, is_checksummed=True, only="cells/*.json")
     mended = "cell of an ablation, its checksum made anew"
     yield Reader(mended, make, read, only="cells/*.json", mend=_mend_cell)
+    yield Reader("outcome of a compression", _make_outcome, read_compression, use=_report_outcome)
     for name in ("config.json", "env.json"):
         yield Reader(f"{name} of an ablation", partial(_make_study, corpus), read_study, only=name, use=_report_study)
+
+
+def _make_outcome(folder: Path) -> None:
+    """Two rows of three blocks each."""
+    blocks = (1.0, 2.0, 1.5)
+    measured = Measured(loss=1.5, blocks=blocks, bits_per_byte=2.1, n_tokens=9, kl=0.0, argmax_equal=1.0)
+    rows = tuple(Row(name, name, 10, 40, measured) for name in ("source", "result"))
+    source, text = Source("run", "0" * 64, seed=1, step=2), Text("text.txt", None, 9)
+    written = Compression(kind="quantize", method="INT8", command="nanochat", source=source, text=text, rows=rows)
+    write_compression(written, folder)
+
+
+def _report_outcome(found: Compression) -> None:
+    compression_report(found)
+    row_table(found)
 
 
 def _make_run(corpus: Path, folder: Path) -> None:
