@@ -170,6 +170,16 @@ LESSONS = (
         working_min=60,
         needs=("counting",),
     ),
+    Lesson(
+        number=12,
+        word="evidence",
+        title="Does it help?",
+        idea="a difference needs pairs, seeds, an interval, and a decision made before",
+        exercises=("interval", "flips", "change"),
+        reading_min=30,
+        working_min=60,
+        needs=("transformer", "loop"),
+    ),
 )
 
 
