@@ -1,7 +1,7 @@
-"""The GPT of a GPTConfig in PyTorch, as somebody who knows PyTorch would write it for speed: ours is measured by it.
+"""The transformer in PyTorch, as somebody who knows PyTorch would write it for speed. Read beside tensor.py.
 
-Fused qkv, F.scaled_dot_product_attention with is_causal, fused AdamW, a preallocated KV cache; no compile. Parameters
-have our names, so a state_dict moves between the two. Not here: segments, and rows of different length in a cache.
+Fused qkv, F.scaled_dot_product_attention with is_causal, a preallocated KV cache. Parameters have our names, so a
+state_dict moves between the two. Not here: rows of different length in a cache.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...engine.torch.functional import cross_entropy, full, rope, same_segment
 from .config import GPTConfig
 
 ACTIVATIONS = {
@@ -43,7 +44,13 @@ class TorchGPT(nn.Module):
         elif config.positions == "sinusoidal":
             self.register_buffer("table", sinusoids(config.block_size, config.n_embd), persistent=False)
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        targets: Tensor | None = None,
+        cache: KVCache | None = None,
+        segments: Tensor | None = None,
+    ) -> Tensor:
         """Logits (B, T, V), or with targets (B, T) their mean cross-entropy in nats; -1 is ignored."""
         config, n_seen = self.config, 0 if cache is None else cache.length
         here = slice(n_seen, n_seen + ids.shape[1])
@@ -56,17 +63,17 @@ class TorchGPT(nn.Module):
             x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps)
         x = self.drop(x)
         turns = self.table[here] if config.positions == "rope" else None
+        same = None if segments is None else same_segment(segments)
         for layer, block in enumerate(self.h):
-            x = block(x, turns, None if cache is None else (cache, layer))
+            x = block(x, turns, None if cache is None else (cache, layer), same)
         if cache is not None:
             cache.length += ids.shape[1]
         x = self.norm_f(x)
         logits = F.linear(x, self.wte.weight) if config.tie_lm_head else self.lm_head(x)
-        if config.logit_softcap:
-            logits = config.logit_softcap * torch.tanh(logits / config.logit_softcap)
-        if targets is None:
-            return logits
-        return F.cross_entropy(logits.view(-1, config.vocab_size), targets.view(-1), ignore_index=-1)
+        if targets is not None:
+            return cross_entropy(logits, targets=targets, softcap=config.logit_softcap)
+        cap = config.logit_softcap
+        return cap * torch.tanh(full(logits) / cap) if cap else full(logits)
 
     def load_ours(self, state: Mapping[str, Any]) -> None:
         """Weights from our state_dict."""
@@ -82,11 +89,13 @@ class Block(nn.Module):
         self.norm_1, self.attn = make_norm(config), Attention(config)
         self.norm_2, self.mlp = make_norm(config), MLP(config)
 
-    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+    def forward(
+        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, same: Tensor | None = None
+    ) -> Tensor:
         if self.pre:
-            x = x + self.attn(self.norm_1(x), turns, memory)
+            x = x + self.attn(self.norm_1(x), turns, memory, same)
             return x + self.mlp(self.norm_2(x))
-        x = self.norm_1(x + self.attn(x, turns, memory))
+        x = self.norm_1(x + self.attn(x, turns, memory, same))
         return self.norm_2(x + self.mlp(x))
 
 
@@ -103,25 +112,28 @@ class Attention(nn.Module):
         )
         self.drop = nn.Dropout(config.dropout)
 
-    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+    def forward(
+        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, same: Tensor | None = None
+    ) -> Tensor:
+        """same (B, 1, T, T): which tokens are of one segment, where there are several; never with a memory."""
         config, (B, T, C) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
         )
         if turns is not None:
-            q, k = rotate(q, turns), rotate(k, turns)
+            q, k = rope(q, turns), rope(k, turns)
         if config.qk_norm:
             q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps) for part in (q, k))
         if memory is not None:
             cache, layer = memory
             k, v = cache.append(layer, k, v)
         S = k.shape[2]
-        whole = T == S and not (config.window and config.window < S)
+        whole = same is None and T == S and not (config.window and config.window < S)
         y = F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=None if whole or (T == 1 and not config.window) else causal_mask(T, S, config.window),
+            attn_mask=None if whole or (T == 1 and not config.window) else seen(T, S, config.window, same, x.device),
             is_causal=whole,
             enable_gqa=config.kv_heads != config.n_head,
         )
@@ -237,12 +249,6 @@ def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
     return torch.stack([angles.cos(), angles.sin()], dim=-1).to(torch.get_default_dtype())
 
 
-def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Pairs (x_2i, x_2i+1) as complex numbers, times the rotations of their positions       (B, H, T, D)"""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * torch.view_as_complex(turns)).flatten(-2)
-
-
 def sinusoids(n: int, n_embd: int) -> Tensor:
     """sin and cos, in turn, of position / 10000^(2i/C)       -> (n, C)"""
     even = torch.arange(0, n_embd, 2, dtype=torch.float64)
@@ -251,10 +257,11 @@ def sinusoids(n: int, n_embd: int) -> Tensor:
     return table.to(torch.get_default_dtype())
 
 
-def causal_mask(T: int, S: int, window: int) -> Tensor:
-    """True where query t, which stands at S - T + t, sees key s       -> (T, S)"""
-    t, s = torch.arange(S - T, S)[:, None], torch.arange(S)
-    return (s <= t) & (s > t - window) if window else s <= t
+def seen(T: int, S: int, window: int, same: Tensor | None, device: torch.device) -> Tensor:
+    """True where query t, which stands at S - T + t, sees key s       -> (T, S), or (B, 1, T, T) with segments"""
+    t, s = torch.arange(S - T, S, device=device)[:, None], torch.arange(S, device=device)
+    mask = (s <= t) & (s > t - window) if window else s <= t
+    return mask if same is None else mask & same
 
 
 def _swiglu(gate: Tensor, up: Tensor) -> Tensor:
