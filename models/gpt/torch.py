@@ -13,16 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ...engine.torch.functional import cross_entropy, full, rope, same_segment
+from ...engine.torch.functional import ACTIVATIONS, cross_entropy, dyt, full, rotate, rotations, same_segment, seen
 from .config import GPTConfig
-
-ACTIVATIONS = {
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-    "gelu": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
-    "swiglu": lambda x: _swiglu(*x.chunk(2, dim=-1)),
-}
 
 
 class TorchGPT(nn.Module):
@@ -121,7 +113,7 @@ class Attention(nn.Module):
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
         )
         if turns is not None:
-            q, k = rope(q, turns), rope(k, turns)
+            q, k = rotate(q, turns), rotate(k, turns)
         if config.qk_norm:
             q, k = (F.rms_norm(part, (config.head_size,), eps=config.norm_eps) for part in (q, k))
         if memory is not None:
@@ -201,7 +193,7 @@ def train_step(
     return loss.item()
 
 
-# **** norms, positions, masks
+# **** norms, positions
 
 
 class LayerNorm(nn.Module):
@@ -227,9 +219,7 @@ class DyT(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.tanh(self.alpha * x)
-        x = x if self.weight is None else x * self.weight
-        return x if self.bias is None else x + self.bias
+        return dyt(x, self.alpha, self.weight, self.bias)
 
 
 def make_norm(config: GPTConfig) -> nn.Module:
@@ -241,28 +231,9 @@ def make_norm(config: GPTConfig) -> nn.Module:
     return DyT(config) if config.norm == "dyt" else nn.Identity()
 
 
-def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
-    """cos and sin of position * base^(-2i/D)       -> (n, D/2, 2)"""
-    angles = torch.outer(
-        torch.arange(n, dtype=torch.float64), base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
-    )
-    return torch.stack([angles.cos(), angles.sin()], dim=-1).to(torch.get_default_dtype())
-
-
 def sinusoids(n: int, n_embd: int) -> Tensor:
     """sin and cos, in turn, of position / 10000^(2i/C)       -> (n, C)"""
     even = torch.arange(0, n_embd, 2, dtype=torch.float64)
     angles = torch.outer(torch.arange(n, dtype=torch.float64), 10000.0 ** (-even / n_embd))
     table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :n_embd]
     return table.to(torch.get_default_dtype())
-
-
-def seen(T: int, S: int, window: int, same: Tensor | None, device: torch.device) -> Tensor:
-    """True where query t, which stands at S - T + t, sees key s       -> (T, S), or (B, 1, T, T) with segments"""
-    t, s = torch.arange(S - T, S, device=device)[:, None], torch.arange(S, device=device)
-    mask = (s <= t) & (s > t - window) if window else s <= t
-    return mask if same is None else mask & same
-
-
-def _swiglu(gate: Tensor, up: Tensor) -> Tensor:
-    return F.silu(gate) * up
