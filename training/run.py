@@ -123,9 +123,9 @@ def _train_in(
 
 def _signs(session: Session, plan: ResumePlan | None) -> Iterator[str]:
     """What all processes of a run have in common, asked for only where there are several."""
-    yield f"config={session.config}"
+    yield f"settings={session.config}"
     yield f"checkpoint={plan.state.step if plan else None}"
-    yield f"text or tokenizer={fingerprint(session.dataset)}"
+    yield f"text or tokenizer={fingerprint(session.dataset)} {session.dataset.tokenizer.to_dict()}"
 
 
 def _resumed(plan: ResumePlan) -> Session:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -108,7 +109,7 @@ class World:
             if len(set(found)) > 1:
                 other = next(rank for rank, x in enumerate(found) if x != found[0])
                 raise ConfigError(
-                    f"process {other} of {self.size} has another {name} than process 0: start all with the same "
+                    f"process {other} of {self.size} differs from process 0 in its {name}: start all with the same "
                     "command, on files that are the same everywhere"
                 )
 
@@ -127,7 +128,8 @@ def one_sentence() -> Iterator[None]:
 
 
 def _gone(error: Exception) -> str:
-    why = str(error).strip().splitlines()[0][:120]
+    text = re.sub(r"\[/[^]]*\] *", "", str(error)).strip()  # without the place in gloo's sources
+    why = text.splitlines()[0].split(". ")[0][:120]
     return (
         f"another process of this run has ended, or cannot be reached ({why}): see what it said, then go on from the "
         "last checkpoint"

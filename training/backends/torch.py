@@ -121,23 +121,21 @@ class TorchBackend:
         """Products in float32 are float32, but around bfloat16; the same bits again where that is asked for."""
         import torch
 
-        half, same = self.place.dtype == "bfloat16", self.place.deterministic
-        precision, was_same, threads = (
-            torch.get_float32_matmul_precision(),
-            torch.are_deterministic_algorithms_enabled(),
-            torch.get_num_threads(),
-        )
-        torch.set_float32_matmul_precision("high" if half else "highest")
-        if same:
+        precision, n_threads = torch.get_float32_matmul_precision(), torch.get_num_threads()
+        torch.set_float32_matmul_precision("high" if self.place.dtype == "bfloat16" else "highest")
+        if self.place.deterministic:
+            torch.set_num_threads(1)  # a sum on two threads is another than on one
+        repeats = self.place.deterministic and self.device != "cpu"  # a processor does so anyway, and asking takes 5 s
+        if repeats:
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when cuBLAS is first called
             torch.use_deterministic_algorithms(True)
-            torch.set_num_threads(1)  # a sum on two threads is another than on one
         try:
             yield
         finally:
             torch.set_float32_matmul_precision(precision)
-            torch.use_deterministic_algorithms(was_same)
-            torch.set_num_threads(threads)
+            torch.set_num_threads(n_threads)
+            if repeats:
+                torch.use_deterministic_algorithms(False)
 
     def joined(self, signs: Iterable[str]) -> AbstractContextManager[None]:
         return self._world.joined(signs)
