@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from ...engine.torch.world import World
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
-_IMPORTED = 170 << 20
-"""Bytes that PyTorch takes of a process before it computes anything: measured, on Linux, without CUDA."""
+IMPORTED_BYTES = 170 << 20
+"""What PyTorch takes of a process before it computes anything: measured, on Linux, without CUDA."""
 
 
 class TorchBackend:
@@ -158,10 +158,10 @@ class TorchBackend:
         weights = n_parameters(model) * width
         saving = weights * (1 + n_slots(settings))
         if self.device not in ("cpu", "auto"):
-            return 4 * _IMPORTED + weights + saving
+            return 4 * IMPORTED_BYTES + weights + saving
         rows = settings.batch_size
         numbers = max(activation_numbers(model, rows, T), forward_numbers(model, min(self.eval_rows, rows), T))
-        return _IMPORTED + weights * (3 + n_slots(settings)) + max(saving, numbers * width)
+        return IMPORTED_BYTES + weights * (3 + n_slots(settings)) + max(saving, numbers * width)
 
     @cached_property
     def _world(self) -> World:
