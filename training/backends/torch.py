@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
@@ -113,6 +115,7 @@ class TorchBackend:
 
         torch_model = cast("Any", model)
         if settings.compile:
+            self._check_compiler()
             torch_model.use_compiled()
         return Accumulator(torch_model, self._world, deterministic=self.place.deterministic)
 
@@ -162,6 +165,16 @@ class TorchBackend:
         rows = settings.batch_size
         numbers = max(activation_numbers(model, rows, T), forward_numbers(model, min(self.eval_rows, rows), T))
         return IMPORTED_BYTES + weights * (3 + n_slots(settings)) + max(saving, numbers * width)
+
+    def _check_compiler(self) -> None:
+        """Raises ConfigError where torch.compile would find nothing to compile with, minutes later."""
+        compiler = os.environ.get("CXX", "g++")
+        if self._torch_device().type == "cpu" and sys.platform != "win32" and shutil.which(compiler) is None:
+            raise ConfigError(
+                f"compile=true needs a C++ compiler on a processor, and there is no {compiler}: install one, set CXX, "
+                "or leave it out",
+                settings=(("training.compile", True),),
+            )
 
     @cached_property
     def _world(self) -> World:

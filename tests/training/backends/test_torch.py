@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Iterator
 from dataclasses import asdict, replace
@@ -197,8 +198,16 @@ def test_bfloat16_keeps_weights_in_float32_and_stays_near(tmp_path):
 def test_torch_compile_is_asked_for_the_net(monkeypatch):
     asked: list[Any] = []
     monkeypatch.setattr("torch.compile", lambda net: asked.append(net) or net)
+    monkeypatch.setenv("CXX", sys.executable)  # is there
     losses_of(config_of(training={"steps": 1, "compile": True}))
     assert [type(net).__name__ for net in asked] == ["TorchGPT"]
+
+
+@with_oracle
+def test_torch_compile_without_a_compiler_is_a_sentence(monkeypatch):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(ConfigError, match=r"needs a C\+\+ compiler on a processor, and there is no no-such-compiler"):
+        losses_of(config_of(training={"steps": 1, "compile": True}))
 
 
 @with_oracle
