@@ -9,8 +9,7 @@ import numpy as np
 
 import torch
 
-from ...errors import GuardError
-from .model import TorchModel
+from .model import TorchModel, enough_memory
 from .world import World, one_sentence
 
 
@@ -31,11 +30,12 @@ class Accumulator:
         rng = self.model.dropout_rng
         seeds = [None if rng is None else int(rng.integers(1 << 63)) for _ in batches]
         jobs = [(batch, count / n, seed) for batch, count, seed in zip(batches, counts, seeds, strict=True)]
-        try:
-            with one_sentence():
-                return self._in_order(jobs) if self.deterministic else self._in_turn(jobs)
-        except torch.OutOfMemoryError as error:
-            raise GuardError(_too_large(self.model, batches[0])) from error
+        rows, length = np.shape(batches[0][0])
+        what = f"a micro-batch of {rows} rows of {length} tokens"
+        smaller = "training.batch_size, with a larger grad_accum for it" if rows > 1 else "model.block_size"
+        smaller += ", model.n_embd or model.n_layer, or use --dtype bfloat16"
+        with enough_memory(self.model.device, what, smaller), one_sentence():
+            return self._in_order(jobs) if self.deterministic else self._in_turn(jobs)
 
     def _in_turn(self, jobs: Sequence[tuple[Any, float, int | None]]) -> float:
         """Each process adds up its own, and the sums are added."""
@@ -72,12 +72,3 @@ class Accumulator:
     def _gradient(self) -> torch.Tensor:
         assert self.model.flat is not None, "an optimizer is made before the first step"
         return self.model.flat.grad
-
-
-def _too_large(model: TorchModel, batch: Any) -> str:
-    rows, length = np.shape(batch[0])
-    smaller = "training.batch_size, with a larger grad_accum for it" if rows > 1 else "model.block_size"
-    return (
-        f"{model.device} has no memory left for a micro-batch of {rows} rows of {length} tokens: lower {smaller}, "
-        "model.n_embd or model.n_layer, or use --dtype bfloat16"
-    )

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import numpy as np
 
 import torch
 
+from ...errors import GuardError
 from ..module import Module
 from .flat import Flat, to_array
+
+
+@contextmanager
+def enough_memory(device: torch.device, what: str, smaller: str) -> Iterator[None]:
+    """Raises GuardError, with what to lower, where the device has no memory left."""
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise GuardError(f"{device} has no memory left for {what}: lower {smaller}") from error
 
 
 class Weight:
@@ -92,7 +102,9 @@ class TorchModel(Module):
     def predict(self, ids: Any, cache: None = None) -> np.ndarray:
         """(B, T) -> (B, T, V), an array without a graph"""
         self.net.eval()
-        with self._precision():
+        rows, length = np.shape(ids)
+        what = f"the logits of {rows} rows of {length} tokens"
+        with enough_memory(self.device, what, "model.block_size, model.n_embd or model.n_layer"), self._precision():
             return to_array(self.net(self._placed(np.asarray(ids))))
 
     def _placed(self, ids: np.ndarray) -> torch.Tensor:

@@ -88,6 +88,9 @@ class Backend(Protocol):
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         """`function` of each item, in order: each of the processes computes a share."""
 
+    def surroundings(self) -> dict[str, str]:
+        """What else decides a figure, beside what machine.py describes."""
+
     def kept_bytes(self) -> int:
         """Memory of the process that grows on purpose, up to a bound: no leak, for who looks for one."""
 
@@ -114,6 +117,9 @@ class OneProcess:
 
     def any_says(self, flag: bool) -> bool:
         return flag
+
+    def surroundings(self) -> dict[str, str]:
+        return {}
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         return map(function, items)

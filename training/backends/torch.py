@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ...engine.torch.world import World
 
 _DEVICE = re.compile(r"auto|cpu|mps|cuda(:\d+)?")
+_SMALLER = "model.n_embd, model.n_layer or model.block_size"
 IMPORTED_BYTES = 170 << 20
 """What PyTorch takes of a process before it computes anything: measured, on Linux, without CUDA."""
 
@@ -85,7 +86,7 @@ class TorchBackend:
         device = self._torch_device()
         import torch
 
-        from ...engine.torch.model import TorchModel
+        from ...engine.torch.model import TorchModel, enough_memory
 
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64 if self.precision(self.place.dtype) == "float64" else torch.float32)
@@ -96,17 +97,20 @@ class TorchBackend:
         dropout = getattr(model, "dropout", None)
         rng = None if dropout is None else dropout.rng
         half = self.place.dtype == "bfloat16"
-        return TorchModel(net, model.config, device=device, half=half, dropout_rng=rng)
+        with enough_memory(device, f"{n_parameters(model.config):,} parameters", _SMALLER):
+            return TorchModel(net, model.config, device=device, half=half, dropout_rng=rng)
 
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""
         from ...engine.torch import optim
+        from ...engine.torch.model import enough_memory
 
         transforms: list[Any] = [optim.centralize] if settings.centralize_gradients else []
         transforms += [optim.adaptive_clip(settings.agc)] if settings.agc else []
         rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": optim.Muon}
         torch_model = cast("Any", model)
-        made = build_optimizer(rules, torch_model.net, settings, transforms=tuple(transforms))
+        with enough_memory(torch_model.device, f"the memory of {settings.optimizer}", _SMALLER):
+            made = build_optimizer(rules, torch_model.net, settings, transforms=tuple(transforms))
         torch_model.flat = cast("Any", made).flat
         return made
 
@@ -148,6 +152,16 @@ class TorchBackend:
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         return self._world.map(function, items)
+
+    def surroundings(self) -> dict[str, str]:
+        """The version, and the card's name."""
+        import torch
+
+        device = self._torch_device()
+        return {
+            "torch": torch.__version__,
+            "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        }
 
     def kept_bytes(self) -> int:
         return 0

@@ -21,6 +21,7 @@ from nanochat.models.build import build_model
 from nanochat.models.initial import draw_weights
 from nanochat.training.backends import Place, backend_of
 from nanochat.training.backends import torch as backend
+from nanochat.training.folder.record import read_run
 from nanochat.training.folder.resume import _elsewhere, plan_resume
 from nanochat.training.hyperparameters import TrainingConfig
 from nanochat.training.prepare import prepare
@@ -227,6 +228,24 @@ def test_no_memory_left_is_a_sentence_with_what_to_lower():
         GuardError, match=r"no memory left for a micro-batch of 4 rows of 32 tokens: lower .*batch_size"
     ):
         engine.accumulate(model, settings)([Batch(ids, ids)])
+
+
+@with_oracle
+def test_a_validation_that_finds_no_memory_is_a_sentence_too(monkeypatch):
+    def forward(*_: Any, **__: Any) -> Any:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr("nanochat.models.gpt.torch.TorchGPT.forward", forward)
+    with pytest.raises(GuardError, match=r"cpu has no memory left for the logits of \d+ rows of \d+ tokens: lower"):
+        run_training(config_of())
+
+
+@with_oracle
+def test_the_environment_names_torch_and_the_device(whole):
+    home, _ = whole
+    environments = [read_run(home / name).environment for name in ("torch", "numpy")]
+    assert (environments[0]["torch"], environments[0]["device"]) == (torch.__version__, "cpu")
+    assert "torch" not in environments[1]
 
 
 @with_oracle
