@@ -1,6 +1,6 @@
 """What this process runs on, each fact asked in one place: cores, memory, BLAS, processor, versions.
 
-It stands on the ground beside errors.py: every floor may ask, and importing it costs nothing.
+It stands on the ground above errors.py: every floor may ask, and importing it costs nothing.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ from contextlib import contextmanager, suppress
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from . import __version__
+from .errors import ConfigError
 
 _PACKAGES = ("numpy", "regex", "safetensors")
 """Those whose version can decide a figure: arithmetic, the pieces of a word, the numbers of a file."""
@@ -32,6 +33,45 @@ def cores(root: Path = Path("/")) -> int:
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, min([allowed, *map(int, _quotas(root))]))
+
+
+class Processes(NamedTuple):
+    """Those of one run, and which of them this is."""
+
+    rank: int
+    size: int
+    local_rank: int
+    """Among those on this machine: which GPU is its own."""
+
+
+def processes() -> Processes:
+    """As torchrun tells each of those that it starts; one, the first, where nobody says anything.
+
+    Raises ConfigError where the environment says only a part of it.
+    """
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT")
+    said = {name: os.environ.get(name, "") for name in names}
+    size = said["WORLD_SIZE"]
+    if size in ("", "1"):
+        return Processes(0, 1, int(said["LOCAL_RANK"]) if said["LOCAL_RANK"].isdecimal() else 0)
+    lacking = [name for name in names if not said[name]]
+    if lacking:
+        raise ConfigError(
+            f"the environment sets WORLD_SIZE={size[:20]} without {', '.join(lacking)}: start the processes by "
+            "torchrun, which sets all of them, or unset WORLD_SIZE"
+        )
+    numbers = [said[name] for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK")]
+    if not all(number.isdecimal() for number in numbers) or not int(numbers[0]) < int(size):
+        raise ConfigError(
+            f"the environment says RANK={said['RANK'][:20]} of WORLD_SIZE={size[:20]}, LOCAL_RANK="
+            f"{said['LOCAL_RANK'][:20]}: start the processes by torchrun, which sets them"
+        )
+    return Processes(*map(int, numbers))
+
+
+def is_first() -> bool:
+    """Whether this is the process of its run that writes and prints."""
+    return processes().rank == 0
 
 
 def threads() -> int:

@@ -48,6 +48,8 @@ class Setting:
     """What a single run shows or keeps: no flag of a study."""
     no_axis: str = ""
     """Why a study cannot vary it; "" where it can."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """Words that one might expect among the choices, each with the end of the sentence that says why they are not."""
     needs: tuple[str, tuple[Any, ...]] | None = None
     """The field, and the values of it, without which this one has no effect."""
 

@@ -116,7 +116,8 @@ def given_settings(options: Mapping[str, Any]) -> dict[str, Any]:
         if value is None:
             continue
         if flag.choices and value not in flag.choices and not (flag.path == "preset" and is_preset(value)):
-            raise UsageError(f"{flag.known.flag} {value!r} is unknown: {nearest(value, list(flag.choices))}")
+            why = dict(flag.known.refused).get(value) or f"is unknown: {nearest(value, list(flag.choices))}"
+            raise UsageError(f"{flag.known.flag} {value!r} {why}")
         if problem := flag.known.problem(value, flag.default or 0.01):
             raise UsageError(f"{flag.known.flag} {value} {problem}")
         if flag.path == "training.replicas":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Literal
 
@@ -25,6 +25,7 @@ __all__ = ["RunConfig", "TrainingConfig", "all_settings", "setting_at"]
 
 _SMALLEST = {"float32": 1.2e-38, "float64": 2.3e-308}
 """Normal numbers, rounded up; what is smaller loses digits, then all of them."""
+_ROUNDING = "it changes where a run is computed, and its last bits, not what is learned"
 _TOKENS = "it changes the tokens, and losses of different tokens cannot be compared"
 
 
@@ -45,11 +46,35 @@ class RunConfig:
         no_axis="a kind of model is a preset of its own: run one study a kind",
     )
     mode: Mode = setting("scalar", "Which engine: single numbers, or arrays.", flag="--mode")
-    dtype: Literal["float32", "float64"] = setting(
+    backend: Literal["numpy", "torch"] = setting(
+        "numpy",
+        "What computes the arrays of tensor mode: NumPy, faster at a student's sizes, or PyTorch, for GPUs.",
+        flag="--backend",
+        needs=("mode", ("tensor",)),
+        no_axis=_ROUNDING,
+    )
+    device: str = setting(
+        "auto",
+        "Where PyTorch computes: cpu, cuda, cuda:N, mps, or auto, the first of cuda, mps and cpu that is there.",
+        flag="--device",
+        short="Where PyTorch computes: cpu, cuda, cuda:N, mps or auto.",
+        needs=("backend", ("torch",)),
+        no_axis=_ROUNDING,
+    )
+    deterministic: bool = setting(
+        False,
+        "PyTorch gives the same bits again, on a GPU and with any number of processes; slower.",
+        flag="--deterministic",
+        needs=("backend", ("torch",)),
+        no_axis=_ROUNDING,
+    )
+    dtype: Literal["float32", "float64", "bfloat16"] = setting(
         "float32",
-        "Precision of the arrays in tensor mode; Python floats, of scalar mode, are float64.",
+        "Precision of the arrays in tensor mode; bfloat16: of PyTorch's products, weights stay float32. "
+        "Python floats, of scalar mode, are float64.",
         flag="--dtype",
         short="Precision of arrays.",
+        refused=(("float16", "needs its loss scaled, which nothing here does: use bfloat16"),),
         needs=("mode", ("tensor",)),
     )
     seed: int = setting(
@@ -90,19 +115,28 @@ class RunConfig:
             )
         if self.partial and not self.start_from:
             raise ConfigError(f"partial={self.partial} needs a model to take weights from: give --from RUN")
+        self.engine.check(self.model, self.training)
         self._refuse_what_rounds_to_zero()
-        self.backend.check(self.model, self.training)
 
     @property
-    def backend(self) -> Backend:
-        """The engine of the mode, or what replays it."""
-        from .backends import backend_of  # NumPy: not before a run is configured
+    def engine(self) -> Backend:
+        """What computes it: the engine of the mode, what replays it, or PyTorch."""
+        from .backends import Place, backend_of  # NumPy: not before a run is configured
 
-        return backend_of(self.mode, compiled=self.training.compile)
+        place = Place(self.backend, self.device, self.dtype, self.deterministic)
+        return backend_of(self.mode, compiled=self.training.compile, place=place)
+
+    def on_numpy(self) -> RunConfig:
+        """The same run as NumPy computes it: for who looks at a model wherever it was trained."""
+        if self.backend == "numpy":
+            return self
+        training = replace(self.training, compile=False)
+        dtype = self.engine.precision(self.dtype)
+        return replace(self, backend="numpy", device="auto", deterministic=False, dtype=dtype, training=training)
 
     def _refuse_what_rounds_to_zero(self) -> None:
         """What is added to a denominator must be there after rounding, or 0/0 follows."""
-        precision = self.backend.precision(self.dtype)
+        precision = self.engine.precision(self.dtype)
         least = _SMALLEST[precision]
         for name, value in (("eps", self.training.eps), ("norm_eps", getattr(self.model, "norm_eps", 1.0))):
             if 0 < value < least:

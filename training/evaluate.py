@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +30,24 @@ class Evaluation:
         return math.exp(self.loss) if self.loss < 700 else math.inf
 
 
-def evaluate(model: Model, batches: Iterable[Batch], token_bytes: np.ndarray) -> Evaluation:
-    """Measure `model` on `batches`; token_bytes (V,) is the UTF-8 length of each token, 0 for specials."""
-    nats, targets = [], []
-    for batch in batches:
-        counted = batch.targets >= 0
-        nats.append(token_losses(logits_array(model, batch.inputs), batch.targets)[counted])
-        targets.append(batch.targets[counted])
-    all_nats, n_bytes = np.concatenate(nats), token_bytes[np.concatenate(targets)]
+def evaluate(
+    model: Model, batches: Iterable[Batch], token_bytes: np.ndarray, over: Callable[..., Iterable[Any]] = map
+) -> Evaluation:
+    """Measure `model` on `batches`; token_bytes (V,) is the UTF-8 length of each token, 0 for specials.
+
+    over    As `map`: what computes the batches, which may be several processes.
+    """
+    targets: list[np.ndarray] = []
+
+    def counting(batch: Batch) -> Batch:
+        targets.append(batch.targets[batch.targets >= 0])
+        return batch
+
+    def nats(batch: Batch) -> np.ndarray:
+        return token_losses(logits_array(model, batch.inputs), batch.targets)[batch.targets >= 0]
+
+    all_nats = np.concatenate(list(over(nats, map(counting, batches))))
+    n_bytes = token_bytes[np.concatenate(targets)]
     total_bytes = int(n_bytes.sum())
     bits = float(all_nats[n_bytes > 0].sum()) / math.log(2)
     return Evaluation(

@@ -40,7 +40,7 @@ def forecast(session: Session) -> Forecast:
     A single row is computed however long it takes.
     """
     start = time.perf_counter()
-    with session.config.backend.session(), np.errstate(all="ignore"):
+    with session.config.engine.session(), np.errstate(all="ignore"):
         step_s, n_steps, n_tokens = _time_steps(session)
         evaluation_s = _time_evaluation(session)
     settings = session.config.training

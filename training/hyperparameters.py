@@ -43,7 +43,7 @@ class TrainingConfig:
     grad_accum: int = setting(1, "Micro-batches in one step, weighted by their tokens.", flag="--grad-accum", least=1)
     replicas: int = setting(
         1,
-        "Threads that share a batch, batch_size / replicas rows each; tensor mode. 0: what suits the machine, once.",
+        "Threads that share a batch, batch_size / replicas rows each; NumPy. 0: what suits the machine, once.",
         flag="--replicas",
         short="Threads that share a batch: a number, or auto for the machine's.",
         least=0,
@@ -51,10 +51,9 @@ class TrainingConfig:
     )
     compile: bool = setting(
         False,
-        "Trace a step of single numbers once a shape and replay it as array calls: the same losses, many times faster.",
+        "Trace a step of single numbers once a shape and replay it, many times faster; of PyTorch, torch.compile.",
         flag="--compile",
-        short="Replay steps of single numbers as array calls.",
-        needs=("mode", ("scalar",)),
+        short="Replay steps of single numbers as array calls; of PyTorch, torch.compile.",
         no_axis=_SPEED,
     )
     check_every: int = setting(

@@ -51,7 +51,7 @@ class Session:
             self.dataset.val,
             kind=self.batches.kind,
             block_size=self.config.model.block_size,
-            batch_size=self.config.backend.eval_rows,
+            batch_size=self.config.engine.eval_rows,
             max_tokens=self.config.training.eval_tokens,
         )
 
@@ -69,9 +69,10 @@ def prepare(config: RunConfig, tokenizer: Tokenizer | None = None, *, start: Sna
     dataset = build_dataset(config.data, tokenizer or start_tokenizer(config, start), extend=start is not None)
     config = _settle(config, dataset)
     check_memory(config, dataset.n_train_tokens if dataset.in_memory else config.model.block_size)
-    backend, settings = config.backend, config.training
+    backend, settings = config.engine, config.training
+    dtype = backend.precision(config.dtype)
     dropout_rng = np.random.default_rng(stream_seed(config.seed, "dropout"))
-    model = backend.trained(build_model(config.model, config.mode, config.dtype, dropout_rng))
+    model = backend.trained(build_model(config.model, config.mode, dtype, dropout_rng))
     model.load_state_dict(_first_weights(config))
     batches = Batches(
         dataset.train,
@@ -104,8 +105,9 @@ def _settle(config: RunConfig, dataset: Dataset) -> RunConfig:
         )
         data = replace(data, packing="none")
     model = replace(config.model, vocab_size=dataset.tokenizer.vocab_size)
-    n_replicas = config.backend.replicas(config.training, model.block_size)
-    return replace(config, model=model, data=data, training=replace(config.training, replicas=n_replicas))
+    n_replicas = config.engine.replicas(config.training, model.block_size)
+    device, training = config.engine.settled(config.device, replace(config.training, replicas=n_replicas))
+    return replace(config, model=model, data=data, training=training, device=device)
 
 
 def _kind_of_batches(config: RunConfig, dataset: Dataset) -> Kind:

@@ -14,13 +14,13 @@ import numpy as np
 from ..checkpoints.weights import Snapshot
 from ..errors import ConfigError, DataError, DivergedError, GuardError, TokenizerError
 from ..inference.counts import count_pairs, pairs_of
-from ..machine import resident_bytes
+from ..machine import is_first, resident_bytes
 from ..models.bigram.config import BigramConfig
 from ..storage.lock import folder_locked, held
 from .config import RunConfig
 from .evaluate import evaluate
 from .events import Ended, Evaluated, Event, Prepared, Sampled, Saved
-from .folder.checkpoint import Progress
+from .folder.checkpoint import Progress, fingerprint
 from .folder.log import LOGGER, RunLog, log_span, span
 from .folder.record import RunRecord, record_of
 from .folder.resume import ResumePlan, plan_resume
@@ -76,6 +76,8 @@ def run_training(
         config, out = plan.config, plan.out
     if config is None:
         raise ConfigError("there is no config to train with: give one, or a run to resume")
+    if not is_first():  # of the processes of a run one writes and speaks
+        out, observe = None, lambda event: None
     first_step = plan.state.step if plan else 0
     if stop_at is not None and stop_at < first_step:
         raise ConfigError(f"stop_at={stop_at} lies before step {first_step}, where the run begins")
@@ -99,6 +101,7 @@ def _train_in(
     with ExitStack() as until_it_is_read:
         if plan is not None:
             until_it_is_read.enter_context(held(plan.checkpoint))
+        if plan is not None and out is not None:
             plan.check_place()
         if out is not None:
             check_folder(out, goes_on=plan is not None and plan.in_place)
@@ -106,12 +109,26 @@ def _train_in(
         data_s = time.perf_counter() - begin  # logged below: until it is known to be ours, nothing is written there
         writer = RunWriter(out, session, plan)
         # Only now: what restoring took for a moment has gone back to the system, which a backend's session may end.
-        with writer.opened() as progress, log, np.errstate(all="ignore"), session.config.backend.session():
+        engine = session.config.engine
+        with (
+            engine.joined(_signs(session, plan)),
+            writer.opened() as progress,
+            log,
+            np.errstate(all="ignore"),
+            engine.session(),
+        ):
             until_it_is_read.close()
             log_span("data", data_s, source=config.data.source)
             record = _Loop(session, writer, progress, observe, should_stop, stop_at).train()
     writer.finish(record)
     return record
+
+
+def _signs(session: Session, plan: ResumePlan | None) -> Iterator[str]:
+    """What all processes of a run have in common, asked for only where there are several."""
+    yield f"settings={session.config}"
+    yield f"checkpoint={plan.state.step if plan else None}"
+    yield f"text or tokenizer={fingerprint(session.dataset)} {session.dataset.tokenizer.to_dict()}"
 
 
 def _resumed(plan: ResumePlan) -> Session:
@@ -162,7 +179,7 @@ class _Loop:
             check_weights(session.model, progress.step, config.training.max_weight)
             self._between_steps()
             while progress.step < self.last_step and not self._has_stalled():
-                if self.should_stop():
+                if self.config.engine.any_says(self.should_stop()):
                     self.status, self.reason = "interrupted", f"stopped after step {progress.step}"
                     self._save()
                     break
@@ -231,7 +248,7 @@ class _Loop:
         if self.guard and self.progress.step % _MEMORY_EVERY == 1:
             n_bytes = resident_bytes()
             if n_bytes is not None:
-                self.guard.observe(max(0, n_bytes - self.config.backend.kept_bytes()))
+                self.guard.observe(max(0, n_bytes - self.config.engine.kept_bytes()))
 
     def _save(self) -> None:
         path = self.writer.save(self.progress)
@@ -243,7 +260,7 @@ class _Loop:
         self.weights_are_good = False
         with span("evaluation", step=step):
             token_bytes = self.session.dataset.tokenizer.token_bytes()
-            evaluation = evaluate(self.session.model, self.session.validation(), token_bytes)
+            evaluation = evaluate(self.session.model, self.session.validation(), token_bytes, self.config.engine.map)
         self.progress.evaluations[step] = evaluation
         self._emit(Evaluated(step, evaluation))
         check_loss(evaluation.loss, self.session.model, step, self.config.training.max_loss, what="validation loss")

@@ -10,20 +10,21 @@ from ...plain import shown_path
 from ...storage.strict_json import finite_or_null
 
 if TYPE_CHECKING:
+    from ...training.backends import Backend
     from ...training.folder.record import RunRecord
 
 
-def figures_of(record: RunRecord, out: Path) -> dict[str, Any]:
-    """The figures of the training line, in its order; what does not exist is None."""
+def figures_of(record: RunRecord, out: Path, engine: Backend) -> dict[str, Any]:
+    """The figures of the training line, in its order; what does not exist is None. `engine` computed the run."""
     figures = {
         "mode": record.mode,
         "model_kind": record.model_kind,
         "style": record.style,
         "tie_lm_head": record.tie_lm_head,
         "input_rmsnorm": record.input_rmsnorm,
-        "backend": "numpy" if record.mode == "tensor" else "python",
-        "device": "cpu",
-        "using_gpu": False,
+        "backend": engine.name,
+        "device": engine.device,
+        "using_gpu": engine.device != "cpu",
         "params": record.parameter_count,
         "steps": record.steps,
         "initial_loss": round(record.initial_loss, 6),

@@ -7,6 +7,8 @@ import time
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ...machine import processes
+from ...training.config import RunConfig
 from ...training.run import Evaluated, Event, Prepared, Sampled
 from ...training.schedule import epoch_of
 from ...training.trainer import StepMetrics
@@ -106,7 +108,7 @@ def describe(event: Prepared) -> str:
     """The run in a line or two."""
     config = event.config
     text = (
-        f"{config.preset} ({config.mode}), {event.n_parameters:,} parameters, {config.data.source}: "
+        f"{config.preset} ({_engine(config)}), {event.n_parameters:,} parameters, {config.data.source}: "
         f"{event.n_train_tokens:,} training tokens, {config.model.vocab_size} in the vocabulary, "
         f"layout {config.data.layout}"
     )
@@ -120,6 +122,14 @@ def describe(event: Prepared) -> str:
         who = "a bigram with an untied head" if config.model.tie_lm_head else "training"
         text += f"\ncounting pairs gives a validation loss of {event.counts_loss:.4f}: what {who} can approach"
     return text
+
+
+def _engine(config: RunConfig) -> str:
+    """tensor;  tensor, torch on cuda, 2 processes"""
+    if config.backend == "numpy":
+        return config.mode
+    n = processes().size
+    return f"{config.mode}, {config.backend} on {config.device}" + (f", {n} processes" if n > 1 else "")
 
 
 def _taken(source: str, taken: Transfer, vocab_size: int) -> str:

@@ -84,7 +84,7 @@ def shipped(specimen: Specimen) -> Any:
 
 def laws_on(subject: Subject, names: Sequence[str] = ()) -> dict[str, Finding]:
     """Laws by name, all of them if none is named, tried."""
-    with subject.config.backend.session(), np.errstate(all="ignore"):
+    with subject.config.engine.session(), np.errstate(all="ignore"):
         return {law.name: law.tried_on(subject) for law in LAWS if not names or law.name in names}
 
 
@@ -116,7 +116,7 @@ def losses(config: RunConfig) -> tuple[float, float]:
     """Mean training loss of the last 50 steps, and validation loss, in nats a token; nan where the run was stopped."""
     session = of_config(config).session
     found: list[float] = []
-    with config.backend.session(), np.errstate(all="ignore"):
+    with config.engine.session(), np.errstate(all="ignore"):
         steps: Any = train_steps(
             session.model, session.optimizer, session.accumulate, session.batches.batch, session.config.training
         )

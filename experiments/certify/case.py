@@ -18,6 +18,10 @@ class Side(NamedTuple):
 
     parameters: Mapping[str, Any]
     loss: Callable[[], Any]
+    probe: np.ndarray = np.ones(())
+    """By which the output is multiplied before it is summed up to the loss."""
+    third: Callable[[], Any] | None = None
+    """Gives the same in PyTorch, a function from all that varies to the output; None where PyTorch is not compared."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +46,7 @@ def both_sides(
     probe = rng.standard_normal(tensor(*tensors.values()).shape)
     return (
         Side(values, lambda: combine(scalar(*values.values()), probe)),
-        Side(tensors, lambda: (tensor(*tensors.values()) * probe).sum()),
+        Side(tensors, lambda: (tensor(*tensors.values()) * probe).sum(), probe),
     )
 
 

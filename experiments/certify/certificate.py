@@ -13,12 +13,13 @@ from ...errors import NanochatError
 from ...machine import describe
 from ...storage.atomic import write_json, write_text
 from ...storage.strict_json import finite_or_null
-from .finding import ENGINES_TOLERANCE, SLOPE_TOLERANCE, Finding, worst
+from .finding import ENGINES_TOLERANCE, SLOPE_TOLERANCE, TORCH_LOSS_TOLERANCE, Finding, worst
 from .installed import what_changed
 from .reading import read_failures, read_finding
 
 N_DIRECTIONS = 32
 """Random directions in which each parameter is moved."""
+_OF_TORCH = "The torch column is PyTorch's float64 on the same numbers; edges are compared by the tests."
 MEASURE = "max|a - b| / max(1, max|b|)"
 _MOST_NAMED = 6
 """Failures, in a sentence."""
@@ -44,6 +45,8 @@ class Certificate:
     findings: tuple[Finding, ...]
     not_compared: Mapping[str, str]
     """Ops that only one engine has, and why."""
+    backend: str = "numpy"
+    """torch: PyTorch was compared, too."""
 
     @property
     def passed(self) -> bool:
@@ -62,6 +65,14 @@ class Certificate:
             f"and compiled {worst(f.compiled_error for f in self.findings):.1e} (allowed {ENGINES_TOLERANCE:g}), "
             "against finite differences "
             f"{worst(f.slope_error for f in self.findings):.1e} (allowed {SLOPE_TOLERANCE:g})"
+        ) + (f"; {self._torch()}" if self.backend == "torch" else "")
+
+    def _torch(self) -> str:
+        compared = [finding for finding in self.findings if finding.torch_errors]
+        return (
+            f"torch against tensor, {len(compared)} of them: losses "
+            f"{worst(f.torch_errors['loss'] for f in compared):.1e} (allowed {TORCH_LOSS_TOLERANCE:g}), gradients "
+            f"{worst(f.torch_error for f in compared):.1e} (allowed {ENGINES_TOLERANCE:g})"
         )
 
     def check(self) -> None:
@@ -107,8 +118,15 @@ def to_document(certificate: Certificate) -> dict[str, Any]:
         "environment": {"nanochat": __version__} | describe(),
         "failures": certificate.failures,
         "not_compared": dict(certificate.not_compared),
-        "findings": [{"passed": finding.passed} | finite_or_null(asdict(finding)) for finding in certificate.findings],
-    }
+        "findings": [_row_of_json(finding) for finding in certificate.findings],
+    } | ({"backend": certificate.backend} if certificate.backend != "numpy" else {})
+
+
+def _row_of_json(finding: Finding) -> dict[str, Any]:
+    row = {"passed": finding.passed} | finite_or_null(asdict(finding))
+    if not finding.torch_errors:
+        del row["torch_errors"]  # as a certificate without PyTorch has always been
+    return row
 
 
 def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str:
@@ -129,20 +147,22 @@ def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str
         "Ops and layers are differenced on both paths, models on the tensor path. Edges (nan, infinities, nothing at",
         "all, targets that are no class) are compared between the engines: results, gradients, refusals; nan as nan.",
         "The compiled column is against scalar, traced at other numbers than those of the row.",
+        *([_OF_TORCH] if certificate.backend == "torch" else []),
         "",
         *([] if certificate.passed else [f"How to read it: {read_failures(certificate.findings)}.", ""]),
         f"Seed {certificate.seed}; nanochat {environment['nanochat']}, Python {environment['python']}, {packages},",
         f"BLAS {environment['blas']}, {environment['platform']}.",
         "",
     ]
+    head, line = (" torch against tensor |", "---:|") if certificate.backend == "torch" else ("", "")
     for kind, title in (("op", "Ops"), ("layer", "Layers"), ("model", "Whole models"), ("edge", "Edges")):
         rows = [finding for finding in certificate.findings if finding.kind == kind]
         if rows:
             lines += [
                 f"## {title}", "",
-                "| name | what | numbers | scalar against tensor | compiled | finite differences | verdict |",
-                "|---|---|---:|---:|---:|---:|---|",
-                *map(_row, rows), "",
+                f"| name | what | numbers | scalar against tensor | compiled |{head} finite differences | verdict |",
+                f"|---|---|---:|---:|---:|{line}---:|---|",
+                *(_row(row, third=bool(head)) for row in rows), "",
             ]  # fmt: skip
     if certificate.not_compared:
         lines += ["## Not compared", ""]
@@ -150,9 +170,11 @@ def to_markdown(certificate: Certificate, environment: Mapping[str, Any]) -> str
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding, *, third: bool) -> str:
+    torch = f" {finding.torch_error:.1e} |" if finding.torch_errors else " |"
     verdict = "pass" if finding.passed else f"FAIL: {read_finding(finding)}"
     return (
         f"| {finding.name} | {finding.remark} | {finding.n_numbers} "
-        f"| {finding.engines_error:.1e} | {finding.compiled_error:.1e} | {finding.slope_error:.1e} | {verdict} |"
+        f"| {finding.engines_error:.1e} | {finding.compiled_error:.1e} |{torch if third else ''} "
+        f"{finding.slope_error:.1e} | {verdict} |"
     )

@@ -8,13 +8,15 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Sequence
-from typing import Any
+from importlib.util import find_spec
+from typing import Any, Literal
 from zlib import crc32
 
 import numpy as np
 
 from ...engine.gradcheck import directional_error
 from ...engine.module import shape_of
+from ...errors import missing_extra
 from ...models.presets import PRESETS, get_preset
 from .case import Case, Side, gradient_of
 from .certificate import N_DIRECTIONS, Certificate
@@ -23,6 +25,7 @@ from .finding import SLOPE_TOLERANCE, Finding, worst
 from .models import layer_cases, model_case
 from .ops import NOT_COMPARED, op_cases
 from .replay import replay
+from .third import NOT_IN_TORCH, torch_errors
 
 _STEPS = (1e-5, 1e-7)
 """Half-widths of the differences; the second where the first may have stepped over the kink of a ReLU."""
@@ -33,17 +36,27 @@ def certify(
     *,
     only: str = "",
     seed: int = 1337,
+    backend: Literal["numpy", "torch"] = "numpy",
     observe: Callable[[Finding], None] = lambda _: None,
 ) -> Certificate:
     """Compare every op, layer and edge, and the models of these presets, or of all these what has `only` in its name.
 
-    Raises ConfigError for an unknown preset.
+    backend    torch: a third column, of PyTorch against the tensor path.
+
+    Raises ConfigError for an unknown preset, and where PyTorch is asked for and missing.
     """
+    if backend == "torch" and find_spec("torch") is None:
+        raise missing_extra("torch")
     findings = []
     for case in cases(presets, only):
-        findings.append(examine_any(case, seed))
+        findings.append(examine_any(case, seed, backend=backend))
         observe(findings[-1])
-    return Certificate(seed=seed, findings=tuple(findings), not_compared=NOT_COMPARED)
+    return Certificate(
+        seed=seed,
+        findings=tuple(findings),
+        not_compared=NOT_COMPARED | (NOT_IN_TORCH if backend == "torch" else {}),
+        backend=backend,
+    )
 
 
 def cases(presets: Sequence[str], only: str = "") -> list[Case | Edge]:
@@ -53,10 +66,10 @@ def cases(presets: Sequence[str], only: str = "") -> list[Case | Edge]:
     return [case for case in every if only.casefold() in case.name.casefold()]
 
 
-def examine_any(case: Case | Edge, seed: int) -> Finding:
+def examine_any(case: Case | Edge, seed: int, *, backend: str = "numpy") -> Finding:
     """The finding of a row, whatever it ends in: of a changed engine all rows are told, not one error."""
     try:
-        return case.examine() if isinstance(case, Edge) else examine(case, seed)
+        return case.examine() if isinstance(case, Edge) else examine(case, seed, backend=backend)
     except MemoryError:
         raise
     except Exception as error:  # noqa: BLE001 (it is the finding)
@@ -75,8 +88,11 @@ def examine_any(case: Case | Edge, seed: int) -> Finding:
         )
 
 
-def examine(case: Case, seed: int) -> Finding:
-    """Both paths and the differences on the same numbers, drawn from a stream of the case's own name."""
+def examine(case: Case, seed: int, *, backend: str = "numpy") -> Finding:
+    """Both paths and the differences on the same numbers, drawn from a stream of the case's own name.
+
+    backend    torch: PyTorch on them, too.
+    """
     stream = [seed, crc32(f"{case.kind} {case.name}".encode())]
     scalar, tensor = case.build(np.random.default_rng(stream))
     scalar_loss, tensor_loss = scalar.loss(), tensor.loss()
@@ -96,6 +112,7 @@ def examine(case: Case, seed: int) -> Finding:
         },
         slope_errors=slope_errors(tensor, sum(stream)),
         compiled_error=compiled_error(scalar, float(scalar_loss), np.random.default_rng([*stream, 1])),
+        torch_errors=torch_errors(tensor, float(tensor_loss), relative_error) if backend == "torch" else {},
         scalar_slope_errors={} if case.kind == "model" else slope_errors(scalar, sum(stream)),
     )
 

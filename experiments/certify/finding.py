@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 ENGINES_TOLERANCE = 1e-10
 """Loss and gradients, scalar against tensor."""
+TORCH_LOSS_TOLERANCE = 1e-12
+"""Loss, PyTorch against tensor; its gradients have ENGINES_TOLERANCE."""
 SLOPE_TOLERANCE = 1e-6
 """Gradients against central finite differences."""
 
@@ -37,6 +39,8 @@ class Finding:
     """The worst of loss and gradients of the scalar path, replayed against the engine."""
     raised: str = ""
     """What the comparison ended in, where it did: then there are no numbers."""
+    torch_errors: Mapping[str, float] = field(default_factory=dict)
+    """PyTorch against tensor: "loss", and gradients by name; {} where it was not asked, or has no such row."""
 
     @property
     def engines_error(self) -> float:
@@ -52,7 +56,17 @@ class Finding:
     def passed(self) -> bool:
         """Within both tolerances; nan is not, and neither is what ended in an error."""
         engines = worst([self.engines_error, self.compiled_error])
-        return engines <= ENGINES_TOLERANCE and self.slope_error <= SLOPE_TOLERANCE
+        return engines <= ENGINES_TOLERANCE and self.slope_error <= SLOPE_TOLERANCE and self.torch_agrees
+
+    @property
+    def torch_error(self) -> float:
+        """The worst of loss and gradients, PyTorch against tensor."""
+        return worst(self.torch_errors.values())
+
+    @property
+    def torch_agrees(self) -> bool:
+        """Where it was asked."""
+        return self.torch_error <= ENGINES_TOLERANCE and self.torch_errors.get("loss", 0.0) <= TORCH_LOSS_TOLERANCE
 
 
 def worst(errors: Iterable[float]) -> float:

@@ -21,6 +21,7 @@ from ...models.gpt import tensor as tensor_gpt
 from ...models.gpt.config import GPTConfig
 from ...models.gpt.upstream.config import UpstreamConfig
 from ...models.parameters import count_parameters
+from . import third
 from .case import Case, Side, combine, to_values
 
 _T, _C = 5, 8
@@ -84,7 +85,11 @@ def model_case(name: str, config: ModelConfig) -> Case:
                 dict(scalar.named_parameters()),
                 lambda: scalar.loss(inputs.tolist(), targets.tolist(), segments.tolist()),
             ),
-            Side(dict(tensor.named_parameters()), lambda: tensor.loss(inputs, targets, segments)),
+            Side(
+                dict(tensor.named_parameters()),
+                lambda: tensor.loss(inputs, targets, segments),
+                third=lambda: third.model(small, inputs, targets, segments),
+            ),
         )
 
     return Case(kind="model", name=name, remark=remark, build=build)
@@ -122,7 +127,8 @@ def _layer(name: str, *sizes: int, **options: Any) -> Case:
     def build(rng: np.random.Generator) -> tuple[Side, Side]:
         scalar = getattr(scalar_nn, name)(*sizes, **options)
         tensor = getattr(tensor_nn, name)(*sizes, **options, dtype=np.float64)
-        return _module_sides(scalar, tensor, lambda x: [scalar(row) for row in x], tensor, rng)
+        sides = _module_sides(scalar, tensor, lambda x: [scalar(row) for row in x], tensor, rng)
+        return sides[0], sides[1]._replace(third=lambda: third.layer(name, *sizes, **options))
 
     has = [f"{option}" for option, wanted in options.items() if wanted is True]
     remark = f"{_T}x{_C}" + (f", {' and '.join(has)}" if has else "")
@@ -134,9 +140,10 @@ def _embedding() -> Case:
 
     def build(rng: np.random.Generator) -> tuple[Side, Side]:
         scalar, tensor = scalar_nn.Embedding(6, _C), tensor_nn.Embedding(6, _C, dtype=np.float64)
-        return _module_sides(
+        sides = _module_sides(
             scalar, tensor, lambda x: [scalar(i) for i in ids], lambda x: tensor(np.array(ids)), rng, takes_x=False
         )
+        return sides[0], sides[1]._replace(third=lambda: third.embedding(np.array(ids)))
 
     return Case(kind="layer", name="Embedding", remark=f"6x{_C}, an id twice", build=build)
 
@@ -161,7 +168,8 @@ def _part(name: str, config: GPTConfig, remark: str) -> Case:
             drop = (no_dropout,) if name == "Block" else ()
             return tensor(x.reshape(1, _T, _C), np.arange(_T), _SEGMENTS[None], *drop, None)
 
-        return _module_sides(scalar, tensor, by_token, at_once, rng)
+        sides = _module_sides(scalar, tensor, by_token, at_once, rng)
+        return sides[0], sides[1]._replace(third=lambda: third.part(name, config, _SEGMENTS))
 
     return Case(kind="layer", name=f"{name} ({remark})", remark=f"1x{_T}x{_C}", build=build)
 
@@ -183,7 +191,7 @@ def _module_sides(
     x_side, x_values_side = ({"x": x}, {"x": x_values}) if takes_x else ({}, {})
     return (
         Side(x_values_side | dict(scalar.named_parameters()), lambda: combine(scalar_call(x_values), probe)),
-        Side(x_side | dict(tensor.named_parameters()), lambda: (tensor_call(x) * probe).sum()),
+        Side(x_side | dict(tensor.named_parameters()), lambda: (tensor_call(x) * probe).sum(), probe),
     )
 
 

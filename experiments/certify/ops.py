@@ -14,6 +14,7 @@ from ...engine.tensor import Tensor
 from ...engine.tensor import functional as F
 from ...engine.tensor.ops.divergence import kl_divergence
 from ...engine.tensor.tensor import apply
+from . import third
 from .case import Case, Side, both_sides, flatten
 
 NOT_COMPARED = {
@@ -155,7 +156,9 @@ def _case(
             key: _draw(shape, rng, positive=name in ("log", "sqrt")) * (sizes or {}).get(key, 1.0)
             for key, shape in shapes.items()
         }
-        return both_sides(arrays, scalar, lambda *tensors: op(*tensors, **static), rng)
+        ours, arrays_side = both_sides(arrays, scalar, lambda *tensors: op(*tensors, **static), rng)
+        spelled = None if name in third.NOT_IN_TORCH else lambda: third.op(name, static)
+        return ours, arrays_side._replace(third=spelled)
 
     what = ", ".join(f"{key} {'x'.join(map(str, shape))}" for key, shape in shapes.items())
     return Case(kind="op", name=name, remark=f"{what}; {remark}" if remark else what, build=build)

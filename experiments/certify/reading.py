@@ -33,6 +33,8 @@ def read_finding(finding: Finding) -> str:
     if not wrong and finding.engines_error <= ENGINES_TOLERANCE:
         if not finding.compiled_error <= ENGINES_TOLERANCE:
             return "the replay is wrong, engine and arrays agree: look at the rule of the op in engine/compiled"
+        if not finding.torch_agrees:
+            return "the spelling in PyTorch differs, ours agree: look at engine/torch or models/*/torch.py"
         return "loss, gradients and slopes agree"
     if not wrong:
         return (

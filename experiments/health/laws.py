@@ -241,5 +241,5 @@ LAWS = (
 
 def examine(subject: Subject) -> list[Finding]:
     """Every law, tried."""
-    with subject.config.backend.session(), np.errstate(all="ignore"):
+    with subject.config.engine.session(), np.errstate(all="ignore"):
         return [law.tried_on(subject) for law in LAWS]

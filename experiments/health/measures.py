@@ -155,7 +155,7 @@ def first_step(subject: Subject) -> float:
     if settings.optimizer not in ("adam", "adamw"):
         raise NotApplicableError(f"{settings.optimizer} moves by another rule than Adam's")
     subject.begin_anew()
-    make = subject.config.backend.optimizer
+    make = subject.config.engine.optimizer
     return training.first_step_error(make, subject.model, settings, subject.rows(1)[0])
 
 
@@ -164,7 +164,7 @@ def decay(subject: Subject) -> float:
     settings = subject.config.training
     if settings.optimizer != "adamw":
         raise NotApplicableError(f"{settings.optimizer} has no decoupled decay")
-    return training.decay_error(subject.config.backend.optimizer, subject.model, settings)
+    return training.decay_error(subject.config.engine.optimizer, subject.model, settings)
 
 
 def schedule(subject: Subject) -> float:
@@ -178,7 +178,7 @@ def update(subject: Subject) -> float:
     """|change| / |weights| of a first step at full rate"""
     settings, session = subject.config.training, subject.session
     subject.begin_anew()
-    optimizer = subject.config.backend.optimizer(session.model, settings)
+    optimizer = subject.config.engine.optimizer(session.model, settings)
     rate = learning_rate(min(settings.warmup, settings.steps - 1), settings) if settings.steps else 0.0
     if not rate:
         raise NotApplicableError("it takes no step")
@@ -195,13 +195,13 @@ def _overfit(subject: Subject) -> training.Overfit:
         hidden = max(1, n_embd * small.hidden // small.n_embd)
         small = replace(small, n_layer=min(2, small.n_layer), n_embd=n_embd, head_dim=0, mlp_width=hidden)
     small = replace(small, dropout=0.0) if hasattr(small, "dropout") else small
-    built = build_model(small, config.mode, config.dtype)
+    built = build_model(small, config.mode, config.engine.precision(config.dtype))
     built.load_state_dict(draw_weights(small.parameters(), np.random.default_rng(0)))
     row = subject.rows(1)[0]
     T = min(row.inputs.shape[1], 12)
     reach = 1 if isinstance(small, BigramConfig) else (small.window or T) * small.n_layer
     return training.overfit(
-        config.backend.optimizer,
+        config.engine.optimizer,
         built,
         Batch(row.inputs[:, -T:], row.targets[:, -T:]),  # a row ends with a target that counts
         context=reach,

@@ -130,13 +130,13 @@ class Subject:
 
 def of_config(config: RunConfig) -> Subject:
     """As it would begin. Raises what `prepare` raises."""
-    return Subject(prepare(config), f"preset {config.preset}")
+    return Subject(prepare(config.on_numpy()), f"preset {config.preset}")
 
 
 def of_run(path: Path) -> Subject:
     """With the weights of its newest checkpoint. Raises CheckpointError, ConfigError, DataError."""
     saved, trained = read_run(path), load(path)
-    session = prepare(saved.config, trained.tokenizer)
+    session = prepare(saved.config.on_numpy(), trained.tokenizer)
     first = session.model.state_dict()
     session.model.load_state_dict(trained.model.state_dict())
     return Subject(session, path.name, tuple(read_metrics(path / "metrics.jsonl")), first)

@@ -121,7 +121,7 @@ def _check_files(out: Path, recipe: PhasedRecipe) -> None:
 
 def untrained(config: RunConfig, language_model: LanguageModel) -> LanguageModel:
     """A model of the same shape and vocabulary with its first weights."""
-    return prepare(replace(config, start_from=""), language_model.tokenizer).language_model
+    return prepare(replace(config.on_numpy(), start_from=""), language_model.tokenizer).language_model
 
 
 def _check_texts(configs: Sequence[RunConfig]) -> None:

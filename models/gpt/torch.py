@@ -1,7 +1,7 @@
-"""The GPT of a GPTConfig in PyTorch, as somebody who knows PyTorch would write it for speed: ours is measured by it.
+"""The transformer in PyTorch, as somebody who knows PyTorch would write it for speed. Read beside tensor.py.
 
-Fused qkv, F.scaled_dot_product_attention with is_causal, fused AdamW, a preallocated KV cache; no compile. Parameters
-have our names, so a state_dict moves between the two. Not here: segments, and rows of different length in a cache.
+Fused qkv, F.scaled_dot_product_attention with is_causal, a preallocated KV cache. Parameters have our names, so a
+state_dict moves between the two. Not here: rows of different length in a cache.
 """
 
 from __future__ import annotations
@@ -14,15 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from ...engine.torch.functional import ACTIVATIONS, cross_entropy, dyt, full, rotate, rotations, same_segment, seen
 from .config import GPTConfig
-
-ACTIVATIONS = {
-    "relu": F.relu,
-    "relu2": lambda x: F.relu(x).square(),
-    "gelu": lambda x: F.gelu(x, approximate="tanh"),
-    "silu": F.silu,
-    "swiglu": lambda x: _swiglu(*x.chunk(2, dim=-1)),
-}
 
 
 class TorchGPT(nn.Module):
@@ -50,7 +43,13 @@ class TorchGPT(nn.Module):
         elif config.positions == "sinusoidal":
             self.register_buffer("table", sinusoids(config.block_size, config.n_embd), persistent=False)
 
-    def forward(self, ids: Tensor, targets: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+    def forward(
+        self,
+        ids: Tensor,
+        targets: Tensor | None = None,
+        cache: KVCache | None = None,
+        segments: Tensor | None = None,
+    ) -> Tensor:
         """Logits (B, T, V), or with targets (B, T) their mean cross-entropy in nats; -1 is ignored."""
         config, n_seen = self.config, 0 if cache is None else cache.length
         here = slice(n_seen, n_seen + ids.shape[1])
@@ -63,22 +62,24 @@ class TorchGPT(nn.Module):
             x = F.rms_norm(x, (config.n_embd,), eps=config.norm_eps or None)
         x = self.drop(x)
         turns = self.table[here] if config.positions == "rope" else None
-        x = self.blocks(x, ids, turns, cache)
+        same = None if segments is None else same_segment(segments)
+        x = self.blocks(x, ids, turns, cache, same)
         if cache is not None:
             cache.length += ids.shape[1]
         x = self.norm_f(x)
         logits = F.linear(x, self.wte.weight) if config.tie_lm_head else self.lm_head(x)
-        if config.logit_softcap:
-            logits = config.logit_softcap * torch.tanh(logits / config.logit_softcap)
-        if targets is None:
-            return logits
-        rows, smoothing = logits.view(-1, config.vocab_size), config.label_smoothing if self.training else 0.0
-        return F.cross_entropy(rows, targets.view(-1), ignore_index=-1, label_smoothing=smoothing)
+        if targets is not None:
+            smoothing = config.label_smoothing if self.training else 0.0
+            return cross_entropy(logits, targets=targets, softcap=config.logit_softcap, label_smoothing=smoothing)
+        cap = config.logit_softcap
+        return cap * torch.tanh(full(logits) / cap) if cap else full(logits)
 
-    def blocks(self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None) -> Tensor:
+    def blocks(
+        self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None, same: Tensor | None
+    ) -> Tensor:
         """The stream after the last block       x (B, T, C), ids (B, T) -> (B, T, C)"""
         for layer, block in enumerate(self.h):
-            x = block(x, turns, None if cache is None else (cache, layer))
+            x = block(x, turns, None if cache is None else (cache, layer), same)
         return x
 
     def load_ours(self, state: Mapping[str, Any]) -> None:
@@ -95,11 +96,13 @@ class Block(nn.Module):
         self.norm_1, self.attn = make_norm(config), Attention(config, layer)
         self.norm_2, self.mlp = make_norm(config), MLP(config)
 
-    def forward(self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None) -> Tensor:
+    def forward(
+        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, same: Tensor | None = None
+    ) -> Tensor:
         if self.pre:
-            x = x + self.attn(self.norm_1(x), turns, memory)
+            x = x + self.attn(self.norm_1(x), turns, memory, same)
             return x + self.mlp(self.norm_2(x))
-        x = self.norm_1(x + self.attn(x, turns, memory))
+        x = self.norm_1(x + self.attn(x, turns, memory, same))
         return self.norm_2(x + self.mlp(x))
 
 
@@ -117,8 +120,14 @@ class Attention(nn.Module):
         self.drop = nn.Dropout(config.dropout)
 
     def forward(
-        self, x: Tensor, turns: Tensor | None, memory: tuple[KVCache, int] | None, more: Tensor | None = None
+        self,
+        x: Tensor,
+        turns: Tensor | None,
+        memory: tuple[KVCache, int] | None,
+        same: Tensor | None = None,
+        more: Tensor | None = None,
     ) -> Tensor:
+        """same (B, 1, T, T): which tokens are of one segment, where there are several; never with a memory."""
         config, (B, T, _) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)
@@ -133,12 +142,12 @@ class Attention(nn.Module):
             cache, layer = memory
             k, v = cache.append(layer, k, v)
         S = k.shape[2]
-        whole = T == S and not (self.window and self.window < S)
+        whole = same is None and T == S and not (self.window and self.window < S)
         y = F.scaled_dot_product_attention(
             q,
             k,
             v,
-            attn_mask=None if whole or (T == 1 and not self.window) else causal_mask(T, S, self.window),
+            attn_mask=None if whole or (T == 1 and not self.window) else seen(T, S, self.window, same, x.device),
             is_causal=whole,
             scale=config.attn_scale / math.sqrt(config.head_size),
             enable_gqa=config.kv_heads != config.n_head,
@@ -207,7 +216,7 @@ def train_step(
     return loss.item()
 
 
-# **** norms, positions, masks
+# **** norms, positions
 
 
 class LayerNorm(nn.Module):
@@ -233,9 +242,7 @@ class DyT(nn.Module):
         self.bias = nn.Parameter(torch.zeros(config.n_embd)) if config.norm_bias else None
 
     def forward(self, x: Tensor) -> Tensor:
-        x = torch.tanh(self.alpha * x)
-        x = x if self.weight is None else x * self.weight
-        return x if self.bias is None else x + self.bias
+        return dyt(x, self.alpha, self.weight, self.bias)
 
 
 def make_norm(config: GPTConfig) -> nn.Module:
@@ -247,33 +254,9 @@ def make_norm(config: GPTConfig) -> nn.Module:
     return DyT(config) if config.norm == "dyt" else nn.Identity()
 
 
-def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
-    """cos and sin of position * base^(-2i/D)       -> (n, D/2, 2)"""
-    angles = torch.outer(
-        torch.arange(n, dtype=torch.float64), base ** (-torch.arange(0, size, 2, dtype=torch.float64) / size)
-    )
-    return torch.stack([angles.cos(), angles.sin()], dim=-1).to(torch.get_default_dtype())
-
-
-def rotate(x: Tensor, turns: Tensor) -> Tensor:
-    """Pairs (x_2i, x_2i+1) as complex numbers, times the rotations of their positions       (B, H, T, D)"""
-    pairs = torch.view_as_complex(x.reshape(*x.shape[:-1], -1, 2))
-    return torch.view_as_real(pairs * torch.view_as_complex(turns)).flatten(-2)
-
-
 def sinusoids(n: int, n_embd: int) -> Tensor:
     """sin and cos, in turn, of position / 10000^(2i/C)       -> (n, C)"""
     even = torch.arange(0, n_embd, 2, dtype=torch.float64)
     angles = torch.outer(torch.arange(n, dtype=torch.float64), 10000.0 ** (-even / n_embd))
     table = torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(1)[:, :n_embd]
     return table.to(torch.get_default_dtype())
-
-
-def causal_mask(T: int, S: int, window: int) -> Tensor:
-    """True where query t, which stands at S - T + t, sees key s       -> (T, S)"""
-    t, s = torch.arange(S - T, S)[:, None], torch.arange(S)
-    return (s <= t) & (s > t - window) if window else s <= t
-
-
-def _swiglu(gate: Tensor, up: Tensor) -> Tensor:
-    return F.silu(gate) * up

@@ -89,13 +89,15 @@ def test_no_words_at_all_get_the_help(nanochat):
 
 def test_every_flag_reaches_its_field():
     values = {int: "3", float: "0.25", bool: None, str: "4"}
+    of_torch = {"device", "deterministic", "dtype", "compile"}
     for flag in flags():
         if flag.name in ("preset", "model_kind"):
             continue
-        text = flag.choices[-1] if flag.choices else values[flag.kind]
+        text = flag.choices[-1] if flag.choices else "cuda:1" if flag.name == "device" else values[flag.kind]
         extra = [] if text is None else [text]
         extra += ["--tokenizer", "word"] if flag.name == "vocab_size" else []  # of characters it has no meaning
-        preset = "microgpt" if flag.name == "compile" else "nanogpt-cpu"  # which single numbers alone do
+        extra += ["--backend", "torch"] if flag.name in of_torch else []
+        preset = "nanogpt-cpu"
         config = parse(["train", "--preset", preset, "--batch-size", "12", flag.known.flag, *extra]).keywords["config"]
         found = config
         for name in flag.path.split("."):

@@ -98,7 +98,7 @@ def test_the_model_of_a_preset_learns_a_repeating_text(name: str) -> None:
     run = RunConfig(preset=name, model_kind=preset.model_kind, mode="tensor", model=config, training=training)
     model = build_model(config, "tensor")
     model.load_state_dict(weights(config))
-    optimizer = run.backend.optimizer(model, run.training)
+    optimizer = run.engine.optimizer(model, run.training)
     rows = np.stack([np.roll(TEXT, -shift) for shift in range(8)])
     losses = []
     for _ in range(150):

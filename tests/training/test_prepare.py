@@ -21,7 +21,7 @@ def test_packing_gives_way_where_windows_are_cut(preset, source):
 def test_a_batch_is_split_over_the_cores_that_are_allowed(monkeypatch, cores, replicas):
     monkeypatch.setattr(backend, "cores", lambda: cores)
     config = resolve({"preset": "nanogpt-cpu"})
-    assert config.backend.replicas(config.training, config.model.block_size) == replicas
+    assert config.engine.replicas(config.training, config.model.block_size) == replicas
 
 
 def test_a_share_of_the_cores_changes_the_threads_and_not_the_parts_of_a_batch(monkeypatch):

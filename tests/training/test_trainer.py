@@ -40,8 +40,8 @@ class Trainer:
         self.config = RunConfig(mode=mode, dtype="float64", model_kind=kind, model=architecture, training=training)
         self.model = build_model(architecture, mode, "float64")
         self.model.load_state_dict(draw_weights(architecture.parameters(), np.random.default_rng(1)))
-        self.optimizer = self.config.backend.optimizer(self.model, training)
-        self.accumulate = self.config.backend.accumulate(self.model, training)
+        self.optimizer = self.config.engine.optimizer(self.model, training)
+        self.accumulate = self.config.engine.accumulate(self.model, training)
 
     def steps(self, batch_at, start=0):
         return train_steps(self.model, self.optimizer, self.accumulate, batch_at, self.config.training, start)

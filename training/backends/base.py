@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
+import numpy as np
+
+from ...errors import ConfigError
+from ...machine import processes
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
 from ...models.gpt.config import GPTConfig
@@ -19,20 +23,52 @@ _MANY = 48
 _SLOTS = {"sgd": 0, "adam": 2, "adamw": 2, "muon": 2, "nanochat": 2, "nanochat-2026-02": 2}
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where arrays are computed, and how exactly."""
+
+    backend: str = "numpy"
+    device: str = "auto"
+    dtype: str = "float32"
+    deterministic: bool = False
+
+    def check_is_plain(self) -> None:
+        """Raises ConfigError for what PyTorch alone does."""
+        elsewhere = self.device not in ("auto", "cpu")
+        asked = {"backend": self.backend != "numpy", "device": elsewhere, "deterministic": self.deterministic}
+        for name, wanted in {**asked, "dtype": self.dtype == "bfloat16"}.items():
+            value = getattr(self, name)
+            if wanted:
+                raise ConfigError(
+                    f"{name}={value} is for arrays in PyTorch: use --mode tensor and --backend torch, or leave it out",
+                    settings=((name, value),),
+                )
+
+
 class Backend(Protocol):
     """One engine. `settings` are those of a run, `model` what it trains."""
 
+    name: str
+    """As the line of figures has it."""
+    device: str
+    """Likewise: cpu, cuda or mps."""
     eval_rows: int
     """Rows of a validation batch."""
 
-    def precision(self, dtype: DType) -> DType:
+    def settled(self, device: str, settings: TrainingConfig) -> tuple[str, TrainingConfig]:
+        """Both as the run has them from here on, where they leave something to the machine.
+
+        Raises ConfigError for a device that is not there.
+        """
+
+    def replicas(self, settings: TrainingConfig, block_size: int) -> int:
+        """The parts that a batch is split into. They decide the bits; how many threads there are for them does not."""
+
+    def precision(self, dtype: str) -> DType:
         """Of the numbers, where the config says `dtype`."""
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
         """Raises ConfigError for what this engine cannot do."""
-
-    def replicas(self, settings: TrainingConfig, block_size: int) -> int:
-        """The parts that a batch is split into. They decide the bits; how many threads there are for them does not."""
 
     def trained(self, model: Model) -> Model:
         """What is trained in the place of a model that was just built: itself, or what computes it faster."""
@@ -46,11 +82,50 @@ class Backend(Protocol):
     def session(self) -> AbstractContextManager[None]:
         """What holds in the process while it trains."""
 
+    def joined(self, signs: Iterable[str]) -> AbstractContextManager[None]:
+        """Inside, the processes of the run act together, if several; `signs`, name=value, are what all have."""
+
+    def any_says(self, flag: bool) -> bool:
+        """Whether it is so in one of the processes."""
+
+    def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
+        """`function` of each item, in order: each of the processes computes a share."""
+
+    def surroundings(self) -> dict[str, str]:
+        """What else decides a figure, beside what machine.py describes."""
+
     def kept_bytes(self) -> int:
         """Memory of the process that grows on purpose, up to a bound: no leak, for who looks for one."""
 
     def peak_bytes(self, model: ModelConfig, settings: TrainingConfig, dtype: DType, T: int) -> int:
         """The most memory that model, optimizer and graphs of rows of T tokens take at once, within about a fifth."""
+
+
+class OneProcess:
+    """What backends of a single process on this machine's processor have in common."""
+
+    device = "cpu"
+
+    def settled(self, device: str, settings: TrainingConfig) -> tuple[str, TrainingConfig]:
+        """Raises ConfigError where torchrun started several."""
+        if (n := processes().size) > 1:
+            raise ConfigError(
+                f"{n} processes share one run in PyTorch alone: use --mode tensor and --backend torch, or start it "
+                "without torchrun"
+            )
+        return device, settings
+
+    def joined(self, signs: Iterable[str]) -> AbstractContextManager[None]:
+        return nullcontext()
+
+    def any_says(self, flag: bool) -> bool:
+        return flag
+
+    def surroundings(self) -> dict[str, str]:
+        return {}
+
+    def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
+        return map(function, items)
 
 
 def build_optimizer(rules: Mapping[str, Any], model: Model, settings: TrainingConfig, **options: Any) -> Optimizer:

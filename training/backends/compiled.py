@@ -15,7 +15,7 @@ from ...errors import GuardError, NanochatWarning
 from ...models.base import DType, Model, ModelConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
-from .base import build_optimizer, n_parameters, n_slots
+from .base import OneProcess, build_optimizer, n_parameters, n_slots
 from .replay import MOST_BYTES, NO_REPLAY, PROGRAMS, TOLERANCE, Replayed, Shape, error_of, rows_of
 from .scalar import ScalarBackend
 
@@ -23,8 +23,10 @@ _MANY = 64
 """Shapes beside which it is said that each step has one of its own."""
 
 
-class CompiledBackend:
+class CompiledBackend(OneProcess):
     """The engine of Values for what is traced and checked, that of Tensors for what moves the weights."""
+
+    name = "python"
 
     eval_rows = 16
     """As many as are replayed side by side."""
@@ -32,7 +34,7 @@ class CompiledBackend:
     def __init__(self) -> None:
         self._engine = ScalarBackend()
 
-    def precision(self, dtype: DType) -> DType:
+    def precision(self, dtype: str) -> DType:
         return self._engine.precision(dtype)
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:

@@ -12,25 +12,30 @@ from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
-from .base import attended_pairs, build_optimizer, n_parameters, n_slots
+from .base import OneProcess, attended_pairs, build_optimizer, n_parameters, n_slots
 
 _TOKENS_WORTH_A_THREAD = 256
 """A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
 
 
-class NumpyBackend:
+class NumpyBackend(OneProcess):
     """The engine of Tensors."""
+
+    name = "numpy"
 
     eval_rows = 32
     """Arrays waste time on few rows."""
 
-    def precision(self, dtype: DType) -> DType:
-        return dtype
+    def precision(self, dtype: str) -> DType:
+        return "float64" if dtype == "float64" else "float32"
 
     def check(self, model: ModelConfig, settings: TrainingConfig) -> None:
         """Raises ConfigError for what only single numbers do."""
         if settings.compile:
-            raise ConfigError("compile=true is for single numbers, whose steps it replays as arrays: use --mode scalar")
+            raise ConfigError(
+                "compile=true is for single numbers, whose steps it replays as arrays, and for PyTorch: use --mode "
+                "scalar, or --backend torch"
+            )
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         """0 becomes one a core where each is enough work to be worth a thread.
@@ -90,14 +95,14 @@ class NumpyBackend:
         weights = n_parameters(model) * width
         held = weights * (2 + n_slots(settings) + max(1, settings.replicas))
         evaluated = min(self.eval_rows, -(-(settings.eval_tokens or self.eval_rows * T) // T))
-        numbers = max(_activation_numbers(model, settings.batch_size, T), _forward_numbers(model, evaluated, T))
+        numbers = max(activation_numbers(model, settings.batch_size, T), forward_numbers(model, evaluated, T))
         activations = numbers * width
         # of freed activations, about half can be used again
         saving = weights * (1 + n_slots(settings)) + activations // 2
         return held + max(activations, saving)
 
 
-def _activation_numbers(model: ModelConfig, B: int, T: int) -> int:
+def activation_numbers(model: ModelConfig, B: int, T: int) -> int:
     """Numbers that a batch leaves for backward, and backward's own: L (8.6 C + 3.6 F) + 3.2 F + 5 V a token
 
     F is the output of the MLP's first layer; besides 1.1 L H for each pair of tokens that attend.
@@ -111,7 +116,7 @@ def _activation_numbers(model: ModelConfig, B: int, T: int) -> int:
     return int(B * (T * a_token + 1.1 * model.n_head * attended_pairs(model, T)))
 
 
-def _forward_numbers(model: ModelConfig, B: int, T: int) -> int:
+def forward_numbers(model: ModelConfig, B: int, T: int) -> int:
     """Numbers of one layer at work without a graph, and of logits in float64."""
     if isinstance(model, BigramConfig):
         return 6 * B * T * model.vocab_size

@@ -13,7 +13,7 @@ from ...models.bigram.config import BigramConfig
 from ...models.flops import flops_per_token, keys_of_a_token
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer, accumulate_in_turn
-from .base import at_depth, attended_pairs, build_optimizer, n_parameters, n_slots
+from .base import OneProcess, at_depth, attended_pairs, build_optimizer, n_parameters, n_slots
 
 # Bytes, of CPython on 64 bits.
 _LEAF, _LEAF_SLOT = 170, 32
@@ -25,13 +25,15 @@ _SAVED = 16
 benchmarks/checkpoints.py --memory."""
 
 
-class ScalarBackend:
+class ScalarBackend(OneProcess):
     """The engine of Values."""
+
+    name = "python"
 
     eval_rows = 1
     """Numbers waste time on padding."""
 
-    def precision(self, dtype: DType) -> DType:
+    def precision(self, dtype: str) -> DType:
         """Python floats are float64, whatever the dtype."""
         return "float64"
 

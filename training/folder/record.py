@@ -158,7 +158,7 @@ def from_row(row: dict[str, Any]) -> RunRecord:
 
 def describe_environment(config: RunConfig) -> dict[str, Any]:
     """Machine, versions, and the digests of what the run reads: what else decides a figure."""
-    return machine.describe() | {"inputs": digests_of(config)}
+    return machine.describe() | config.engine.surroundings() | {"inputs": digests_of(config)}
 
 
 @dataclass(frozen=True)

@@ -30,6 +30,8 @@ from .record import RunRecord, from_row
 
 _FIXED = ("preset", "model_kind", "mode", "training.optimizer", "training.compile")
 """Settings that decide what the arrays of a checkpoint mean."""
+_FREE = ("backend", "device", "deterministic")
+"""Settings that decide where the next step is computed: weights and memory are taken over exactly."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,8 +124,9 @@ def plan_resume(
     if folder is None:
         raise ConfigError(f"{checkpoint} lies outside of a run: say with --out where to go on")
     saved = _saved_config(checkpoint, source if path != checkpoint else None)
-    wanted = _settle(_wanted(config, saved), saved)
-    changes = list(_changes(saved, wanted))
+    known = _elsewhere(saved, config) if isinstance(config, Mapping) else saved
+    wanted = _settle(_wanted(config, known), known)
+    changes = [change for change in _changes(known, wanted) if not _is_free(change[0], known, wanted)]
     _check_changes(changes, checkpoint, override=override)
     state = read_state(checkpoint / "state.json")
     plan = ResumePlan(
@@ -142,6 +145,8 @@ def plan_resume(
     if plan.in_place:
         plan = replace(plan, finished=None if changes else _finished(plan))
     _warn_of_versions(checkpoint)
+    if not plan.finished:
+        _warn_of_another_engine(saved, wanted)
     return plan
 
 
@@ -183,6 +188,33 @@ def _wanted(config: RunConfig | Settings | None, saved: RunConfig) -> RunConfig:
     if isinstance(config, RunConfig):
         return config
     return config_from_dict(merge(asdict(saved), config)) if config else saved
+
+
+def _elsewhere(saved: RunConfig, config: Settings) -> RunConfig:
+    """The run's config as one that the backend in `config` can have: the same micro-batches in the same order."""
+    training, backend = saved.training, config.get("backend", saved.backend)
+    if backend == saved.backend:
+        return saved
+    if backend == "torch":  # K replicas of a batch are K-fold accumulation of K-th parts of it
+        rows, n = training.micro_batch_size, training.micro_batches
+        return replace(saved, training=replace(training, batch_size=rows, grad_accum=n, replicas=1))
+    return saved.on_numpy()
+
+
+def _is_free(name: str, saved: RunConfig, wanted: RunConfig) -> bool:
+    """A change of where, not of what: weights and the optimizer's memory mean the same."""
+    if name == "dtype":
+        return saved.engine.precision(saved.dtype) == wanted.engine.precision(wanted.dtype)
+    return name in _FREE or (name == "training.compile" and "torch" in (saved.backend, wanted.backend))
+
+
+def _warn_of_another_engine(saved: RunConfig, wanted: RunConfig) -> None:
+    before, now = (
+        f"{config.engine.name} on {config.engine.device}".removesuffix(" on auto") for config in (saved, wanted)
+    )
+    if (saved.backend, saved.device, saved.dtype) != (wanted.backend, wanted.device, wanted.dtype):
+        text = f"{saved.dtype}, {before}, becomes {wanted.dtype}, {now}: weights and the optimizer's memory are taken "
+        warnings.warn(NanochatWarning(f"{text}over exactly, and what follows agrees to rounding"), stacklevel=3)
 
 
 def _settle(wanted: RunConfig, saved: RunConfig) -> RunConfig:

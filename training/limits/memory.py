@@ -38,5 +38,6 @@ def predict_peak_bytes(config: RunConfig, n_train_tokens: int) -> int:
     """
     a_token = _TOKEN[config.data.layout] + (_PAIR if isinstance(config.model, BigramConfig) else 0)
     T = min(config.model.block_size, n_train_tokens)
-    computing = config.backend.peak_bytes(config.model, config.training, config.dtype, T)
+    engine = config.engine
+    computing = engine.peak_bytes(config.model, config.training, engine.precision(config.dtype), T)
     return max(_REPORT, _PROCESS + n_train_tokens * a_token + computing)

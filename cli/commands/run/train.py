@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import functools
 import shlex
-from collections.abc import Mapping
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....errors import DivergedError, UsageError
+from ....errors import DivergedError, NanochatWarning, UsageError
+from ....machine import is_first
 from ....plain import path_of, shown_path
 from ....training.config import RunConfig
 from ....training.resolve import WORDS_PRESET, merge, resolve
@@ -156,6 +158,9 @@ def train(
     settings   What flags, the environment and --config say.
     resume     A run, a checkpoint, or auto; "" starts one.
     """
+    if not is_first():  # of the processes that torchrun started, one writes and speaks
+        _take_part(config, settings, start_from, partial, resume, override, out, force, stop_at, idle=dry_run)
+        return
     start, plan = None, None
     if resume:
         plan = _find_plan(resume, settings, out=out, override=override, force=force)
@@ -176,8 +181,47 @@ def train(
         _run(config, plan, start, stop_at=stop_at, out=out, force=force, goes_on=bool(resume), json=json)
 
 
+def _take_part(
+    config: RunConfig | None,
+    settings: Mapping[str, Any],
+    start_from: str,
+    partial: str,
+    resume: str,
+    override: bool,
+    out: Path | None,
+    force: bool,
+    stop_at: int | None,
+    *,
+    idle: bool,
+) -> None:
+    """The steps of a run that another process writes, in silence. Raises SystemExit where it does not end well."""
+    from ....training.run import run_training
+
+    warnings.simplefilter("ignore", NanochatWarning)
+    start, plan = None, None
+    if resume:
+        plan = _find_plan(resume, settings, out=out, override=override, force=force, say=lambda text: None)
+    if start_from:
+        config, start = _begin_with(start_from, settings, partial)
+    config = plan.config if plan else config or resolve(settings)
+    if idle or (plan and plan.finished):
+        return
+    with StopSignals().watched() as stop:
+        record = run_training(None if plan else config, should_stop=stop, resume=plan, start=start, stop_at=stop_at)
+    if record.status == "diverged":
+        raise SystemExit(DivergedError.exit_code)
+    if record.status == "interrupted":
+        raise SystemExit(stop.exit_code)
+
+
 def _find_plan(
-    resume: str, settings: Mapping[str, Any], *, out: Path | None, override: bool, force: bool
+    resume: str,
+    settings: Mapping[str, Any],
+    *,
+    out: Path | None,
+    override: bool,
+    force: bool,
+    say: Callable[[str], None] = say,
 ) -> ResumePlan | None:
     """What --resume means; None where a run is to be started."""
     from ....training.folder.resume import plan_resume
@@ -271,7 +315,11 @@ def _say_what_next(record: RunRecord, out: Path) -> None:
 
 
 def _show(record: RunRecord, out: Path, *, as_json: bool) -> None:
-    figures = figures_of(record, out)
+    from ....checkpoints.names import CONFIG
+    from ....storage.atomic import read_json
+    from ....training.resolve import config_from_dict
+
+    figures = figures_of(record, out, config_from_dict(read_json(out / CONFIG)).engine)
     if as_json:
         print_json(figures)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -31,6 +31,9 @@ def certify(
         str,
         typer.Option(help="Compare what has this in its name, e.g. attention, and write nothing.", metavar="NAME"),
     ] = "",
+    backend: Annotated[
+        Literal["numpy", "torch"], typer.Option(help="torch adds a column: PyTorch against the arrays.")
+    ] = "numpy",
     seed: Annotated[int, typer.Option(min=0, help="Root of the random weights, tokens and directions.")] = 1337,
     out: Annotated[
         Path,
@@ -64,7 +67,7 @@ def certify(
     if not force and not only:
         check_place(out)
     with CertifyDisplay(len(compared)) as display:
-        certificate = check_engines(presets, only=only, seed=seed, observe=display)
+        certificate = check_engines(presets, only=only, seed=seed, backend=backend, observe=display)
     if not only:  # a part is no certificate, and must not take the place of one
         write_certificate(certificate, out)
     if json:

@@ -179,7 +179,7 @@ def _loss_of_next_step(path: Path) -> tuple[Model, Any, str]:
     from ....training.prepare import prepare
 
     run = read_run(path)
-    session = prepare(run.config)
+    session = prepare(run.config.on_numpy())
     language_model = load(path)
     if session.config.model != language_model.config:
         raise ConfigError(f"{run.config.data.source} is no longer the text that {path} was trained on: restore it")

@@ -21,15 +21,17 @@ class UpstreamTorchGPT(TorchGPT):
         self.smear = Smear(config) if config.smear else None
         self.backout = nn.Parameter(torch.zeros(1)) if config.backout else None
 
-    def blocks(self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None) -> Tensor:
+    def blocks(
+        self, x: Tensor, ids: Tensor, turns: Tensor | None, cache: KVCache | None, same: Tensor | None
+    ) -> Tensor:
         """The stream after the last block       (B, T, C) -> (B, T, C). Raises ValueError for a cache."""
         if cache is not None:
             raise ValueError("the mirror of nanochat's model reads whole sequences: leave the cache out")
         if self.smear is not None:
-            x = self.smear(x)
+            x = self.smear(x, same)
         x0, middle = x, x
         for layer, block in enumerate(self.h):
-            x = block(x, x0, ids, turns)
+            x = block(x, x0, ids, turns, same)
             if layer == len(self.h) // 2:
                 middle = x
         return x if self.backout is None else x - self.backout * middle
@@ -48,11 +50,11 @@ class Block(nn.Module):
         self.value_embed = nn.Embedding(config.vocab_size, config.kv_width) if embeds else None
         self.value_gate = nn.Linear(config.value_gate_channels, config.kv_heads, bias=False) if embeds else None
 
-    def forward(self, x: Tensor, x0: Tensor, ids: Tensor, turns: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, x0: Tensor, ids: Tensor, turns: Tensor | None, same: Tensor | None) -> Tensor:
         if self.mix_x is not None and self.mix_x0 is not None:
             x = self.mix_x * x + self.mix_x0 * x0
         read = self.norm_1(x) if self.pre else x
-        x = x + self.attn(read, turns, None, self._values(read, ids))
+        x = x + self.attn(read, turns, None, same, self._values(read, ids))
         if self.pre:
             return x + self.mlp(self.norm_2(x))
         x = self.norm_1(x)
@@ -74,6 +76,9 @@ class Smear(nn.Module):
         self.gate = nn.Linear(config.smear_channels, 1, bias=False)
         self.share = nn.Parameter(torch.zeros(1))
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, same: Tensor | None) -> Tensor:
+        """x (B, T, C) -> (B, T, C); same (B, 1, T, T): nothing is smeared into another segment."""
         weight = torch.sigmoid(self.gate(x[:, 1:, : self.gate.in_features])) * self.share
+        if same is not None:
+            weight = weight * same[:, 0].diagonal(-1, 1, 2)[..., None]
         return torch.cat([x[:, :1], x[:, 1:] + weight * x[:, :-1]], dim=1)

@@ -95,7 +95,7 @@ def test_what_an_optimizer_remembers_is_of_the_mode_so_a_resumed_run_keeps_it(tm
 def test_the_default_is_the_engine_and_config_files_without_the_field_are_read():
     assert not TrainingConfig().compile
     config = resolve({"preset": "microgpt"})
-    assert type(config.backend) is type(backend_of("scalar", compiled=False))
+    assert type(config.engine) is type(backend_of("scalar", compiled=False))
 
 
 # **** what is refused
