@@ -29,6 +29,16 @@ def cross_entropy(logits: Tensor, *, targets: Tensor, label_smoothing: float = 0
     return nats / (targets >= 0).sum().clamp(min=1)
 
 
+def kl_divergence(
+    logits: Tensor, *, teacher: Tensor, targets: Tensor | None = None, temperature: float = 1.0
+) -> Tensor:
+    """As ops.kl_divergence       logits, teacher (..., V), targets (...) -> ()"""
+    log_p, log_q = (F.log_softmax(z / temperature, dim=-1) for z in (teacher, logits))
+    each = F.kl_div(log_q, log_p, reduction="none", log_target=True).sum(-1)
+    counted = torch.ones_like(each) if targets is None else (targets >= 0).to(each)
+    return temperature**2 * (each * counted).sum() / counted.sum().clamp(min=1)
+
+
 def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
     """cos and sin of position * base^(-2i/D)       -> (n, D/2, 2)"""
     angles = torch.outer(
@@ -147,6 +157,7 @@ OPS: dict[str, Callable[..., Tensor]] = {
     "rms_norm": rms_norm,
     "dyt": dyt,
     "cross_entropy": cross_entropy,
+    "kl_divergence": kl_divergence,
     "rope": rope,
     "attention": attention,
     "self_attention": self_attention,
