@@ -68,7 +68,7 @@ def distilling(teacher: Snapshot, *, alpha: float, temperature: float) -> Adapt:
     def adapt(session: Session) -> Session:
         check_teacher(teacher, session.dataset.tokenizer, session.config.model.block_size)
         student: Any = Distilled(session.model, asked, alpha=alpha, temperature=temperature)  # type: ignore[arg-type]
-        return replace(session, accumulate=session.config.backend.accumulate(student, session.config.training))
+        return replace(session, accumulate=session.config.engine.accumulate(student, session.config.training))
 
     return adapt
 
