@@ -87,7 +87,7 @@ def create_app(
         limits=limits,
         trust=trust,
         metrics=metrics,
-        closed=("/v1", "/api", "/metrics"),
+        closed=("/v1/", "/api/", "/metrics"),
         known=[*(one.path for one in table), *page],
         posts=[one.path for one in table if one.asks is not None],
         end=worker.end,

@@ -119,7 +119,7 @@ class TrainingConfig:
     )
     sample_every: int = setting(
         0,
-        "Steps between samples shown while training; 0 is off.",
+        "Steps between samples shown while training, and kept in samples.jsonl; 0 is off.",
         flag="--sample-every",
         least=0,
         group=_EVALUATION,

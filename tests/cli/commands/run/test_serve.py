@@ -77,9 +77,19 @@ def test_a_stream_is_finished_after_sigterm(start, chat_model):
 
 
 @pytest.mark.usefixtures("libraries")
-def test_ctrl_c_ends_it(start, chat_model):
-    server = start("serve", "--run", "model.json", "--port", 0, stdout=subprocess.PIPE)
-    assert server.stdout.readline().startswith("http://127.0.0.1:")
+def test_ctrl_c_ends_it_and_whoever_follows_a_run(start, chat_model, tmp_path):
+    run = tmp_path / "watched" / "one"
+    run.mkdir(parents=True)
+    (run / "config.json").write_text("{}", encoding="utf-8")
+    server = start("serve", "--run", "model.json", "--port", 0, "--runs", "watched", stdout=subprocess.PIPE)
+    address = server.stdout.readline().strip()
+    assert address.startswith("http://127.0.0.1:")
+    client = HTTPConnection("127.0.0.1", int(address.rpartition(":")[2]), timeout=20)
+    client.request("GET", "/api/runs/one/events")
+    answer = client.getresponse()
+    assert answer.readline() == b"event: run\n"
     server.send_signal(signal.SIGINT)
+    assert answer.read().startswith(b"data: ")
+    client.close()
     assert server.wait(20) == 130
     assert "Traceback" not in server.stderr.read()
