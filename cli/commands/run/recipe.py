@@ -79,8 +79,8 @@ def _run(
 
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
         records = run_phases(recipe, out, observe=display, should_stop=stop, force=force, locked=locked)
-    for number in range(1, len(records) + 1):
-        write_run_report(folder_of(out, recipe, number))
+    for phase in range(1, len(records) + 1):
+        write_run_report(folder_of(out, recipe, phase))
     if records[-1].status == "diverged":
         raise DivergedError(records[-1].reason)
     if records[-1].status != "ok":
