@@ -52,6 +52,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("serving/server.py", "import asyncio"): "the loop in which the server answers",
     ("serving/server.py", "import socket"): "the one socket that `nanochat serve` listens on",
     ("experiments/certify/installed.py", "import subprocess"): "asks git whether files of a checkout were changed",
+    ("experiments/parity/theirs.py", "import subprocess"): "runs a checkout of nanochat, which the user names, and git",
     ("experiments/reports/page.py", "import urllib.parse"): "reads %20 in the name of a figure; opens no connection",
     ("training/hyperparameters.py", "compile"): "the setting of that name",
     ("__init__.py", "__import__"): "lazy names of the package, each with its module in a table of that file",
