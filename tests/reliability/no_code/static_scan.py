@@ -39,6 +39,7 @@ KNOWN: dict[tuple[str, str], str] = {
         "import subprocess",
     ): "times programs of its own in fresh interpreters",
     ("course/running.py", "import subprocess"): "the child in which a student's file is run, guarded and limited",
+    ("course/sweeping.py", "import subprocess"): "the child in which a student's change is trained with and without",
     ("course/lessons/__init__.py", _NO_CONSTANT): "the module of a lesson or an exercise, from the table in that file",
     ("cli/commands/learn/compare.py", _NO_CONSTANT): "the project's own spelling, named by an exercise of the course",
     ("course/zoo/catalogue.py", _NO_CONSTANT): "the rooms and files of the zoo, which are the package's own",
