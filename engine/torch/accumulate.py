@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 import torch
 
 from .model import TorchModel, enough_memory
