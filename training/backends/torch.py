@@ -72,7 +72,17 @@ class TorchBackend:
                 f"e.g. {-(-n // size) * size}",
                 settings=(("training.grad_accum", n),),
             )
-        return _device(device), settings
+        device = _device(device)
+        if size > 1 and device not in ("cpu", "cuda"):
+            raise ConfigError(
+                f"device={device} is one device for {size} processes: give cuda, of which each takes its own, or cpu",
+                settings=(("device", device),),
+            )
+        if device == "mps" and self.place.dtype == "float64":
+            raise ConfigError(
+                "dtype=float64 is not there on mps: use float32, or the device cpu", settings=(("dtype", "float64"),)
+            )
+        return device, settings
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         return 1
