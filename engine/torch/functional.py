@@ -20,11 +20,13 @@ def full(x: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, *, targets: Tensor, softcap: float = 0.0) -> Tensor:
-    """The mean over targets that are not -1, in nats; 0 where none counts       logits (..., V), targets (...) -> ()"""
+    """The mean over targets that are not -1, in nats       logits (..., V), targets (...) -> ()
+
+    nan where none counts, where ours is 0: no such batch is ever drawn, and PyTorch's own mean is one call.
+    """
     z = full(logits)
     z = softcap * torch.tanh(z / softcap) if softcap else z
-    nats = F.cross_entropy(z.flatten(0, -2), targets.flatten(), ignore_index=-1, reduction="sum")
-    return nats / (targets >= 0).sum().clamp(min=1)
+    return F.cross_entropy(z.flatten(0, -2), targets.flatten(), ignore_index=-1)
 
 
 def rotations(n: int, size: int, base: float = 10000.0) -> Tensor:
