@@ -18,7 +18,7 @@ from .optim import Optimizer
 from .tensor import Tensor
 
 Array = np.ndarray
-_POLAR_EXPRESS = (
+POLAR_EXPRESS = (
     (8.156554524902461, -22.48329292557795, 15.878769915207462),
     (4.042929935166739, -2.808917465908714, 0.5000178451051316),
     (3.8916678022926607, -2.772484153217685, 0.5060648178503393),
@@ -26,7 +26,7 @@ _POLAR_EXPRESS = (
     (2.3465413258596377, -1.7097828382687081, 0.42323551169305323),
 )
 """a, b, c of five quintics, each the best after those before it: Amsel et al. 2025, arXiv:2505.16932, safety 0.02."""
-_TINY, _LEAST_MOMENT = 1e-6, 1e-10
+TINY, LEAST_MOMENT = 1e-6, 1e-10
 """Below these a norm or a mean square is no divisor."""
 
 
@@ -95,7 +95,7 @@ class GroupedMuon(Optimizer):
             if group is not None:
                 self.adamw.append((name, group))
             elif parameter.ndim == 2:
-                self.muon += ((name, rows) for rows in _parts(name, parameter.shape[0], parts))
+                self.muon += ((name, rows) for rows in row_parts(name, parameter.shape[0], parts))
             else:
                 raise ValueError(f"{name} of shape {parameter.shape} is in no group, and Muon moves matrices")
 
@@ -128,18 +128,18 @@ class GroupedMuon(Optimizer):
         """The step of a matrix, before its rate       x, v (out, in) -> (out, in)"""
         rules = self.rules
         if rules.equalize_rows:
-            x = x * (_norm(x) / math.sqrt(len(x)) / np.maximum(_row_norms(x), _TINY))
+            x = x * (_norm(x) / math.sqrt(len(x)) / np.maximum(_row_norms(x), TINY))
         x = polar_express(x, rules.safety) if rules.polar_express else orthogonalize(x)
         if rules.renormalize:
-            x = x * (math.sqrt(min(x.shape)) / max(_norm(x), _TINY))
+            x = x * (math.sqrt(min(x.shape)) / max(_norm(x), TINY))
         return evened(x, v, rules.beta2) if rules.variance else x
 
 
 def polar_express(g: Array, safety: float = 1.01) -> Array:
     """About U V^T, where g = U S V^T, by five quintics       (out, in) -> (out, in)       arXiv:2505.16932"""
     x = g.T if g.shape[0] > g.shape[1] else g  # the smaller side makes the smaller products
-    x = x / (_norm(x) * safety + _TINY)
-    for a, b, c in _POLAR_EXPRESS:
+    x = x / (_norm(x) * safety + TINY)
+    for a, b, c in POLAR_EXPRESS:
         gram = x @ x.T
         x = a * x + (b * gram + c * (gram @ gram)) @ x
     return x.T if g.shape[0] > g.shape[1] else x
@@ -153,13 +153,13 @@ def evened(x: Array, v: Array, beta2: float) -> Array:
     axis = 1 if x.shape[0] >= x.shape[1] else 0
     mean, kept = (x * x).mean(axis, keepdims=True), v[:, :1] if axis else v[:1]
     kept += (1 - beta2) * (mean - kept)
-    size = 1 / np.sqrt(np.maximum(kept, _LEAST_MOMENT))
+    size = 1 / np.sqrt(np.maximum(kept, LEAST_MOMENT))
     n = x.shape[axis]
     now = math.sqrt(float((mean * n * size * size).sum()))
-    return np.asarray(x * (size * (math.sqrt(float(mean.sum()) * n) / max(now, _LEAST_MOMENT))))
+    return np.asarray(x * (size * (math.sqrt(float(mean.sum()) * n) / max(now, LEAST_MOMENT))))
 
 
-def _parts(name: str, n_rows: int, parts: Mapping[str, tuple[int, ...]]) -> Iterator[slice]:
+def row_parts(name: str, n_rows: int, parts: Mapping[str, tuple[int, ...]]) -> Iterator[slice]:
     """The rows of each matrix that lies in this one."""
     start = 0
     for size in next((sizes for pattern, sizes in parts.items() if fnmatchcase(name, pattern)), (n_rows,)):

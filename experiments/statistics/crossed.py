@@ -49,10 +49,11 @@ def crossed_interval(losses: np.ndarray, *, share_read: float = 0.0, confidence:
     ms_rest = float(np.sum(rest * rest)) / df_rest
     size = n * n_blocks
     text = left * max(0.0, ms_blocks - ms_rest)  # a variance is never below 0, its estimate may be
-    df_text = text**2 / _over(left * ms_blocks, df_blocks, left * ms_rest, df_rest) if text else math.inf
-    variance = (ms_seeds + text) / size
-    spread = ms_seeds**2 / df_seeds + (text**2 / df_text if text else 0.0)
-    df = (ms_seeds + text) ** 2 / spread if spread else math.inf
+    # of ratios, since the square of a mean square may be too small for a float
+    df_text = 1 / _over(left * ms_blocks / text, df_blocks, left * ms_rest / text, df_rest) if text else math.inf
+    whole = ms_seeds + text
+    variance = whole / size
+    df = 1 / _over(ms_seeds / whole, df_seeds, text / whole, df_text) if whole else math.inf
     return CrossedInterval(
         mean=mean,
         half_width=_half_width(variance, df, confidence),
@@ -61,7 +62,7 @@ def crossed_interval(losses: np.ndarray, *, share_read: float = 0.0, confidence:
     )
 
 
-def _over(first: float, df_first: int, second: float, df_second: int) -> float:
+def _over(first: float, df_first: float, second: float, df_second: float) -> float:
     return first**2 / df_first + second**2 / df_second
 
 

@@ -97,7 +97,8 @@ def test_every_flag_reaches_its_field():
         extra = [] if text is None else [text]
         extra += ["--tokenizer", "word"] if flag.name == "vocab_size" else []  # of characters it has no meaning
         extra += ["--backend", "torch"] if flag.name in of_torch else []
-        preset = "nanogpt-cpu"
+        extra += ["--mode", "scalar", "--compile"] if flag.name == "check_every" else []
+        preset = "microgpt" if flag.name == "check_every" else "nanogpt-cpu"
         config = parse(["train", "--preset", preset, "--batch-size", "12", flag.known.flag, *extra]).keywords["config"]
         found = config
         for name in flag.path.split("."):

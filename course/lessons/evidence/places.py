@@ -80,9 +80,14 @@ class Change:
         return p, lambda g: (np.where(seen, first_of(vjp(g)), 0.0).astype(s.dtype),)
 
     def _attention(
-        self, q: Sequence[Value], keys: Sequence[Sequence[Value]], values: Sequence[Sequence[Value]]
+        self,
+        q: Sequence[Value],
+        keys: Sequence[Sequence[Value]],
+        values: Sequence[Sequence[Value]],
+        *,
+        scale: float = 1.0,
     ) -> list[Value]:
-        q = F.scale(q, 1 / math.sqrt(len(q)))
+        q = F.scale(q, scale / math.sqrt(len(q)))
         p = self.scalar([F.dot(q, k) for k in keys])
         return [F.dot(p, column) for column in zip(*values, strict=True)]
 

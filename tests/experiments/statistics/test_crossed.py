@@ -20,6 +20,12 @@ def test_where_all_of_the_text_was_read_only_seeds_are_left(losses):
     assert found.of_text == 0
 
 
+def test_differences_whose_squares_are_too_small_for_a_float_have_an_interval():
+    losses = np.zeros((2, 12))
+    losses[0, 0] = 1e-89
+    assert crossed_interval(losses).half_width == pytest.approx(1e-60 * crossed_interval(losses * 1e60).half_width)
+
+
 @given(tables, st.floats(0, 0.9))
 def test_text_that_was_not_read_adds_to_the_variance(losses, share):
     """Half widths are of unequal degrees of freedom; the variances behind them add."""

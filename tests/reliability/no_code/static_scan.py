@@ -43,6 +43,7 @@ KNOWN: dict[tuple[str, str], str] = {
     ("course/lessons/__init__.py", _NO_CONSTANT): "the module of a lesson or an exercise, from the table in that file",
     ("cli/commands/learn/compare.py", _NO_CONSTANT): "the project's own spelling, named by an exercise of the course",
     ("course/zoo/catalogue.py", _NO_CONSTANT): "the rooms and files of the zoo, which are the package's own",
+    ("course/zoo/instruments.py", _NO_CONSTANT): "the module of what a specimen replaces, which is the package's own",
     ("course/zoo/specimen.py", _NO_CONSTANT): "the module that a specimen names, which is the package's own",
     ("serving/completions.py", "import asyncio"): "answers of the server, as they are drawn",
     ("serving/guard.py", "import asyncio"): "time limits of the server",
