@@ -7,6 +7,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any, Protocol, cast
 
+from ...errors import ConfigError
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
 from ...models.gpt.config import GPTConfig
@@ -54,7 +55,12 @@ class Backend(Protocol):
 
 
 def build_optimizer(rules: Mapping[str, Any], model: Model, settings: TrainingConfig, **options: Any) -> Optimizer:
-    """The optimizer that the settings name, of those that an engine has."""
+    """The optimizer that the settings name, of those that an engine has. Raises ConfigError for another."""
+    if settings.optimizer not in rules:
+        raise ConfigError(
+            f"optimizer={settings.optimizer} is not spelled for this engine: choose one of {', '.join(rules)}",
+            settings=(("optimizer", settings.optimizer),),
+        )
     options |= {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
     if settings.optimizer in ("sgd", "muon"):
         options["momentum"] = settings.momentum
