@@ -169,9 +169,12 @@ def decay(subject: Subject) -> float:
 
 def schedule(subject: Subject) -> float:
     """Error of the rate halfway down"""
-    if subject.config.training.steps < 20:
+    settings = subject.config.training
+    if settings.steps < 20:
         raise NotApplicableError("fewer than 20 steps have no shape")
-    return training.schedule_error(subject.config.training)
+    if settings.warmup > settings.steps // 2:
+        raise NotApplicableError("it warms up for more than half of its steps")
+    return training.schedule_error(settings)
 
 
 def update(subject: Subject) -> float:

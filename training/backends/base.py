@@ -129,7 +129,12 @@ class OneProcess:
 
 
 def build_optimizer(rules: Mapping[str, Any], model: Model, settings: TrainingConfig, **options: Any) -> Optimizer:
-    """The optimizer that the settings name, of those that an engine has."""
+    """The optimizer that the settings name, of those that an engine has. Raises ConfigError for another."""
+    if settings.optimizer not in rules:
+        raise ConfigError(
+            f"optimizer={settings.optimizer} is not spelled for this engine: choose one of {', '.join(rules)}",
+            settings=(("optimizer", settings.optimizer),),
+        )
     options |= {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
     if settings.optimizer in ("sgd", "muon"):
         options["momentum"] = settings.momentum

@@ -36,7 +36,7 @@ def parity(
     seeds: Annotated[int, typer.Option(help="Runs in float32.")] = 5,
     data: Annotated[Path | None, typer.Option(help="A text; without: a builtin one.", metavar="FILE")] = None,
     python: Annotated[
-        str, typer.Option(help="The Python that runs upstream, with torch.", metavar="PY")
+        str, typer.Option(help="What runs upstream, with torch; this one.", metavar="PY", show_default=False)
     ] = sys.executable,
     what: Annotated[str, typer.Option(help="Of model, update, curve, seeds and speed.", metavar="LIST")] = "",
     timeout: Annotated[float, typer.Option(help="Seconds for one answer of upstream.")] = 1800.0,
