@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -48,7 +49,9 @@ def tuning_section(study: Study) -> list[str]:
 def tuning_caveats(study: Study) -> list[str]:
     """A sentence each."""
     trials, (path,) = tuning_of(study.config, study.tuning), study.config.tune
-    found = [f"{code_span(path)} was tuned for each variant by itself; every other setting is the same for all."]
+    apart = max(high / low for low, high in pairwise(study.config.tune[path]))
+    words = f"{code_span(path)} was tuned for each variant by itself; every other setting is the same for all."
+    found = [f"{words} Its values lie up to a factor of {apart:.2g} apart: a better one may lie between."]
     edges = [code_span(name) for name, known in trials.items() if is_at_edge(known)]
     if edges:
         found.append(f"The best {code_span(path)} lies at the edge of what was tried: {', '.join(edges)}.")
