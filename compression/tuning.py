@@ -34,6 +34,11 @@ class Tuned:
     cpu_s: float
     """Of all threads, from reading the text to the last validation."""
 
+    def snapshot(self) -> Snapshot:
+        """The model that came of it."""
+        assert self.model is not None, "asked of a run that reached its last step"
+        return self.model.snapshot()
+
 
 def tune(
     config: RunConfig,

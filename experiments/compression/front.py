@@ -133,7 +133,8 @@ def front_report(lines: Sequence[Line], places: Mapping[str, str]) -> str:
 def _sources(sources: Sequence[Compression]) -> str:
     """Which models, and on what text."""
     text = sources[0].text
-    seeds = ", ".join(sorted(str(one.source.seed) for one in sources))
+    sources = sorted(sources, key=lambda one: one.source.seed or 0)
+    seeds = ", ".join(str(one.source.seed) for one in sources)
     losses = ", ".join(digits(one.before.measured.loss) for one in sources)
     return (
         f"Made of {len(sources)} {'model' if len(sources) == 1 else 'models'}, seeds {seeds}, losses {losses} nats a "
@@ -156,8 +157,8 @@ def answers(lines: Sequence[Line]) -> list[str]:
                 else "neither is shown to be better"
             )
             said.append(
-                f"Per second of CPU {better}: {line.method} ends {signed(gap.mean)} nats ({signed(gap.low)} to "
-                f"{signed(gap.high)}) from the same student trained alone for as much CPU time."
+                f"Per second of CPU {better}: {line.method} minus the same student trained alone for as much CPU time "
+                f"is {_span(gap)} nats."
             )
     harmless = [line for line in lines if line.cost.high <= _SMALL]
     if harmless:

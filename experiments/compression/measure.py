@@ -13,6 +13,7 @@ from ...data.dataset import Dataset
 from ...errors import ConfigError
 from ...inference.language_model import LanguageModel
 from ...models.base import logits_array
+from ...models.bigram.config import BigramConfig
 from ...training.evaluate import token_losses
 from ..bench.pairs import Pairs, take_turns
 from ..evaluation.against import BLOCKS
@@ -54,23 +55,29 @@ def measure(models: Mapping[str, LanguageModel], dataset: Dataset) -> dict[str, 
             )
     sums = {name: _Sums() for name in models}
     targets = []
-    batches = evaluation_batches(dataset.val, kind=dataset.kind, block_size=first.context, batch_size=_ROWS)
+    kind = "windows" if isinstance(first.config, BigramConfig) else dataset.kind
+    batches = evaluation_batches(dataset.val, kind=kind, block_size=first.context, batch_size=_ROWS)
     for batch in batches:
         counted = batch.targets >= 0
         targets.append(batch.targets[counted])
         reference = None
         for name, model in models.items():
-            logits = logits_array(model.model, batch.inputs)[counted].astype(np.float64)
-            logits -= np.log(np.exp(logits - logits.max(-1, keepdims=True)).sum(-1, keepdims=True)) + logits.max(
-                -1, keepdims=True
-            )
-            reference = logits if reference is None else reference
-            sums[name].add(logits, reference, batch.targets[counted])
+            log_q = _log_softmax(logits_array(model.model, batch.inputs)[counted])
+            reference = log_q if reference is None else reference
+            sums[name].add(log_q, reference, batch.targets[counted])
     tokens = np.concatenate(targets)
     if len(tokens) < 2:
         raise ConfigError("the validation text has fewer than two tokens, which tell nothing of other text: give more")
     n_bytes = dataset.tokenizer.token_bytes()[tokens]
     return {name: one.measured(n_bytes) for name, one in sums.items()}
+
+
+def _log_softmax(logits: np.ndarray) -> np.ndarray:
+    """In float64       (N, V) -> (N, V)"""
+    z = logits.astype(np.float64)
+    z -= z.max(-1, keepdims=True)
+    z -= np.log(np.exp(z).sum(-1, keepdims=True))
+    return z
 
 
 class _Sums:

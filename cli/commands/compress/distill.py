@@ -122,14 +122,14 @@ def distill(
         taught = trained(
             config, f"a student of {what} is taught for {steps:,} steps", start=start, adapt=adapt, out=folder
         )
-        snapshot = taught.model.snapshot()  # type: ignore[union-attr]  # trained() raises without one
-        candidates = {"distilled": Candidate("result", snapshot, steps, taught.cpu_s)}
+        candidates = {"distilled": Candidate("result", taught.snapshot(), steps, taught.cpu_s)}
         if controls:
             candidates |= _controls(config, start, steps, taught.cpu_s)
         conclude(
             folder, subject, candidates, kind="distill",
             method=f"distilled to {what}, alpha {alpha:g}, T {temperature:g}, {steps:,} steps",
-            command=_command(run, layers, from_layers, student, alpha, temperature, steps, lr, seed, folder),
+            command=_command(run, layers, from_layers, student, alpha, temperature, steps, lr, seed)
+            + ([] if controls else ["--no-controls"]),
             questions=questions, json=json,
         )  # fmt: skip
 
@@ -175,8 +175,8 @@ def _controls(config: RunConfig, start: Snapshot | None, steps: int, cpu_s: floa
         start=start,
     )
     return {
-        "without a teacher, equal steps": Candidate("control", alone.model.snapshot(), steps, alone.cpu_s),  # type: ignore[union-attr]
-        "without a teacher, equal CPU time": Candidate("control", equal.model.snapshot(), longer, equal.cpu_s),  # type: ignore[union-attr]
+        "without a teacher, equal steps": Candidate("control", alone.snapshot(), steps, alone.cpu_s),
+        "without a teacher, equal CPU time": Candidate("control", equal.snapshot(), longer, equal.cpu_s),
     }
 
 
@@ -190,11 +190,11 @@ def _drawn(subject: Subject, config: RunConfig) -> Snapshot:
 
 def _command(
     run: str, layers: int, from_layers: tuple[int, ...], student: str, alpha: float, temperature: float, steps: int,
-    lr: float, seed: int, folder: Path,
+    lr: float, seed: int,
 ) -> list[str]:  # fmt: skip
     """The words that give this again."""
     shape = ["--layers", str(layers)] if layers else ["--student", student] if student else []
     shape += ["--from-layers", ",".join(map(str, from_layers))] if from_layers else []
     rate = ["--lr", f"{lr:g}"] if lr else []
     return ["distill", "--run", run, *shape, "--alpha", f"{alpha:g}", "--temperature", f"{temperature:g}",
-            "--steps", str(steps), *rate, "--seed", str(seed), "--out", shown_path(folder)]  # fmt: skip
+            "--steps", str(steps), *rate, "--seed", str(seed)]  # fmt: skip

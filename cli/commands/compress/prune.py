@@ -145,7 +145,7 @@ def prune_run(
         candidates = _written(subject, pruned, folder, finetune_steps, lr, hold=pruning is not None) | others
         conclude(
             folder, subject, candidates, kind="prune", method=f"{what}{after}",
-            command=[*words, "--out", shown_path(folder)], questions=questions, notes=_notes(pruning), json=json,
+            command=words, questions=questions, notes=_notes(pruning), json=json,
         )  # fmt: skip
 
 
@@ -186,8 +186,8 @@ def _written(
     )
     control = trained(unwatched(config), f"the whole model, {steps:,} steps alike", start=subject.snapshot)
     return {
-        "pruned and tuned": Candidate("result", tuned.model.snapshot(), steps, tuned.cpu_s),  # type: ignore[union-attr]
-        "the whole model tuned alike": Candidate("control", control.model.snapshot(), steps, control.cpu_s),  # type: ignore[union-attr]
+        "pruned and tuned": Candidate("result", tuned.snapshot(), steps, tuned.cpu_s),
+        "the whole model tuned alike": Candidate("control", control.snapshot(), steps, control.cpu_s),
         "pruned, before tuning": Candidate("control", pruned),
     }
 

@@ -113,7 +113,7 @@ def quantize_run(
         write_model(folder, result, subject.config)
         conclude(
             folder, subject, {"quantised": Candidate("result", result)}, kind="quantize", method=scheme.words,
-            command=_command(run, bits, scheme, calibration_rows, folder), questions=questions,
+            command=_command(run, bits, scheme, calibration_rows), questions=questions,
             notes=_notes(subject.dataset.config.source, method, calibration_rows), json=json,
         )  # fmt: skip
 
@@ -127,7 +127,7 @@ def _notes(source: str, method: str, rows: int) -> tuple[str, ...]:
     return (AT_WORK, *calibrated)
 
 
-def _command(run: str, bits: int, scheme: Scheme, rows: int, folder: Path) -> list[str]:
+def _command(run: str, bits: int, scheme: Scheme, rows: int) -> list[str]:
     """The words that give this again."""
     words = ["quantize", "--run", run, "--bits", str(bits)]
     if bits == 16:
@@ -138,4 +138,4 @@ def _command(run: str, bits: int, scheme: Scheme, rows: int, folder: Path) -> li
         words += ["--method", "gptq", "--calibration-rows", str(rows)]
     if scheme.embedding_dtype == "int4":
         words += ["--embedding-bits", "4"]
-    return [*words, "--out", shown_path(folder)]
+    return words

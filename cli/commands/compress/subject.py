@@ -46,6 +46,8 @@ class Subject:
     config: RunConfig | None
     """Of its run, with the text that is used; None for a model that lies alone."""
     dataset: Dataset
+    data: str
+    """As --data named the text; "" for the run's own."""
 
     def run_config(self, what: str) -> RunConfig:
         """To train with. Raises ConfigError where there is none, and for one in single numbers."""
@@ -74,7 +76,7 @@ def find_subject(run: str, data: str) -> Subject:
         )
     config, text = _text_of(run_of(path), data)
     dataset = build_dataset(text, tokenizer_from_dict(dict(snapshot.tokenizer)))
-    return Subject(path, snapshot, config, dataset)
+    return Subject(path, snapshot, config, dataset, data)
 
 
 def _text_of(home: Path, data: str) -> tuple[RunConfig | None, DataConfig]:
@@ -140,11 +142,17 @@ def conclude(
     notes: tuple[str, ...] = (),
     json: bool,
 ) -> None:
-    """Measure, write compression.json and report.md, and print the table."""
+    """Measure, write compression.json and report.md, and print the table.
+
+    command: the words that make the same again, but for text, questions and folder.
+    """
     from ....experiments.compression.outcome import compare
     from ....experiments.compression.record import write_compression
     from ....experiments.compression.report import headline, row_table, write_compression_report
 
+    command = [*command, *(["--data", subject.data] if subject.data else [])]
+    command += ["--questions", questions] if questions != "none" else []
+    command += ["--out", shown_path(folder)]
     found = compare(
         subject.snapshot, subject.path, candidates, subject.dataset,
         kind=kind, method=method, command=shlex.join(["nanochat", "compress", *command]), questions=questions,
