@@ -27,7 +27,8 @@ DRIVER = Path(__file__).parent / "driver.py"
 SCHEDULES = ("get_lr_multiplier", "get_muon_momentum", "get_weight_decay")
 MODULE = "upstream_schedule.py"
 _RATES = {"unembedding_lr": "unembedding-lr", "embedding_lr": "embedding-lr", "scalar_lr": "scalar-lr"}
-_MOST_BYTES = 1 << 22
+_MOST_BYTES = 1 << 26
+_FOREIGN = replace(OURS, error=ConfigError, missing="{path} is missing: name a file that is there")
 _NEEDED = ("nanochat/gpt.py", "nanochat/optim.py", "nanochat/loss_eval.py", "scripts/base_train.py")
 
 
@@ -61,21 +62,24 @@ def open_checkout(path: Path, revision: str = "auto") -> Checkout:
             f"{path} differs from its commit {commit[:7]} in {changed.split()[-1]}: what is compared has to have a "
             "name, so undo the change or commit it"
         )
-    script = _text(path / "scripts/base_train.py")
-    flags, schedules = _flags(script), _functions(script)
+    script = text_of(path / "scripts/base_train.py")
+    try:
+        flags, schedules = _flags(script), _functions(script)
+    except (SyntaxError, ValueError) as error:
+        raise ConfigError(f"{path}/scripts/base_train.py is no Python ({error}): give a clean checkout") from error
     absent = [name for name in (*_RATES.values(), "weight-decay") if name not in flags] + [
         name for name in SCHEDULES if f"def {name}(" not in schedules
     ]
     if absent:
         raise ConfigError(f"{path}/scripts/base_train.py has no {absent[0]}: compare a commit from 2f09686 to 92d63d4")
     if revision == "auto":
-        revision = "head" if "smear" in _text(path / "nanochat/gpt.py") else "pin"
+        revision = "head" if "smear" in text_of(path / "nanochat/gpt.py") else "pin"
     return Checkout(path, commit, revision, flags, schedules)
 
 
-def _text(path: Path) -> str:
-    """A file of theirs. Raises ConfigError."""
-    return decode_text(read_bytes(path, replace(OURS, error=ConfigError), limit=_MOST_BYTES), str(path), ConfigError)
+def text_of(path: Path) -> str:
+    """A file that others wrote. Raises ConfigError."""
+    return decode_text(read_bytes(path, _FOREIGN, limit=_MOST_BYTES), str(path), ConfigError)
 
 
 def _git(path: Path, *words: str) -> str:

@@ -106,13 +106,12 @@ def _asking(
     from ....data.builtin import read_builtin
     from ....experiments.parity.case import EDITIONS, Case
     from ....experiments.parity.compare import Asking
-    from ....experiments.parity.theirs import open_checkout
-    from ....storage.reading import decode_text, read_bytes
+    from ....experiments.parity.theirs import open_checkout, text_of
 
     checkout = open_checkout(upstream, revision)
     case = Case(revision=checkout.revision)
     if not recorded:
-        text = read_builtin("tales") if data is None else decode_text(read_bytes(data), str(data), ConfigError)
+        text = read_builtin("tales") if data is None else text_of(data)
         if len(text) < 10 * _BIG:
             raise ConfigError(f"{data} has {len(text):,} characters: give a text of {10 * _BIG:,} or more")
         case = Case(

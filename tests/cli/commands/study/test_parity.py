@@ -140,6 +140,18 @@ def test_the_command_that_is_run_is_shown_and_nothing_is_run(nanochat, tmp_path,
     assert not (tmp_path / "results").exists()
 
 
+def test_a_text_that_is_missing_or_short_is_refused(nanochat, tmp_path, checkout):
+    asked = ("parity", "--upstream", checkout, "--data")
+    assert_skipped(nanochat(*asked, "none.txt"), tmp_path, "none.txt is missing: name a file")
+    (tmp_path / "short.txt").write_text("abc", encoding="utf-8")
+    assert_skipped(nanochat(*asked, "short.txt"), tmp_path, "short.txt has 3 characters: give a text")
+
+
+def test_a_script_that_is_no_python_is_refused(nanochat, tmp_path, checkout):
+    (checkout / "scripts/base_train.py").write_text("def (", encoding="utf-8")
+    assert_skipped(nanochat("parity", "--upstream", checkout), tmp_path, "base_train.py is no Python (invalid syntax")
+
+
 def test_flags_that_make_no_sense_are_refused(nanochat, checkout):
     nanochat("parity", "--what", "model,weather").assert_refused(2, "--what 'weather' is unknown: choose of model")
     nanochat("parity", "--steps", 0).assert_refused(2, "--steps 0 is too small")
