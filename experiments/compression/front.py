@@ -158,7 +158,7 @@ def answers(lines: Sequence[Line]) -> list[str]:
             )
             said.append(
                 f"Per second of CPU {better}: {line.method} minus the same student trained alone for as much CPU time "
-                f"is {_span(gap)} nats."
+                f"is {_span(gap)} nats ({len(line.found)} {'model' if len(line.found) == 1 else 'models'})."
             )
     harmless = [line for line in lines if line.cost.high <= _SMALL]
     if harmless:
