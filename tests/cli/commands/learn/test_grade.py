@@ -1,0 +1,73 @@
+"""`nanochat learn roster` and `grade` as a teacher types them."""
+
+import csv
+import json
+
+import pytest
+
+RIGHT = """
+import math
+from nanochat.engine import Value
+
+
+def bend(x):
+    return Value(math.atan(x.data), (x,), (1 / (1 + x.data**2),), "bend")
+"""
+
+
+@pytest.fixture
+def handed_in(nanochat, tmp_path):
+    """Two students, arctan for both: ada's answer is right, that of =bob empty."""
+    (tmp_path / "students.csv").write_text("student,1a\nada,arctan\n=bob,arctan\n", encoding="utf-8")
+    assert nanochat("learn", "roster", "students.csv", "--course", "spring").code == 0
+    for student in ("ada", "=bob"):
+        home = tmp_path / student.strip("=")
+        home.mkdir()
+        (home / "course.toml").write_text(
+            f'student = "{student}"\ncourse = "spring"\n[variants]\n1a = "arctan"\n', encoding="utf-8"
+        )
+        assert nanochat("learn", "start", "1", "--dir", str(home)).code == 0
+        if student == "ada":
+            (home / "01-value" / "bend.py").write_text(RIGHT, encoding="utf-8")
+        zipped = tmp_path / "handed" / f"{home.name}.zip"
+        assert nanochat("learn", "submit", "--dir", str(home), "--out", str(zipped)).code == 0
+    return tmp_path
+
+
+def test_a_class_is_graded_with_one_command(nanochat, handed_in):
+    done = nanochat("learn", "grade", "handed", "--roster", "roster.csv", "--exercises", "1a", "--out", "g.csv")
+    assert done.code == 0
+    assert "bend is still empty" in done.out
+    with (handed_in / "g.csv").open(encoding="utf-8", newline="") as file:
+        rows = {row["student"]: row for row in csv.DictReader(file)}
+    assert (rows["ada"]["points"], rows["ada"]["1a of 11"], rows["ada"]["findings"]) == ("11", "11", "ok")
+    assert (rows["'=bob"]["points"], rows["'=bob"]["findings"]) == ("0", "not judged")
+
+
+def test_a_receipt_that_lies_is_told_of_and_believed_in_nothing(nanochat, handed_in):
+    progress = handed_in / "bob" / "progress.json"
+    content = json.loads(progress.read_text(encoding="utf-8"))
+    content["lessons"]["1a"]["status"] = "passed"
+    progress.write_text(json.dumps(content), encoding="utf-8")
+    (handed_in / "handed" / "bob.zip").unlink()
+    (handed_in / "handed" / "ada.zip").unlink()
+    nanochat("learn", "submit", "--dir", "bob", "--out", "handed/bob.zip")
+    done = nanochat("learn", "grade", "handed", "--roster", "roster.csv", "--exercises", "1a")
+    assert "1a: the receipt says that it passed, and run again it does not" in done.out
+    assert "nothing was handed in under this id" in done.out
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "sentence"),
+    [
+        (["grade", "nowhere"], 3, "nowhere does not exist"),
+        (["grade", "ada", "--exercises", "1z"], 2, "--exercises '1z' is no exercise"),
+        (["grade", "handed", "--roster", "nowhere.csv"], 3, "nowhere.csv does not exist"),
+        (["grade", "handed", "--out", "students.csv"], 5, "students.csv exists already"),
+        (["grade", "handed", "--jobs", "-1"], 2, "--jobs"),
+        (["roster", "ada", "--out", "r.csv"], 3, "is no regular file"),
+        (["roster", "students.csv"], 5, "roster.csv exists already"),
+    ],
+)
+def test_bad_words_get_one_sentence(nanochat, handed_in, words, code, sentence):
+    nanochat("learn", *words).assert_refused(code, sentence)
