@@ -57,6 +57,19 @@ def test_a_receipt_that_lies_is_told_of_and_believed_in_nothing(nanochat, handed
     assert "nothing was handed in under this id" in done.out
 
 
+def test_each_student_gets_a_sheet_and_the_teacher_the_keys(nanochat, tmp_path):
+    (tmp_path / "students.csv").write_text("student\nada\n../bob <b>\n", encoding="utf-8")
+    done = nanochat("learn", "roster", "students.csv", "--sheets", "sheets", "--lessons", "1,7")
+    assert "2 sheets and keys.csv" in done.out
+    names = sorted(path.name for path in (tmp_path / "sheets").iterdir())
+    assert names == ["01-ada.md", "02-..-bob-b-.md", "keys.csv"]
+    assert "1. " in (tmp_path / "sheets" / names[0]).read_text(encoding="utf-8")
+    assert "&lt;b&gt;" in (tmp_path / "sheets" / names[1]).read_text(encoding="utf-8")
+    with (tmp_path / "sheets" / "keys.csv").open(encoding="utf-8", newline="") as file:
+        assert [set(row) for row in csv.DictReader(file)] == [{"student", "1", "7"}] * 2
+    nanochat("learn", "roster", "students.csv", "--out", "r.csv", "--sheets", "sheets").assert_refused(5, "keys.csv")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "sentence"),
     [
@@ -66,6 +79,7 @@ def test_a_receipt_that_lies_is_told_of_and_believed_in_nothing(nanochat, handed
         (["grade", "handed", "--out", "students.csv"], 5, "students.csv exists already"),
         (["grade", "handed", "--jobs", "-1"], 2, "--jobs"),
         (["roster", "ada", "--out", "r.csv"], 3, "is no regular file"),
+        (["roster", "students.csv", "--lessons", "1,13"], 2, "--lessons '1,13' is no list of lessons"),
         (["roster", "students.csv"], 5, "roster.csv exists already"),
     ],
 )
