@@ -92,7 +92,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	$(COMPILE) pyproject.toml --extra cluster -c requirements/dev.txt -c requirements/oracle.txt -o requirements/cluster.txt
 	$(COMPILE) pyproject.toml --extra learn -c requirements/dev.txt -c requirements/cluster.txt -o requirements/learn.txt
 	$(COMPILE) pyproject.toml --extra serve -c requirements/dev.txt -c requirements/cluster.txt -o requirements/serve.txt
-	$(COMPILE) pyproject.toml --extra torch -c requirements/dev.txt -c requirements/cluster.txt -o requirements/torch.txt
+	echo "$(TORCH)" | $(COMPILE) pyproject.toml - --extra torch -c requirements/dev.txt -c requirements/oracle.txt -c requirements/cluster.txt -o requirements/torch.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/serve.txt --group pyproject.toml:clients -o requirements/clients.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/clients.txt --group pyproject.toml:browser -o requirements/browser.txt
 

@@ -44,6 +44,7 @@ COMMANDS = {
     "certify": Entry("Study", "study.certify", "Prove that both engines compute the same gradients."),
     "health": Entry("Study", "study.health", "Try laws on a run or a configuration: is it sound?"),
     "compress": Entry("Study", "compress", "Make a model smaller: quantise, prune, distil, and what each costs."),
+    "parity": Entry("Study", "study.parity", "Compare with karpathy/nanochat, line by line."),
     "bench": Entry("Study", "study.bench", "Measure training steps and decoding."),
     "graph": Entry("Teach", "teach.graph", "Draw the graph of an expression, or of a run's loss."),
     "zoo": Entry("Teach", "teach.zoo", "Bugs of public code, put in one at a time, for you to find."),

@@ -74,16 +74,16 @@ def distilling(teacher: Snapshot, *, alpha: float, temperature: float) -> Adapt:
 
 
 def check_teacher(teacher: Snapshot, tokenizer: Tokenizer, block_size: int) -> None:
-    """Raises ConfigError for a teacher that reads other tokens than its student, or fewer at once."""
+    """Raises ConfigError for a teacher that reads other tokens than its student, or more or fewer at once."""
     if dict(teacher.tokenizer) != tokenizer.to_dict():
         raise ConfigError(
             "the teacher cuts text into other tokens than the student, so what it says of one is of no token of the "
             "other: teach a student with the teacher's tokenizer, on text that this can spell"
         )
-    most = gpt_of(teacher).config.block_size
-    if most < block_size:
+    wanted = gpt_of(teacher).config.block_size
+    if wanted != block_size:
         raise ConfigError(
-            f"the student reads block_size={block_size} tokens and the teacher {most}: teach one that reads no more"
+            f"the student reads block_size={block_size} tokens and the teacher {wanted}: teach one that reads as many"
         )
 
 

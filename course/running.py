@@ -184,7 +184,7 @@ def main() -> None:
     _limit(limits)
     sys.addaudithook(_guard(path, refusals))
     try:
-        module = _load(path)
+        module = load(path)
         answer = {name: _theirs(module, name, path) for name in exercise.asks}
         report = judge(
             exercise,
@@ -224,7 +224,8 @@ def _limit(limits: Limits) -> None:
             resource.setrlimit(kind, (most, most + (kind == resource.RLIMIT_CPU)))
 
 
-def _load(path: Path) -> ModuleType:
+def load(path: Path) -> ModuleType:
+    """The student's file as a module. For processes that were started for it alone."""
     spec = importlib.util.spec_from_file_location(_STUDENT, path)
     assert spec is not None
     assert spec.loader is not None

@@ -22,6 +22,9 @@ from .progress import NAME
 from .workspace import SETTINGS, Workspace
 
 _LARGEST = 1 << 20
+_KEY = "12c"
+_STUDY = ("study.toml", "sweep/study.toml", "sweep/change.py", "sweep/report.md", "sweep/ablation.csv")
+"""What belongs to milestone 2 beside its file, where its sweep lies in its own place."""
 _THEN = (1980, 1, 1, 0, 0, 0)
 """The date of every file in the zip, so that it is the same bytes at every time."""
 
@@ -47,8 +50,10 @@ def _files(space: Workspace) -> Iterator[tuple[str, bytes]]:
     for lesson in LESSONS:
         for key in lesson.keys:
             path = space.path(key)
-            if path.exists():
-                yield path.relative_to(space.folder).as_posix(), read_bytes(path, limit=_LARGEST)
+            study = [path.parent / name for name in _STUDY] if key == _KEY else []
+            for one in (path, *study):
+                if one.exists():
+                    yield one.relative_to(space.folder).as_posix(), read_bytes(one, limit=_LARGEST)
 
 
 def _receipt(space: Workspace, content: dict[str, bytes]) -> dict[str, Any]:

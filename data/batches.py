@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Iterator
+from importlib import import_module
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -52,6 +53,7 @@ class Batches:
                 attends to another. Positions go on through the row, so with rope or without positions the loss is
                 that of separate rows, while learned and sinusoidal ones show a document at every place of a row.
     joined      the same rows without segments: documents see those before them, as in one running text.
+    bestfit     as joined, and every row full: where no document fits, the rest of one is left out (bestfit.py).
 
     A row, or a window, in which no target counts is never drawn.
     """
@@ -135,15 +137,17 @@ class Batches:
             pieces = np.array([self._order(i // n_rows).pieces[i % n_rows] for i in numbers])
             return _read_rows(self._stream, self._rows.starts[pieces], self._rows.lengths[pieces])
         drawn = [self._row(i) for i in numbers]
-        pieces, row_of = np.concatenate(drawn), np.repeat(np.arange(len(drawn)), [len(row) for row in drawn])
-        at, segments = lay_side_by_side(self._rows.starts[pieces], self._rows.lengths[pieces], row_of)
+        row_of = np.repeat(np.arange(len(drawn)), [row.shape[1] for row in drawn])
+        pieces, lengths = np.concatenate(drawn, axis=1)
+        at, segments = lay_side_by_side(self._rows.starts[pieces], lengths, row_of)
         return _read(self._stream, at, segments if self.packing == "isolated" else None)
 
     def _row(self, number: int) -> np.ndarray:
-        """Which documents, or pieces of long ones, row `number` since the start of training holds."""
+        """Documents, or pieces of long ones, and how much of each row `number` since the start holds.  -> (2, n)"""
         epoch, row, _ = self._locate(number)
         order = self._order(epoch)
-        return order.pieces[order.bounds[row] : order.bounds[row + 1]]
+        here = slice(order.bounds[row], order.bounds[row + 1])
+        return np.stack([order.pieces[here], order.lengths[here]])
 
     def _locate(self, number: int) -> tuple[int, int, int]:
         """(epoch, row in it, rows that it has) of row `number`: packed, epochs differ in how many rows they fill."""
@@ -168,10 +172,15 @@ class Batches:
         """The permutation of `epoch`; the latest one is kept, since it costs more than a batch."""
         if self._order_of is None or self._order_of[0] != epoch:
             rng = np.random.default_rng(np.random.SeedSequence((self.seed, epoch)))
-            pieces = rng.permutation(len(self._rows.starts))
-            packed = self.packing != "none"
-            bounds = fill_rows(self._rows.lengths[pieces], self._block_size) if packed else np.empty(0, np.int64)
-            self._order_of = (epoch, _Order(pieces, bounds))
+            pieces, bounds = rng.permutation(len(self._rows.starts)), np.empty(0, np.int64)
+            lengths = self._rows.lengths[pieces]
+            if self.packing == "bestfit":
+                fit = import_module("nanochat.data.bestfit")  # beside the core, so by name
+                order, lengths, bounds = fit.fit_rows(lengths, self._block_size)
+                pieces = pieces[order]
+            elif self.packing != "none":
+                bounds = fill_rows(lengths, self._block_size)
+            self._order_of = (epoch, _Order(pieces, lengths, bounds))
         return self._order_of[1]
 
 
@@ -209,9 +218,10 @@ class _Rows(NamedTuple):
 
 
 class _Order(NamedTuple):
-    """An epoch: numbers of the rows of `_Rows` as they are taken, and, packed, where each row of a batch begins."""
+    """An epoch: numbers of the rows of `_Rows` as they are taken, how much of each, and, packed, where a row begins."""
 
     pieces: np.ndarray
+    lengths: np.ndarray
     bounds: np.ndarray
 
 

@@ -56,9 +56,10 @@ class DataConfig:
         flag="--loss-on",
         no_axis="it changes which tokens count, and losses on different tokens cannot be compared",
     )
-    packing: Literal["none", "isolated", "joined"] = setting(
+    packing: Literal["none", "isolated", "joined", "bestfit"] = setting(
         "none",
-        "Of documents and conversations: one a row, or several, that do not attend to each other or do.",
+        "Of documents and conversations: one a row, or several, that do not attend to each other or do; bestfit cuts "
+        "some off so that rows are full.",
         flag="--packing",
         short="Documents in a row.",
     )

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 
-Packing = Literal["none", "isolated", "joined"]
+Packing = Literal["none", "isolated", "joined", "bestfit"]
 
 
 def fill_rows(lengths: np.ndarray, block_size: int) -> np.ndarray:

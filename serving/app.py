@@ -63,11 +63,13 @@ def create_app(
     )
     model = ModelView(lm=lm, name=name, worker=worker, limits=limits, fingerprint=mark)
     seen = RunsView(root=runs, served=served, is_open=lambda: not worker.is_ending)
-    table = [*_state(worker, metrics, limits), *_v1(service), *_api(model, seen)]
-    document = openapi(table, __version__)
 
     async def described(_: Request) -> Response:
         return JSONResponse(document)
+
+    table = [*_state(worker, metrics, limits), *_v1(service), *_api(model, seen)]
+    table.append(Endpoint("GET", "/openapi.json", described, "this document"))
+    document = openapi(table, __version__)
 
     @contextlib.asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
@@ -76,9 +78,8 @@ def create_app(
 
     page = endpoints()
     handlers: dict[Any, Any] = {ApiError: _refused, HTTPException: _not_routed, Exception: _broken}
-    routes = [*(one.route for one in table), Route("/openapi.json", described)]
     app = Starlette(
-        routes=[*routes, *(Route(path, answer) for path, answer in page.items())],
+        routes=[*(one.route for one in table), *(Route(path, answer) for path, answer in page.items())],
         lifespan=lifespan,
         exception_handlers=handlers,
     )

@@ -26,7 +26,7 @@ def print_standing(progress: Progress) -> None:
     """One line a lesson, and one a lab."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("", justify="right")
-    for name in ("lesson", "minutes, estimated", "a", "b"):
+    for name in ("lesson", "minutes, estimated", "a", "b", "c"):
         table.add_column(name)
     for lesson in LESSONS:
         attempts = [progress.lessons.get(key) for key in lesson.keys]

@@ -21,12 +21,13 @@ def full(x: Tensor) -> Tensor:
 
 
 def cross_entropy(logits: Tensor, *, targets: Tensor, label_smoothing: float = 0.0, softcap: float = 0.0) -> Tensor:
-    """The mean over targets that are not -1, in nats; 0 where none counts       logits (..., V), targets (...) -> ()"""
+    """The mean over targets that are not -1, in nats       logits (..., V), targets (...) -> ()
+
+    nan where none counts, where ours is 0: no such batch is ever drawn, and PyTorch's own mean is one call.
+    """
     z = full(logits)
     z = softcap * torch.tanh(z / softcap) if softcap else z
-    rows, marks = z.flatten(0, -2), targets.flatten()
-    nats = F.cross_entropy(rows, marks, ignore_index=-1, reduction="sum", label_smoothing=label_smoothing)
-    return nats / (targets >= 0).sum().clamp(min=1)
+    return F.cross_entropy(z.flatten(0, -2), targets.flatten(), ignore_index=-1, label_smoothing=label_smoothing)
 
 
 def kl_divergence(
@@ -83,8 +84,8 @@ def attention(
         ends = lengths[:, None, None, None]
         t, s = torch.arange(T)[:, None] + ends - T, torch.arange(S)
         mask = (s <= t) & (s > t - window) if window else s <= t
-    scale /= math.sqrt(q.shape[-1])
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale, enable_gqa=q.shape[1] != k.shape[1])
+    share = scale / math.sqrt(q.shape[-1])
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=share, enable_gqa=q.shape[1] != k.shape[1])
 
 
 def self_attention(
@@ -93,21 +94,20 @@ def self_attention(
     n_head: int,
     n_kv_head: int,
     positions: Tensor | None = None,
-    base: float = 10000.0,
     qk_norm_eps: float = 0.0,
     **masks: Any,
 ) -> Tensor:
     """Split into heads, placed, attended, merged       (B, T, (H + 2 Hkv) D) -> (B, T, H D)"""
     heads = qkv.unflatten(-1, (n_head + 2 * n_kv_head, -1)).transpose(1, 2)
     placed, v = heads[:, : n_head + n_kv_head], heads[:, n_head + n_kv_head :]
-    placed = placed if positions is None else rope(placed, positions=positions, base=base)
+    placed = placed if positions is None else rope(placed, positions=positions)
     placed = rms_norm(placed, eps=qk_norm_eps) if qk_norm_eps else placed
     return attention(placed[:, :n_head], placed[:, n_head:], v, **masks).transpose(1, 2).flatten(2)
 
 
-def rope(x: Tensor, *, positions: Tensor, base: float = 10000.0) -> Tensor:
+def rope(x: Tensor, *, positions: Tensor, **base: float) -> Tensor:
     """(B, H, T, D), positions (T,) -> (B, H, T, D)"""
-    return rotate(x, rotations(int(positions.max()) + 1, x.shape[-1], base)[positions].to(x))
+    return rotate(x, rotations(int(positions.max()) + 1, x.shape[-1], **base)[positions].to(x))
 
 
 def layer_norm(x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, eps: float = 1e-5) -> Tensor:

@@ -40,7 +40,8 @@ class Optimizer:
     ) -> None:
         self.flat = Flat(named_parameters)
         self.weight_decay, self.max_grad_norm, self.transforms = weight_decay, max_grad_norm, transforms
-        self.n_steps, self.momentum, self.decay_factor = 0, 0.0, 1.0
+        self.n_steps = 0
+        self.momentum, self.decay_factor = 0.0, 1.0
         self.memory = {slot: torch.zeros_like(self.flat.data) for slot in self.slots}
         edge, size = self.flat.n_decayed, self.flat.data.numel()
         self.ranges = [(slice(0, edge), weight_decay), (slice(edge, size), 0.0)]
@@ -70,8 +71,8 @@ class Optimizer:
         """Move every parameter against its gradient, in place."""
         raise NotImplementedError
 
-    def _pieces(self) -> Iterator[tuple[slice, float]]:
-        """(slice, weight decay) of the ranges."""
+    def _decayed(self) -> Iterator[tuple[slice, float]]:
+        """The ranges, with their weight decay at this step."""
         return ((place, decay * self.decay_factor) for place, decay in self.ranges)
 
     def state_dict(self) -> dict[str, Any]:
@@ -100,7 +101,7 @@ class SGD(Optimizer):
     def step(self, lr: float) -> None:
         self.n_steps += 1
         velocity = self.memory.get("velocity")
-        for place, decay in self._pieces():
+        for place, decay in self._decayed():
             p, move = self.flat.data[place], self.flat.grad[place]
             if decay:
                 move = p * decay + move
@@ -132,7 +133,7 @@ class Adam(Optimizer):
         root = math.sqrt((1 - b2) / (1 - b2**self.n_steps))  # sqrt(v_hat) = root sqrt(v)
         rate = lr * (1 - b1) / (1 - b1**self.n_steps) / root
         eps = max(self.eps / root, self._least)
-        for place, decay in self._pieces():
+        for place, decay in self._decayed():
             p, g = self.flat.data[place], self.flat.grad[place]
             m, v = self.memory["m"][place], self.memory["v"][place]
             if decay and self.decoupled:

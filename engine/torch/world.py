@@ -39,6 +39,8 @@ class World:
         if self.size == 1:
             yield
             return
+        if self.device.type == "cuda":
+            torch.cuda.set_device(self.device)
         with one_sentence():
             dist.init_process_group("nccl" if self.device.type == "cuda" else "gloo", timeout=_WAIT)
         try:

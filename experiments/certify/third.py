@@ -13,7 +13,7 @@ import numpy as np
 from ...models.base import ModelConfig
 from ...models.bigram.config import BigramConfig
 from ...models.gpt.config import GPTConfig
-from ...training.backends.torch import build_net
+from ...models.gpt.upstream.config import UpstreamConfig
 from .case import Side, gradient_of
 
 _ROUNDS = "scores of 1e14, whose gradient PyTorch's softmax rounds to 1e-8"
@@ -83,5 +83,13 @@ def model(config: ModelConfig, inputs: np.ndarray, targets: np.ndarray, segments
 
     with double_precision():
         if isinstance(config, BigramConfig):
-            return of_net(build_net(config), inputs, targets)
-        return of_net(build_net(config), inputs, targets, segments=segments)
+            from ...models.bigram.torch import TorchBigram
+
+            return of_net(TorchBigram(config), inputs, targets)
+        if isinstance(config, UpstreamConfig):
+            from ...models.gpt.upstream.torch import UpstreamTorchGPT
+
+            return of_net(UpstreamTorchGPT(config), inputs, targets, segments=segments)
+        from ...models.gpt.torch import TorchGPT
+
+        return of_net(TorchGPT(config), inputs, targets, segments=segments)

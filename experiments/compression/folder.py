@@ -13,17 +13,21 @@ from ...checkpoints.weights import Snapshot, save_snapshot
 from ...storage.atomic import make_directory, remove_files, write_bytes, write_json
 from ...training.config import RunConfig
 from ...training.folder.record import describe_environment
+from ...training.folder.writer import clear_folder as clear_run
 from .record import KEYS
 
-_FILES = (CONFIG, ENVIRONMENT, TOKENIZER, METRICS, REPORT)
+_FILES = (TOKENIZER, REPORT, COMPRESSION)
+"""Beside those of a run, which a model has that was made of one."""
 
 
 def clear_folder(folder: Path) -> None:
     """Remove what an earlier `nanochat compress` or run left. Raises GuardError for what neither is known to have."""
-    proven = is_ours(folder / COMPRESSION, KEYS) or is_ours(folder / CONFIG, RUN)
-    check_folder(folder, (*_FILES, COMPRESSION), proven=proven, inside=CHECKPOINTS)
+    is_proven = is_ours(folder / COMPRESSION, KEYS)
+    if not is_proven or is_ours(folder / CONFIG, RUN):
+        clear_run(folder)  # which leaves nothing but what is no run's
+    check_folder(folder, _FILES, proven=is_proven, inside=CHECKPOINTS)
     remove_steps(folder / CHECKPOINTS)
-    remove_files(folder, [*_FILES, COMPRESSION])
+    remove_files(folder, _FILES)
 
 
 def write_model(folder: Path, snapshot: Snapshot, config: RunConfig | None) -> Path:

@@ -105,14 +105,24 @@ def write_compression(found: Compression, folder: Path) -> None:
     write_json(folder / COMPRESSION, finite_or_null({"format": FORMAT, "version": VERSION, **asdict(found)}))
 
 
+def write_begun(folder: Path) -> None:
+    """Write a compression.json without an outcome: from now on no training takes the folder for a run of its own.
+
+    Raises WriteError.
+    """
+    write_json(folder / COMPRESSION, {"format": FORMAT, "version": VERSION, "method": "", "rows": [], "source": {}})
+
+
 def read_compression(folder: Path) -> Compression:
-    """Raises CheckpointError where none lies there, or a damaged one."""
+    """Raises CheckpointError where none lies there, a damaged one, or that of a command that did not end."""
     path = folder / COMPRESSION
     content = read_json(path)
     if not isinstance(content, dict) or content.pop("format", None) != FORMAT:
         raise CheckpointError(f"{path} is no outcome of `nanochat compress`: restore it from a copy")
     if content.pop("version", None) != VERSION:
         raise CheckpointError(f"{path} has another format version, this program reads {VERSION}: update nanochat")
+    if content.get("rows") == []:
+        raise CheckpointError(f"{path} is of a command that did not end: give it again with --force")
     try:
         found = read_dataclass(Compression, content, str(path), CheckpointError)
     except ConfigError as error:

@@ -200,11 +200,8 @@ def _speed(found: Compression) -> list[str]:
         ("whole rows", f"{speed.forward_tokens_per_s:,.0f}", _times(speed.forward)),
         ("one token after the other", f"{speed.decode_tokens_per_s:,.0f}", _times(speed.decode)),
     ]
-    said = (
-        "Of CPU time, both models in turn; times as fast as the source, median of the rounds and quartiles. "
-        f"{AT_WORK if found.kind == 'quantize' else ''}"
-    )
-    return ["## Speed", table(("", "tokens a second", "times as fast"), rows, right={1, 2}), said.strip()]
+    said = "Of CPU time, both models in turn; times as fast as the source, median of the rounds and quartiles."
+    return ["## Speed", table(("", "tokens a second", "times as fast"), rows, right={1, 2}), said]
 
 
 def _times(quartiles: tuple[float, float, float]) -> str:

@@ -33,7 +33,7 @@ _INLINE = re.compile(
     r"|!\[(?P<alt>(?:\\.|[^\]\\])*)\]\((?P<src>[^)\s]*)\)|\[(?P<text>(?:\\.|[^\]\\])*)\]\((?P<href>[^)\s]*)\)"
     r"|\*\*(?P<bold>.+?)\*\*|(?<!\*)\*(?P<italic>[^*]+)\*"
 )
-_TIED = re.compile(r" (?=to |± )|(?<=<) |(?<=&lt;) ")
+_TIED = re.compile(r" (?=to |± )|(?<=±) |(?<=<) |(?<=&lt;) ")
 """A line of a cell with an interval breaks after `to`, and nowhere else."""
 _FOLDED = re.compile(r"</?details>|<summary>([^<>]*)</summary>")
 

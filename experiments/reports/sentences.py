@@ -101,9 +101,7 @@ def _best(analysis: Analysis, name: Callable[[str], str]) -> str:
     """Which ends lowest, and what cannot be told from it."""
     best, lowest = analysis.complete[0].name, _lowest(analysis, name)
     kept = [one for one in analysis.best if one != best]
-    if not analysis.comparisons:
-        return f"{lowest}."
-    if best not in analysis.best:
+    if len(analysis.comparisons) < 2 or best not in analysis.best:
         return f"{lowest}."
     if not kept:
         return f"{lowest}, and every other variant is shown to be worse."

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from .intervals import t_quantile
-from .ladder import EXPONENTS, Lines, Prediction, lines_of
+from .ladder import EXPONENTS, Prediction, lines_of
 
 LEAST_X, LEAST_Y, LEAST_SEEDS = 4, 3, 3
 """Rungs of the one and of the other amount, and seeds: below these two terms and a floor are not told apart."""
@@ -62,11 +62,13 @@ def fit_surface(
         (lines_of((amounts / unit)[None, :] ** -EXPONENTS[:, None], rows), (far / unit) ** -EXPONENTS)
         for amounts, unit, rows, far in zip((x, y), units, (means.mean(1), means.mean(0)), ahead, strict=True)
     )
-    best, others = one.best, other.best
     # what the means over the other amount leave counts once for each of its rungs
-    excess_x, excess_y = n_y * (one.squares - one.squares[best]), n_x * (other.squares - other.squares[others])
-    reach = _reach(losses, one, other)
-    room = reach - excess_x[:, None] - excess_y[None, :]
+    squares = n_y * one.squares[:, None] + n_x * other.squares[None, :]
+    floors = one.level - (one.slope * one.center)[:, None] - (other.slope * other.center)[None, :]
+    if (floors >= 0).any():  # a loss that would fall below 0 is no candidate
+        squares = np.where(floors >= 0, squares, np.inf)
+    best, others = (int(i) for i in np.unravel_index(np.argmin(squares), squares.shape))
+    room = _reach(losses, float(squares[best, others])) - (squares - squares[best, others])
     held = room >= 0
 
     def ends(p: np.ndarray, q: np.ndarray, noise: float) -> tuple[float, float, float]:
@@ -95,12 +97,12 @@ def fit_surface(
     return law, Prediction(ahead[0], *ends(p_next, q_next, 1.0))
 
 
-def _reach(losses: np.ndarray, one: Lines, other: Lines) -> float:
-    """s^2 t^2 of a mean over the seeds.   losses (n, R, S)"""
+def _reach(losses: np.ndarray, left: float) -> float:
+    """s^2 t^2 of a mean over the seeds.   losses (n, R, S); `left`: squares of the means beside the two terms"""
     n, n_x, n_y = losses.shape
     means = losses.mean(0)
     rest = losses - losses.mean((1, 2), keepdims=True) - means + losses.mean()
     crossed = means - means.mean(1, keepdims=True) - means.mean(0) + means.mean()
-    left = float(np.sum(crossed * crossed)) + n_y * one.squares[one.best] + n_x * other.squares[other.best]
+    left += float(np.sum(crossed * crossed))
     df = (n - 1) * (n_x * n_y - 1) + n_x * n_y - 5
     return (float(np.sum(rest * rest)) + n * left) / df / n * t_quantile(0.975, df) ** 2

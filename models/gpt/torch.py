@@ -70,7 +70,7 @@ class TorchGPT(nn.Module):
         logits = F.linear(x, self.wte.weight) if config.tie_lm_head else self.lm_head(x)
         if targets is not None:
             smoothing = config.label_smoothing if self.training else 0.0
-            return cross_entropy(logits, targets=targets, softcap=config.logit_softcap, label_smoothing=smoothing)
+            return cross_entropy(logits, targets=targets, label_smoothing=smoothing, softcap=config.logit_softcap)
         cap = config.logit_softcap
         return cap * torch.tanh(full(logits) / cap) if cap else full(logits)
 
@@ -127,7 +127,10 @@ class Attention(nn.Module):
         same: Tensor | None = None,
         more: Tensor | None = None,
     ) -> Tensor:
-        """same (B, 1, T, T): which tokens are of one segment, where there are several; never with a memory."""
+        """same (B, 1, T, T): which tokens are of one segment, where there are several; never with a memory.
+
+        more (B, T, Hkv D) is added to the values.
+        """
         config, (B, T, _) = self.config, x.shape
         q, k, v = (
             part.view(B, T, -1, config.head_size).transpose(1, 2) for part in self.qkv(x).split(self.sizes, dim=2)

@@ -65,7 +65,7 @@ function askForToken() {
   const form = el(
     'form',
     {
-      class: 'token',
+      class: 'door',
       onsubmit: event => {
         event.preventDefault();
         setToken(field.value);

@@ -55,7 +55,7 @@ export function render(view, { model, state, keep, leaving }) {
   const other = button('Another answer', again);
   const anew = button('Begin anew', clear);
   const seed = el('input', { type: 'number', id: 'seed', min: SEED.min, max: SEED.max, step: '1' });
-  const suggestions = el('p', { class: 'row suggestions' });
+  const suggestions = el('p', { class: 'row suggestions', 'aria-busy': 'true' });
   roving(log);
 
   /** Keep the address and the buttons true. */
@@ -216,11 +216,16 @@ export function render(view, { model, state, keep, leaving }) {
   hint();
   update();
   guarded(async () => {
-    for (const turn of asked.turns) if (leaving.aborted || !(await answer(turn))) return;
-    if (asked.turns.length) return;
-    const { questions } = await ask('api/examples', undefined, leaving);
-    const offer = text =>
-      el('button', { type: 'button', class: 'quiet', onclick: () => answer({ text, ...next }) }, visible(text));
-    suggestions.replaceChildren(...questions.map(offer));
+    for (const turn of asked.turns) if (leaving.aborted || !(await answer(turn))) break;
+    if (!asked.turns.length) {
+      const { questions } = await ask('api/examples', undefined, leaving);
+      const offer = text => answer({ text, ...next });
+      suggestions.replaceChildren(
+        ...questions.map(text =>
+          el('button', { type: 'button', class: 'quiet', onclick: () => offer(text) }, visible(text)),
+        ),
+      );
+    }
+    suggestions.removeAttribute('aria-busy');
   });
 }

@@ -68,6 +68,7 @@ export function render(view, { state, keep, leaving }) {
     found.nodes.map((node, i) => i).filter(i => found.nodes[i].kind !== 'leaf' || found.nodes.length === 1);
 
   function draw() {
+    if (!found) return;
     const forward = computed();
     const total = forward.length + 1 + found.backward.length;
     at = Math.min(at, total);

@@ -90,6 +90,7 @@ export function render(view, { model, state, keep, leaving }) {
     'button',
     {
       type: 'button',
+      disabled: true,
       onclick: () => {
         chosen.pop();
         load();

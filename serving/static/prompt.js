@@ -8,7 +8,7 @@ import { visible } from './words.js';
 export function prompt({ model, state, leaving, onchange }) {
   const field = el('textarea', { id: 'text', rows: '2', spellcheck: 'false', autocomplete: 'off' });
   const box = el('input', { type: 'checkbox', id: 'chat' });
-  const offers = el('p', { class: 'row suggestions' });
+  const offers = el('p', { class: 'row suggestions', 'aria-busy': 'true' });
   let examples = { texts: [], questions: [] };
   field.value = state.get('text') ?? '';
   box.checked = model.chat && state.get('chat') === 'true';
@@ -55,6 +55,7 @@ export function prompt({ model, state, leaving, onchange }) {
       guarded(async () => {
         if (state.has('text')) load();
         examples = await ask('api/examples', undefined, leaving);
+        offers.removeAttribute('aria-busy');
         offer();
         if (state.has('text')) return;
         field.value = (box.checked ? examples.questions : examples.texts)[0] ?? '';

@@ -43,7 +43,7 @@ def test_the_teacher_learns_nothing(snapshot_of):
     assert model.n_parameters() == student.n_parameters()
 
 
-def test_a_teacher_of_other_tokens_or_shorter_rows_is_refused(snapshot_of):
+def test_a_teacher_of_other_tokens_or_other_rows_is_refused(snapshot_of):
     teacher = snapshot_of()
     check_teacher(teacher, tokenizer_from_dict(dict(teacher.tokenizer)), 8)
     with pytest.raises(ConfigError, match="cuts text into other tokens"):

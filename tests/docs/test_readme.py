@@ -19,7 +19,7 @@ def test_the_tour_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.chdir(tmp_path)
     tour = README.read_text(encoding="utf-8").split("## A tour")[1].split("\n## ")[0]
     blocks = re.findall(r"^```(sh|python)\n(.*?)^```", tour, re.MULTILINE | re.DOTALL)
-    assert [language for language, _ in blocks].count("sh") >= 4
+    assert [language for language, _ in blocks].count("sh") >= 3
     names: dict[str, object] = {}
     for language, text in blocks:
         if language == "sh":

@@ -96,6 +96,41 @@ def test_who_waits_too_long_is_told(worker):
     assert isinstance(late.sink.events[-1].error, TooLate)
 
 
+def test_what_is_called_is_done_between_steps_and_waits_in_the_same_queue(worker):
+    long, sink = held(worker)
+    asked = [worker.call(lambda: (threading.current_thread().name, long.n_new)) for _ in range(2)]
+    unwanted = worker.call(lambda: pytest.fail("nobody waits for it"))
+    with pytest.raises(QueueFull):
+        worker.call(print)
+    assert unwanted.cancel()
+    assert not any(one.done() for one in asked)
+    sink.go.set()
+    (thread, first), (_, second) = (one.result(10) for one in asked)
+    assert thread == "model"
+    assert first < second or long.finish  # one a step
+    assert sink.over.wait(10)
+
+
+def test_a_bug_in_a_call_is_its_askers(worker):
+    with pytest.raises(ZeroDivisionError):
+        worker.call(lambda: 1 // 0).result(10)
+    assert worker.call(lambda: 7).result(10) == 7
+
+
+def test_a_server_that_ends_takes_nothing_more_and_finishes_what_it_took(worker):
+    long, sink = held(worker)
+    asked = worker.call(lambda: 7)
+    worker.end()
+    assert not worker.is_ready
+    for refused in (lambda: worker.call(print), lambda: worker.submit([text(model(), "what", sink=Held())])):
+        with pytest.raises(Closing):
+            refused()
+    sink.go.set()
+    assert asked.result(10) == 7
+    assert sink.over.wait(10)
+    assert long.finish in ("stop", "length")
+
+
 def test_a_bug_in_a_step_ends_the_texts_and_not_the_thread(worker, monkeypatch, caplog):
     def broken():
         raise RuntimeError("a bug")

@@ -21,10 +21,10 @@ from ...errors import ConfigError, missing_extra
 from ...machine import processes
 from ...models.base import DType, Model, ModelConfig
 from ...models.bigram.config import BigramConfig
+from ...models.gpt.upstream.config import UpstreamConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
 from .base import Place, build_optimizer, n_parameters, n_slots
-from .groups import RECIPES
 from .numpy import activation_numbers, forward_numbers
 
 if TYPE_CHECKING:
@@ -55,11 +55,6 @@ class TorchBackend:
                 f"device={self.place.device!r} is none of cpu, cuda, cuda:N, mps and auto: choose one of these",
                 settings=(("device", self.place.device),),
             )
-        if settings.optimizer in RECIPES:
-            raise ConfigError(
-                f"optimizer={settings.optimizer} is spelled in NumPy alone: use --backend numpy, or --optimizer muon",
-                settings=(("training.optimizer", settings.optimizer),),
-            )
         if settings.replicas > 1:
             raise ConfigError(
                 f"replicas={settings.replicas} are threads of NumPy, and PyTorch has its own: leave it out, or give "
@@ -78,7 +73,17 @@ class TorchBackend:
                 f"e.g. {-(-n // size) * size}",
                 settings=(("training.grad_accum", n),),
             )
-        return _device(device), settings
+        device = _device(device)
+        if size > 1 and device not in ("cpu", "cuda"):
+            raise ConfigError(
+                f"device={device} is one device for {size} processes: give cuda, of which each takes its own, or cpu",
+                settings=(("device", device),),
+            )
+        if device == "mps" and self.place.dtype == "float64":
+            raise ConfigError(
+                "dtype=float64 is not there on mps: use float32, or the device cpu", settings=(("dtype", "float64"),)
+            )
+        return device, settings
 
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         return 1
@@ -97,7 +102,7 @@ class TorchBackend:
         before = torch.get_default_dtype()
         torch.set_default_dtype(torch.float64 if self.precision(self.place.dtype) == "float64" else torch.float32)
         try:
-            net = build_net(model.config)
+            net = _net(model.config)
         finally:
             torch.set_default_dtype(before)
         dropout = getattr(model, "dropout", None)
@@ -109,14 +114,21 @@ class TorchBackend:
     def optimizer(self, model: Model, settings: TrainingConfig) -> Optimizer:
         """SGD, Adam, AdamW or Muon, after what the settings do to gradients."""
         from ...engine.torch import optim
+        from ...engine.torch.grouped import GroupedMuon
         from ...engine.torch.model import enough_memory
+        from .groups import RECIPES, options_of
 
         transforms: list[Any] = [optim.centralize] if settings.centralize_gradients else []
         transforms += [optim.adaptive_clip(settings.agc)] if settings.agc else []
         rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": optim.Muon}
         torch_model = cast("Any", model)
         with enough_memory(torch_model.device, f"the memory of {settings.optimizer}", _SMALLER):
-            made = build_optimizer(rules, torch_model.net, settings, transforms=tuple(transforms))
+            if settings.optimizer in RECIPES:  # with groups and options of its own
+                shared = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
+                options = options_of(settings, model.config) | shared
+                made: Any = GroupedMuon(torch_model.net.named_parameters(), **options, transforms=tuple(transforms))
+            else:
+                made = build_optimizer(rules, torch_model.net, settings, transforms=tuple(transforms))
         torch_model.flat = cast("Any", made).flat
         return made
 
@@ -231,17 +243,15 @@ def _device(name: str) -> str:
     return name
 
 
-def build_net(config: ModelConfig) -> Any:
-    """The third spelling of a model: a torch.nn.Module."""
+def _net(config: ModelConfig) -> Any:
     if isinstance(config, BigramConfig):
         from ...models.bigram.torch import TorchBigram
 
         return TorchBigram(config)
-    from ...models.gpt.torch import TorchGPT
-    from ...models.gpt.upstream.config import UpstreamConfig
-
     if isinstance(config, UpstreamConfig):
         from ...models.gpt.upstream.torch import UpstreamTorchGPT
 
         return UpstreamTorchGPT(config)
+    from ...models.gpt.torch import TorchGPT
+
     return TorchGPT(config)

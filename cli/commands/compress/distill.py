@@ -146,10 +146,6 @@ def _student_of(
     from ...folders import find_folder
 
     config = subject.run_config("distilling")
-    if config.mode != "tensor":
-        raise ConfigError(
-            "the teacher was trained in single numbers, where asking it takes minutes: train it with --mode tensor"
-        )
     if isinstance(config.model, GPTConfig) and layers:
         if layers > config.model.n_layer:
             raise ConfigError(f"--layers {layers} is more than the {config.model.n_layer} of the teacher: give fewer")

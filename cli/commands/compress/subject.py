@@ -48,9 +48,13 @@ class Subject:
     dataset: Dataset
 
     def run_config(self, what: str) -> RunConfig:
-        """To train with. Raises ConfigError where there is none."""
+        """To train with. Raises ConfigError where there is none, and for one in single numbers."""
         if self.config is None:
             raise ConfigError(f"{self.path} is a model without the config.json of a run, which {what} needs: name one")
+        if self.config.mode != "tensor":
+            raise ConfigError(
+                f"{self.path} was trained in single numbers, and {what} is for arrays: train it with --mode tensor"
+            )
         return self.config
 
 
@@ -95,6 +99,7 @@ def claimed_folder(out: Path | None, subject: Subject, name: str, *, force: bool
     """The folder of the results, locked and empty of earlier ones. Raises GuardError."""
     from ....errors import GuardError
     from ....experiments.compression.folder import clear_folder
+    from ....experiments.compression.record import write_begun
     from ...folders import claimed, holds_results, run_of
 
     with claimed(out, COMPRESSED, f"{run_of(subject.path).name}-{name}", "run") as folder:
@@ -103,6 +108,7 @@ def claimed_folder(out: Path | None, subject: Subject, name: str, *, force: bool
         if holds_results(folder) and not force:
             raise GuardError(f"{folder} holds results already: choose another --out, or pass --force to replace them")
         clear_folder(folder)
+        write_begun(folder)
         yield folder
 
 

@@ -50,7 +50,7 @@ def train_recipe(path: Path, *, recipe: PhasedRecipe, seeds: int, out: Path | No
         for i in range(seeds):
             one = folder / f"seed-{i + 1}"
             say(f"seed {i + 1}/{seeds}")
-            _run(path, with_seed(recipe, i), one, force=force, json=False, locked=False, seeds=seeds)
+            _run(path, with_seed(recipe, i), one, force=force, json=False, locked=False, seeds=seeds, number=i + 1)
             found[one.name] = read_json(one / "evaluation.json")
         command = shlex.join(["nanochat", "train", "--recipe", shown_path(path), "--seeds", str(seeds)])
         report = write_spread(folder, recipe, found, command)
@@ -60,8 +60,17 @@ def train_recipe(path: Path, *, recipe: PhasedRecipe, seeds: int, out: Path | No
 
 
 def _run(
-    path: Path, recipe: PhasedRecipe, out: Path, *, force: bool, json: bool, locked: bool = True, seeds: int = 0
+    path: Path,
+    recipe: PhasedRecipe,
+    out: Path,
+    *,
+    force: bool,
+    json: bool,
+    locked: bool = True,
+    seeds: int = 0,
+    number: int = 0,
 ) -> None:
+    """`number`: of this seed, from 1, where there are several."""
     from ....experiments.evaluation.report import to_dict
     from ....experiments.phases.recipe import configs_of
     from ....experiments.phases.report import write_phases_report
@@ -70,8 +79,8 @@ def _run(
 
     with StopSignals().watched() as stop, _PhasesDisplay() as display:
         records = run_phases(recipe, out, observe=display, should_stop=stop, force=force, locked=locked)
-    for number in range(1, len(records) + 1):
-        write_run_report(folder_of(out, recipe, number))
+    for phase in range(1, len(records) + 1):
+        write_run_report(folder_of(out, recipe, phase))
     if records[-1].status == "diverged":
         raise DivergedError(records[-1].reason)
     if records[-1].status != "ok":
@@ -80,6 +89,8 @@ def _run(
         raise SystemExit(stop.exit_code)
     say("evaluating ...")
     command_line = shlex.join(["nanochat", "train", "--recipe", shown_path(path)])
+    if number:
+        command_line += f" --seeds {number}  # in its folder {out.name}"
     report = write_phases_report(out, recipe, command_line)
     if json:
         print_json(to_dict(report))

@@ -162,8 +162,8 @@ MISTAKES = (
     Wrong(
         name="hidden by 0",
         answer=_with(hidden=0.0),
-        sentence="keys that are not seen got the score 0, and 0 is a score like any other: exp(0) = 1. Which score has "
-        "the weight 0?",
+        sentence="keys that are not seen got the score 0, and 0 is a score like any other: exp(0) is 1. Which score "
+        "has the weight 0?",
     ),
     Wrong(
         name="hidden late",

@@ -172,7 +172,7 @@ MISTAKES = (
     Wrong(
         name="cut to 0",
         answer=_with(cut_logit=0.0),
-        sentence="the logits that were cut became 0, and 0 is a logit like any other: exp(0) = 1. Those tokens are "
+        sentence="the logits that were cut became 0, and 0 is a logit like any other: exp(0) is 1. Those tokens are "
         "still drawn.",
     ),
     Wrong(
@@ -275,7 +275,7 @@ MISTAKES = (
     Wrong(
         name="or less",
         answer=_drawing(_or_less),
-        sentence="u = 0 draws the first token even if its probability is 0: u is below 1 and may be 0, so a piece "
+        sentence="a u of 0 draws the first token even if its probability is 0: u is below 1 and may be 0, so a piece "
         "begins at its lower end and stops short of its upper one.",
     ),
     Wrong(

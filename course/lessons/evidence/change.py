@@ -19,7 +19,7 @@ from .suggestions import MISTAKES, VARIANTS, Suggestion, answer_with
 
 
 def _starter(v: Suggestion) -> str:
-    hidden = "\n    (-inf where a key is hidden, which must get 0)" if v.place == "weights" else ""
+    hidden = "\n\n    x is -inf where a key is hidden; its y must be 0\n    " if v.place == "weights" else ""
     return f'''"""Milestone 2, exercise 12c: change a GPT, in both spellings.
 
 Your place is the {v.place}. A change that you may take:
@@ -41,7 +41,7 @@ def scalar(xs):
 
 
 def tensor(x):
-    """x (..., C){hidden} -> y of the same shape, and vjp(g) -> dx; row by row along the last axis"""
+    """x (..., C) -> y of the same shape, and vjp(g) -> dx; row by row along the last axis{hidden}"""
     ...
 '''
 

@@ -21,7 +21,7 @@ def backward(self: Any) -> None:
     while frontier:
         node, n_visits = frontier.pop(), n_visits + 1
         if n_visits > MOST:
-            raise GuardError(f"backward is at its {n_visits:,}th visit to a node, and no end is in sight")
+            raise GuardError(f"backward has visited nodes {MOST:,} times, and comes to no end")
         for parent, slope in zip(node.parents, node.local_grads, strict=True):
             parent.grad += slope * node.grad
             frontier.append(parent)

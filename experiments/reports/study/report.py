@@ -6,8 +6,10 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ....errors import CheckpointError
 from ....plain import code_span, markdown
 from ....storage.atomic import remove_files, write_text
+from ....storage.reading import decode_text, read_bytes
 from ...ablation.grid import BUDGETS, AblationConfig
 from ...ablation.study import FIGURES, Study
 from ...analysis.findings import Analysis
@@ -31,6 +33,9 @@ from .tuning import rates, tuning_section
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+REMARK = "remark.md"
+"""What the settings of a study do not say, for its report; a sweep of `nanochat learn` writes one."""
 
 _TABLE_NOTE = """\
 Sorted by validation loss after the last step, in nats per token (lower is better): the mean over seeds{spread}. \
@@ -96,8 +101,14 @@ def write_study_report(analysis: Analysis, folder: Path) -> Path:
         for kind in ("png", "svg"):
             save_figure(figure, folder / f"{name}.{kind}")
     remove_files(folder, [name for name in FIGURES if name.partition(".")[0] not in drawn])  # of an earlier version
-    write_text(folder / "report.md", study_report(analysis))
+    write_text(folder / "report.md", study_report(analysis, _remark(folder)))
     return folder / "report.md"
+
+
+def _remark(folder: Path) -> str:
+    """What whoever made the study put beside it. Raises CheckpointError where it cannot be read."""
+    path = folder / REMARK
+    return decode_text(read_bytes(path), str(path), CheckpointError).strip() if path.is_file() else ""
 
 
 def _figures(analysis: Analysis) -> dict[str, Figure | None]:
@@ -112,14 +123,15 @@ def _figures(analysis: Analysis) -> dict[str, Figure | None]:
     }
 
 
-def study_report(analysis: Analysis) -> str:
-    """The question and the answer first, then what they rest on."""
+def study_report(analysis: Analysis, remark: str = "") -> str:
+    """The question and the answer first, then what they rest on; `remark` is what the settings do not say."""
     study = analysis.study
     axes = " × ".join([*Names(study.config).axes, *map(markdown, study.config.explicit)])
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",
         f"**Answer.** {answer(analysis, MARKDOWN)}",
+        remark,
         _troubles(analysis),
         "## Result",
         result_table(analysis),

@@ -50,7 +50,7 @@ class Block(nn.Module):
         self.value_embed = nn.Embedding(config.vocab_size, config.kv_width) if embeds else None
         self.value_gate = nn.Linear(config.value_gate_channels, config.kv_heads, bias=False) if embeds else None
 
-    def forward(self, x: Tensor, x0: Tensor, ids: Tensor, turns: Tensor | None, same: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, x0: Tensor, ids: Tensor, turns: Tensor | None, same: Tensor | None = None) -> Tensor:
         if self.mix_x is not None and self.mix_x0 is not None:
             x = self.mix_x * x + self.mix_x0 * x0
         read = self.norm_1(x) if self.pre else x
@@ -77,7 +77,7 @@ class Smear(nn.Module):
         self.share = nn.Parameter(torch.zeros(1))
 
     def forward(self, x: Tensor, same: Tensor | None) -> Tensor:
-        """x (B, T, C) -> (B, T, C); same (B, 1, T, T): nothing is smeared into another segment."""
+        """same (B, 1, T, T): the first of a segment has nothing before it."""
         weight = torch.sigmoid(self.gate(x[:, 1:, : self.gate.in_features])) * self.share
         if same is not None:
             weight = weight * same[:, 0].diagonal(-1, 1, 2)[..., None]

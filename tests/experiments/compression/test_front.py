@@ -82,7 +82,7 @@ def test_the_report_begins_with_the_answer():
         "nats a token",
         "1 of 2 are the same",
         "1.50 (1.00 to 2.00)",
-        "memory and speed are those",
+        "A remark.",
         "nanochat compress",
     ):
         assert part in text

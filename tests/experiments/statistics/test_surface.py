@@ -40,6 +40,15 @@ def test_an_amount_that_changes_nothing_has_no_exponent():
     assert fit_surface(X, Y, flat, (1600.0, 192e3))[0].is_told[1] is False
 
 
+def test_no_floor_lies_below_0():
+    """Losses that fall in a straight line of log x: the best exponent is next to 0, and its floor far below."""
+    steep = 4 - 0.3 * np.log2(X[:, None] / 100) - 0.2 * np.log2(Y[None, :] / 3e3) + SEEDS + NOISE
+    law, ahead = fit_surface(X, Y, steep, (1600.0, 192e3))
+    assert law.floor_interval[0] >= 0
+    assert law.floor >= 0
+    assert ahead.low <= ahead.mean <= ahead.high
+
+
 @pytest.mark.parametrize("shape", [(3, 3, 3), (3, 4, 2), (2, 4, 3)])
 def test_fewer_rungs_or_seeds_tell_no_two_terms(shape):
     with pytest.raises(ValueError, match="tell no two terms: give 4 x 3 and 3 seeds"):

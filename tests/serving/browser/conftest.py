@@ -113,6 +113,7 @@ class Watched:
         self.page.goto("about:blank")
         self.page.goto(f"{self.url}/#{view}")
         self.page.locator(READY[view.partition("?")[0]]).first.wait_for()
+        self.page.locator("[aria-busy]").wait_for(state="detached")
         return self.page
 
 

@@ -17,6 +17,7 @@ from nanochat.data.batches import Batch
 from nanochat.errors import ConfigError, GuardError, NanochatWarning
 from nanochat.experiments.ablation.grid import Cell
 from nanochat.inference.language_model import load
+from nanochat.machine import Processes
 from nanochat.models.build import build_model
 from nanochat.models.initial import draw_weights
 from nanochat.training.backends import Place, backend_of
@@ -148,6 +149,13 @@ RULES: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "lr": 0.1, "weight_decay": 0.1},
     "momentum": {"optimizer": "sgd", "lr": 0.1, "momentum": 0.9, "agc": 0.02},
     "adam": {"optimizer": "adam", "weight_decay": 0.1, "eps": 1e-4, "max_grad_norm": 0.1},
+    "nanochat": {
+        "optimizer": "nanochat",
+        "lr": 0.02,
+        "momentum": 0.95,
+        "momentum_schedule": "rise",
+        "weight_decay_schedule": "linear",
+    },
     "muon": {"optimizer": "muon", "momentum": 0.9, "eps": 1e-4, "centralize_gradients": True},
 }
 """eps as large as the gradients: with Adam's usual one a rounding of a gradient near 0 is a step of its own."""
@@ -167,6 +175,11 @@ def test_every_optimizer_moves_as_ours(name):
     ("preset", "model", "more"),
     [
         ("bigram", {}, {}),
+        (
+            "upstream-d2",
+            {"n_embd": 64, "n_head": 4, "head_dim": 0, "block_size": 32},
+            {"data": {"packing": "isolated"}},
+        ),
         ("nanogpt-cpu", SIZE | {"positions": "rope", "window": 6}, {"data": {"packing": "isolated"}}),
     ],
 )
@@ -246,6 +259,38 @@ def test_the_environment_names_torch_and_the_device(whole):
     environments = [read_run(home / name).environment for name in ("torch", "numpy")]
     assert (environments[0]["torch"], environments[0]["device"]) == (torch.__version__, "cpu")
     assert "torch" not in environments[1]
+
+
+@with_oracle
+@pytest.mark.parametrize(("device", "there"), [("cuda:1", 2), ("mps", 0)])
+def test_several_processes_on_one_device_are_refused(monkeypatch, device, there):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: there > 0)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: there)
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    monkeypatch.setattr(backend, "processes", lambda: Processes(0, 2, 0))
+    config = config_of(training={"grad_accum": 2})
+    with pytest.raises(ConfigError, match=f"device={device} is one device for 2 processes: give cuda"):
+        config.engine.settled(device, config.training)
+
+
+@with_oracle
+def test_auto_is_the_first_of_cuda_mps_and_cpu(monkeypatch):
+    found = []
+    for cuda, mps in ((True, True), (False, True), (False, False)):
+        monkeypatch.setattr("torch.cuda.is_available", lambda cuda=cuda: cuda)
+        monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
+        monkeypatch.setattr("torch.backends.mps.is_available", lambda mps=mps: mps)
+        config = config_of()
+        found.append(config.engine.settled("auto", config.training)[0])
+    assert found == ["cuda", "mps", "cpu"]
+
+
+@with_oracle
+def test_float64_on_mps_is_refused(monkeypatch):
+    monkeypatch.setattr("torch.backends.mps.is_available", lambda: True)
+    config = config_of(dtype="float64")
+    with pytest.raises(ConfigError, match="dtype=float64 is not there on mps"):
+        config.engine.settled("mps", config.training)
 
 
 @with_oracle

@@ -175,6 +175,36 @@ def test_a_teacher_with_another_tokenizer_is_refused(nanochat, run, tmp_path):
     nanochat("compress", "distill", "--run", run, "--student", "other").assert_refused(3, "cuts text into other tokens")
 
 
+def test_what_did_not_end_is_neither_gone_on_with_nor_reported(nanochat, run, monkeypatch):
+    """As after Ctrl-C between training and comparing."""
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(outcome, "compare", interrupted)
+        words = ("compress", "prune", "--run", run, "--pattern", "2:4", "--finetune-steps", 1, *FEW, "--out", "p")
+        assert nanochat(*words).code == 130
+    nanochat("train", "--resume", "p").assert_refused(3, "training does not go on with that")
+    nanochat("report", "p").assert_refused(4, "did not end: give it again with --force")
+    assert nanochat(*words, "--force").code == 0
+
+
+def test_single_numbers_are_quantised_and_pruned_and_not_tuned(nanochat, trained):
+    trained("--preset", "microgpt", "--steps", 1)
+    assert nanochat("compress", "quantize", "--run", "run", "--out", "q").code == 0
+    assert nanochat("sample", "--run", "q", "--max-new-tokens", 2).code == 0
+    words = ("compress", "prune", "--run", "run", "--sparsity", 0.5, *FEW, "--out", "p")
+    assert nanochat(*words).code == 0
+    nanochat(*words, "--force", "--finetune-steps", 1).assert_refused(3, "is for arrays: train it with --mode tensor")
+
+
+def test_a_bigram_is_quantised_and_has_no_blocks_to_prune(nanochat, trained):
+    trained("--preset", "bigram", "--steps", 1)
+    assert nanochat("compress", "quantize", "--run", "run", "--out", "q").code == 0
+    nanochat("compress", "prune", "--run", "run", "--sparsity", 0.5).assert_refused(3, "a bigram, one matrix without")
+
+
 def test_results_are_replaced_only_when_asked_to(nanochat, run, int8):
     again = ("compress", "quantize", "--run", run, "--out", int8)
     nanochat(*again).assert_refused(5, "int8 holds results already")

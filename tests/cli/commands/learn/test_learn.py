@@ -216,3 +216,60 @@ def test_a_report_is_as_wide_as_the_terminal(nanochat, begun, monkeypatch):
     write(begun, WRONG)
     out = nanochat("learn", "check", "1a", "--plain").out
     assert max(len(line) for line in out.splitlines() if not line.startswith("again")) <= 80
+
+
+CHANGE = """
+import numpy as np
+from nanochat.engine.scalar import functional as F
+def scalar(xs):
+    return [x.tanh() for x in xs]
+def tensor(x):
+    y = np.tanh(x)
+    return y, lambda g: g * (1 - y * y)
+"""
+
+
+@pytest.fixture
+def last(nanochat, tmp_path):
+    """Lesson 12 begun, its place the activation, and a change that is right."""
+    (tmp_path / "course.toml").write_text('student = "ada"\n[variants]\n12c = "activation"\n', encoding="utf-8")
+    assert nanochat("learn", "start", "12").code == 0
+    (tmp_path / "12-evidence" / "change.py").write_text(CHANGE, encoding="utf-8")
+    return tmp_path / "12-evidence"
+
+
+def study(folder, text="seeds = 2\nsteps = 3\n"):
+    asked = 'question = "why not?"\nexpect = "no difference"\n'
+    (folder / "study.toml").write_text(asked + text, encoding="utf-8")
+
+
+def test_a_sweep_asks_for_a_study_first(nanochat, last):
+    done = nanochat("learn", "sweep")
+    assert done.code == 3
+    assert "say there what you ask and what you expect" in done.err
+    assert "question = " in (last / "study.toml").read_text(encoding="utf-8")
+    assert nanochat("learn", "sweep").code == 3
+    assert not (last / "sweep").exists()
+
+
+def test_a_change_that_is_not_certified_is_not_trained(nanochat, last):
+    study(last)
+    (last / "change.py").write_text(CHANGE.replace("(1 - y * y)", "(1 - y)"), encoding="utf-8")
+    done = nanochat("learn", "sweep")
+    assert done.code == 9
+    assert "gradients are not its slopes: its backward pass is wrong" in done.out
+    assert not (last / "sweep").exists()
+
+
+def test_a_sweep_ends_with_a_page_that_can_be_written_anew(nanochat, last):
+    study(last)
+    done = nanochat("learn", "sweep")
+    assert done.code == 0
+    assert "you expected: no difference" in done.out
+    assert "4 of 4: mine, seed 1338" in done.err
+    page = (last / "sweep" / "report.md").read_text(encoding="utf-8")
+    assert nanochat("report", str(last / "sweep")).code == 0
+    assert (last / "sweep" / "report.md").read_text(encoding="utf-8") == page
+    study(last, "seeds = 2\nsteps = 4\n")
+    assert nanochat("learn", "sweep").code == 5
+    assert "12-evidence/sweep/report.md" in nanochat("learn", "submit").out

@@ -110,6 +110,8 @@ def test_a_recipe_over_seeds_reports_mean_and_spread(nanochat, tmp_path):
         for i in (1, 2, 3)
     ]
     assert len(set(losses)) == 3
+    second = (tmp_path / "three" / "seed-2" / "report.md").read_text(encoding="utf-8")
+    assert "r.toml --seeds 2  # in its folder seed-2\n" in second
     report = (tmp_path / "three" / "report.md").read_text(encoding="utf-8")
     row = next(line for line in report.splitlines() if line.startswith("| val loss"))
     assert f"| {sum(losses) / 3:.4f} |" in row
