@@ -6,6 +6,7 @@ and `nanochat report` makes its page. The change goes in for the cells of its va
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -128,8 +129,9 @@ def sweep(path: Path, variant: str, plan: Plan, out: Path, observe: Callable[[in
     assert process.stdout is not None
     is_done = False
     try:
-        process.stdin.write(json.dumps(request).encode())
-        process.stdin.close()
+        with contextlib.suppress(OSError):  # a child that died at once
+            process.stdin.write(json.dumps(request).encode())
+            process.stdin.close()
         for said in _lines(process.stdout):
             if "failure" in said:
                 raise getattr(errors, said["kind"], NanochatError)(said["failure"])

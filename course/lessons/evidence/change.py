@@ -151,7 +151,7 @@ def _observe(answer: Answer, x: Any, v: Suggestion) -> Observation:
         found |= {f"{name}[{i}]": float(number) for i, number in enumerate(np.ravel(array))}
     leaves = [Value(float(number)) for number in x[0]]
     row = answer["scalar"](leaves)
-    sum(row[1:], row[0]).backward()
+    sum((z * float(weight) for z, weight in zip(row, g[0], strict=True)), Value(0.0)).backward()
     found |= {f"scalar y[{i}]": z.data for i, z in enumerate(row)}
     return found | {f"scalar slope {i}": leaf.grad for i, leaf in enumerate(leaves)}
 
