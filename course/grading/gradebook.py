@@ -8,8 +8,8 @@ from .marking import Marks, most
 
 
 def asked(marks: Sequence[Marks], keys: Sequence[str]) -> list[str]:
-    """Those of `keys` that somebody handed in: what was not given out yet is not counted against anybody."""
-    return [key for key in keys if any(key in one.marks for one in marks)]
+    """Those of `keys` that somebody wrote: what was not given out yet is not counted against anybody."""
+    return [key for key in keys if any(key in one.marks and one.marks[key].finding != "empty" for one in marks)]
 
 
 def to_rows(marks: Sequence[Marks], keys: Sequence[str]) -> list[dict[str, object]]:

@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from ...errors import DataError, NanochatError
@@ -136,6 +136,10 @@ def _unpacked(archive: zipfile.ZipFile, member: zipfile.ZipInfo, wanted: str) ->
 
 
 def _from_folder(folder: Path) -> Handed:
+    """A student's own folder; or one that a learning platform made for them, with their zip in it."""
+    zips = [path for path in folder.iterdir() if path.suffix.lower() == ".zip" and not path.is_symlink()]
+    if len(zips) == 1 and not any((folder / name).exists() for name in (NAME, SETTINGS)):
+        return replace(read_handed(zips[0]), name=f"{folder.name}/{zips[0].name}")
     files, problems = dict[str, bytes](), list[str]()
     home = folder.resolve()
     for wanted in sorted(_known()):

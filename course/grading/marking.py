@@ -202,7 +202,8 @@ def _run(task: _Task, limits: Limits) -> Mark:
                 f"this student's is {variant!r}: if you allow it, put {task.begun!r} into the roster"
             )
             return replace(mark, finding="other variant", wrong=sentence)
-    return replace(mark, finding="not judged" if report.failure else "wrong", wrong=f"{key}: {_why(report)}")
+    finding = "empty" if "is still empty" in report.failure else "not judged" if report.failure else "wrong"
+    return replace(mark, finding=finding, wrong=f"{key}: {_why(report)}")
 
 
 def _points(report: Report) -> int:

@@ -75,7 +75,9 @@ def work(
     write_text(out, to_csv(rows), new=not force)
     print_table([{key: row[key] for key in ("student", "submission", "points", "of", "findings")} for row in rows])
     _print_notes(marks)
-    alike = find_alike((one.name, key, mark.variant, mark.source) for one in marks for key, mark in one.marks.items())
+    alike = find_alike(
+        (one.student or one.name, key, mark.variant, mark.source) for one in marks for key, mark in one.marks.items()
+    )
     if alike:
         print_result("\nOf one shape, which is a hint and no verdict: short answers often are.")
         for found in alike:

@@ -91,6 +91,16 @@ def test_a_folder_is_read_as_a_zip_is(tmp_path):
     assert read_handed(tmp_path / "ada").files == FILES
 
 
+def test_the_folder_that_a_platform_makes_around_a_zip_is_seen_through(tmp_path):
+    folder = tmp_path / "Lovelace Ada_123_assignsubmission_file"
+    folder.mkdir()
+    with zipfile.ZipFile(folder / "submission.zip", "w") as archive:
+        for name, raw in FILES.items():
+            archive.writestr(name, raw)
+    handed = read_handed(folder)
+    assert (handed.name, handed.files) == (f"{folder.name}/submission.zip", FILES)
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes and links here")
 def test_links_and_pipes_in_a_folder_are_not_followed(tmp_path):
     ada = tmp_path / "ada"

@@ -13,7 +13,7 @@ from nanochat.course import workspace
 from nanochat.course.grading.alike import find_alike
 from nanochat.course.grading.gradebook import asked, to_rows
 from nanochat.course.grading.handed import read_class
-from nanochat.course.grading.marking import Marks, grade, most
+from nanochat.course.grading.marking import Mark, Marks, grade, most
 from nanochat.course.grading.roster import Enrolled, read_roster
 from nanochat.course.lessons import LESSONS
 from nanochat.course.running import Limits
@@ -50,7 +50,7 @@ PLANTED = {
     "exits": ("def bend(x):\n    raise SystemExit(0)\n", "not judged", "it calls exit"),
     "network": ("from random import _os\ndef bend(x):\n    _os.system('true')\n    return x\n", "not judged", "line 3"),
     "binary": ("\0", "not judged", "a NUL at byte 0"),
-    "starter": ("", "not judged", "bend is still empty"),
+    "starter": ("", "empty", "bend is still empty"),
 }
 """Student -> file, the word it gets, and a piece of the sentence."""
 GOOD = [f"good-{i}" for i in range(9)]
@@ -206,7 +206,7 @@ def test_every_planted_mistake_is_named_and_no_other(handed_in, marks):
     assert {word for pair in matrix for word in pair} == {
         *("wrong", "not judged", "other variant", "missing file", "changed after the receipt", "other graders"),
         *("no receipt", "passed, says the receipt", "damaged", "no name", "not in the roster", "pinned"),
-        *("two of one id", "not read", "nothing handed in"),
+        *("two of one id", "not read", "nothing handed in", "empty"),
     }
 
 
@@ -266,3 +266,9 @@ def test_answers_of_one_variant_and_one_shape_are_listed(handed_in, marks):
         assert sum(mine <= names for names in groups) == 1
     assert {"twin.zip", "twin (1).zip"} <= next(names for names in groups if "twin.zip" in names)
     assert not any({"corner.zip", "good-2.zip"} <= names for names in groups)
+
+
+def test_what_nobody_wrote_is_not_asked_of_anybody():
+    empty = Mark(key="1b", variant="hypot", points=0, finding="empty", wrong="1b: join is still empty")
+    marks = [Marks(name="a.zip", marks={"1b": empty}), Marks(name="b.zip", marks={"1b": empty})]
+    assert asked(marks, ("1a", "1b")) == []

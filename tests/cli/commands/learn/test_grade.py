@@ -41,7 +41,7 @@ def test_a_class_is_graded_with_one_command(nanochat, handed_in):
     with (handed_in / "g.csv").open(encoding="utf-8", newline="") as file:
         rows = {row["student"]: row for row in csv.DictReader(file)}
     assert (rows["ada"]["points"], rows["ada"]["1a of 11"], rows["ada"]["findings"]) == ("11", "11", "ok")
-    assert (rows["'=bob"]["points"], rows["'=bob"]["findings"]) == ("0", "not judged")
+    assert (rows["'=bob"]["points"], rows["'=bob"]["findings"]) == ("0", "empty")
 
 
 def test_a_receipt_that_lies_is_told_of_and_believed_in_nothing(nanochat, handed_in):
