@@ -12,6 +12,7 @@ OUTSIDE = {"storage", "tests", "benchmarks", "build", "results"}
 EXEMPT = {
     "course/lessons/__init__.py": "package data",
     "course/zoo/labs.py": "package data",
+    "course/grading/handed.py": "a file inside a zip that is in memory: its read is bounded, ZipFile.read is not",
     "data/builtin/__init__.py": "package data",
     "data/builtin/world/tables.py": "package data",
     "machine.py": "/proc",

@@ -9,12 +9,12 @@ import typer
 
 from ...console import print_result
 from ...parser import Commands, Work
-from . import check, compare, hint, notebook, reset, start, submit, sweep
+from . import check, compare, grade, hint, notebook, reset, roster, start, submit, sweep
 from .folder import HERE, DirOption, command, current
 
 commands = Commands("The course: you write it, laws decide.", "nanochat learn")
 commands.info.no_args_is_help = False
-for part in (start, check, hint, compare, notebook, reset, sweep, submit):
+for part in (start, check, hint, compare, notebook, reset, sweep, submit, roster, grade):
     commands.registered_commands += part.commands.registered_commands
 
 

@@ -1,0 +1,1 @@
+"""Sixty questions to answer by hand, five a lesson: numbers follow from a seed, keys are computed."""

@@ -1,0 +1,1 @@
+"""A class's submissions: read, run again and marked. Asked by `nanochat learn grade` and `roster`."""
