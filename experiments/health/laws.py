@@ -65,7 +65,7 @@ LAWS = (
         measure=measures.causality,
         unit="change, in units of rounding",
         most=1.0,
-        look_at="the mask of attention, and how heads are split and merged",
+        look_at="the mask of attention, the axis of its softmax, and how heads are split and merged",
     ),
     Law(
         name="attention",
