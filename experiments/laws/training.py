@@ -103,13 +103,15 @@ def schedule_error(settings: TrainingConfig) -> float:
 
     The halfway point of each shape can be told by hand: 1, 1/2, 1 - sqrt(1/2), (1 + min_lr_ratio) / 2.
     """
-    width = math.floor(settings.warmdown * settings.steps + 0.5)
+    share = settings.warmdown * settings.steps
+    width = round(share) if settings.lr_schedule == "wsd" else math.floor(share + 0.5)
     start = settings.warmup if settings.lr_schedule == "cosine" else settings.steps - width
     middle = {
         "constant": 1.0,
         "linear": 0.5,
         "sqrt": 1 - math.sqrt(0.5),
         "cosine": (1 + settings.min_lr_ratio) / 2,
+        "wsd": (1 + settings.min_lr_ratio) / 2,
     }[settings.lr_schedule]
     half = (start + settings.steps) / 2
     low, high = (learning_rate(min(int(step), settings.steps - 1), settings) for step in (half, math.ceil(half)))
