@@ -93,7 +93,9 @@ def examine(path: Path) -> Iterator[Finding]:
         return
     folders = list_checkpoints(path / CHECKPOINTS)
     if not folders:
-        raise CheckpointError(f"{path} holds no checkpoint, the run was stopped before its first one")
+        raise CheckpointError(
+            f"{path} holds no checkpoint: the run was stopped before its first one, train it again with --force"
+        )
     for folder in folders:
         with held(folder) as is_there:
             finding = _examine_one(folder, "checkpoint")

@@ -190,6 +190,9 @@ def find_lesson(name: str) -> Lesson:
             return lesson
         if name[:-1] == str(lesson.number) and name[-1].isalpha():
             raise UsageError(f"there is no exercise {name!r}: choose one of {', '.join(lesson.keys)}")
+    if name.lower() in ("lab-a", "lab-b", "lab-c"):
+        lab = name.lower()
+        raise UsageError(f"{lab} is a lab, which `nanochat zoo` judges: see `nanochat zoo list --lab {lab[-1]}`")
     known = [str(lesson.number) for lesson in LESSONS] + [lesson.word for lesson in LESSONS]
     raise UsageError(f"there is no lesson {name!r}: {nearest(name, known)}")
 

@@ -44,7 +44,7 @@ LABS = (
     Lab(
         letter="b",
         title="Bugs of a model",
-        idea="the lowest row that fails is the address, and a loss can be too good",
+        idea="the first row that fails is the address, and a loss can be too good",
         minutes=120,
         rooms="B",
         first="B4",

@@ -1,4 +1,4 @@
-"""A compiler for graphs of Values: trace a step once, then replay it as some hundred calls of NumPy.
+"""A compiler for graphs of Values: trace a loss once, then replay it and its gradient as some hundred calls of NumPy.
 
     (a * b) + (c * d)                     a graph: three nodes, each an object that Python makes, visits and frees
     level 1: a*b, c*d    level 2: +       what nodes of a level need lies in the levels before, never beside them
@@ -6,10 +6,10 @@
     add([ab], [cd]) -> [loss]
 
 A step of a small transformer has thousands of nodes, but a few dozen levels. `Program` takes such a graph and does
-what every compiler does, in four passes:
+what every compiler does, in four passes (training/backends/replay.py traces one):
 
     1 sort    nodes into levels, and those of a level into groups (`_groups`). Level 0 is what is copied into `v` one
-              number at a time; weights of a linear layer are not: they are multiplied where they lie, in `p`
+              number at a time; weights of a linear layer are not: they are multiplied in `p`, where all weights lie
     2 lay out one vector `v` for all values, a group's beside each other, and one vector `e` for all edges (`_allot`):
               a place for each reader of a node, where it leaves its share of the node's gradient
     3 emit    the calls of the way forward, group by group: gather the operands from `v`, work out, write to `v`
@@ -111,8 +111,8 @@ class Group:
 class Program:
     """The replay of a graph: `outputs` of S samples at once, from weights and indices; and the gradient.
 
-    `parameters` are those of the model that was traced: (name, nested list of Values). A call fills `weights`,
-    `forward` works out, `backward` fills `gradients`; both lie in memory of the program, which others copy from.
+    `parameters` are those of the model that was traced: (name, nested list of Values). Who replays fills `weights`
+    and calls `forward`, then `backward` with the slopes that come to the outputs (`seeds`), and copies `gradients`.
     """
 
     def __init__(
@@ -328,7 +328,7 @@ class Program:
         return places
 
     def pass_on(self, operands: Nodes, g: Array, counts: Sequence[int]) -> None:
-        """The share of each operand is the gradient itself: counts[0] of them find the first of g, and so on."""
+        """Operands read g as it is, at no cost: the first counts[0] of them g[:, 0], the next counts[1] g[:, 1]."""
         first = (g.ctypes.data - self.e.ctypes.data) // g.itemsize  # g lies in e
         for i, operand in zip(np.repeat(np.arange(len(counts)), counts).tolist(), operands, strict=True):
             self.readers[operand].append((first + i, len(counts)))  # in the first sample, and the step to the next one

@@ -112,7 +112,7 @@ class Site(Protocol):
         """New places where each operand will find its share of the gradient       (S, n)"""
 
     def pass_on(self, operands: Nodes, g: Array, counts: Sequence[int]) -> None:
-        """The share of each operand is the gradient itself: counts[0] of them find the first of g, and so on."""
+        """Operands read g as it is, at no cost: the first counts[0] of them g[:, 0], the next counts[1] g[:, 1]."""
 
 
 def _by(ufunc: np.ufunc, *slopes: Slope) -> Rule:

@@ -39,7 +39,7 @@ def read_finding(finding: Finding) -> str:
     if not wrong:
         return (
             "slopes right, spellings differ: you changed the function, not its derivative; compare the forward passes "
-            "(scale, mask, heads, eps)"
+            "(scale, mask, axis of softmax, heads, eps)"
         )
     sides = " and the ".join(wrong)
     if loss_agrees:

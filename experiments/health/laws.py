@@ -1,4 +1,8 @@
-"""The laws in the order in which they are tried: the data first, since no model heals them."""
+"""The laws in the order in which they are tried and told: what explains others stands before them.
+
+The data first, since no model heals them; that an evaluation repeats before what compares two of them; dead units,
+which leave the stream to the biases, before its size.
+"""
 
 from __future__ import annotations
 
@@ -60,12 +64,12 @@ LAWS = (
         look_at="the first weights, their scale, and the loss",
     ),
     Law(
-        name="causality",
-        claim="No logit depends on a later token",
-        measure=measures.causality,
-        unit="change, in units of rounding",
-        most=1.0,
-        look_at="the mask of attention, and how heads are split and merged",
+        name="repeats",
+        claim="Two evaluations of the same text are the same",
+        measure=measures.repeats,
+        unit="difference",
+        most=0.0,
+        look_at="dropout while evaluating",
     ),
     Law(
         name="attention",
@@ -74,6 +78,14 @@ LAWS = (
         unit="largest error",
         most=1e-4,
         look_at="the axis of softmax, and whether the mask comes before it",
+    ),
+    Law(
+        name="causality",
+        claim="No logit depends on a later token",
+        measure=measures.causality,
+        unit="change, in units of rounding",
+        most=1.0,
+        look_at="the mask of attention, and how heads are split and merged",
     ),
     Law(
         name="rotation",
@@ -105,15 +117,7 @@ LAWS = (
         measure=measures.cache,
         unit="difference, in units of rounding",
         most=1.0,
-        look_at="positions in the cache, and what is written to it",
-    ),
-    Law(
-        name="repeats",
-        claim="Two evaluations of the same text are the same",
-        measure=measures.repeats,
-        unit="difference",
-        most=0.0,
-        look_at="dropout while evaluating",
+        look_at="positions in the cache, what is written to it, and whether scores are scaled alike without it",
     ),
     Law(
         name="dropout",
@@ -124,20 +128,20 @@ LAWS = (
         look_at="the factor 1 / (1 - p) of what is kept",
     ),
     Law(
-        name="stream",
-        claim="The residual stream keeps its size over depth",
-        measure=measures.stream,
-        unit="size after the last block over that before the first",
-        most=100.0,
-        look_at="the scale of the projections' first weights",
-    ),
-    Law(
         name="dead units",
         claim="Most hidden units are alive",
         measure=measures.dead,
         unit="share that is 0 for every token",
         most=0.75,
         look_at="the rate, and biases that fell below 0",
+    ),
+    Law(
+        name="stream",
+        claim="The residual stream keeps its size over depth",
+        measure=measures.stream,
+        unit="size after the last block over that before the first",
+        most=100.0,
+        look_at="the scale of the projections' first weights",
     ),
     Law(
         name="accumulation",

@@ -13,7 +13,7 @@ from .subject import Subject
 
 
 def summary(findings: Sequence[Finding]) -> str:
-    """'24 laws hold, 3 do not apply, none is broken'"""
+    """'24 laws hold, 3 do not apply, broken: none'"""
     n = {verdict: sum(finding.verdict == verdict for finding in findings) for verdict in ("pass", "fail")}
     broken = ", ".join(finding.law.name for finding in findings if finding.verdict == "fail") or "none"
     return f"{n['pass']} laws hold, {len(findings) - sum(n.values())} do not apply, broken: {broken}"

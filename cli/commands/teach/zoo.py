@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ....errors import UsageError
+from ....errors import DataError, UsageError
 from ....plain import shown_path, typed
 from ...console import print_json, print_result, print_table, say, write_result
 from ...options import JsonFlag
@@ -82,6 +82,7 @@ def show(
     known, word = standing(read_events(log), key, specimen), quote(key)
     if source:
         _check_named(key, known)
+        _check_faulty(key, specimen)
         write_result(source_of(specimen))
         return
     print_result(f"{key}   {known.state}\nsymptom   {specimen.symptom}")
@@ -169,6 +170,9 @@ def name(
         print_result(f"{key} is not {answer} ({guesses})")
         raise typer.Exit(LAW_BROKEN)
     print_result(f"{key} is {answer}: {specimen.title} ({guesses})")
+    if known.points < 2:
+        why = "it took more than three guesses" if known.guesses > 3 else "no instrument was used before"
+        print_result(f"no points for the name: {why}")
     if specimen.fault:
         print_result(f"mend it: nanochat zoo show {quote(key)} --source > {quote(key)}.py")
 
@@ -185,16 +189,23 @@ def mend(
 
     Your file runs in a process of its own, with limits. That guards against accidents; it is no sandbox.
     """
+    from shlex import quote
+
     from ....course.running import check
     from ....course.source import read_source
     from ....course.zoo.casebook import find, note, read_events, standing
-    from ....course.zoo.mending import KEY, check_file, exercise_of
+    from ....course.zoo.mending import KEY, check_file
     from ...display.course import print_report
 
     key, specimen = find(number)
     _check_named(key, standing(read_events(log), key, specimen))
-    exercise_of(specimen.id)  # a trap is refused
+    _check_faulty(key, specimen)
+    begin = f"write it with `nanochat zoo show {quote(key)} --source > {quote(shown_path(file))}`"
+    if not file.exists():
+        raise DataError(f"{shown_path(file)} does not exist: {begin}")
     text = read_source(file)
+    if not text.strip():
+        raise DataError(f"{shown_path(file)} is empty: {begin}")
     check_file(specimen, text, file, key)
     report = check(KEY + specimen.id, file, variant="", seed=1337, text=text)
     if json:
@@ -238,6 +249,12 @@ def _check_named(key: str, known: Standing) -> None:
 
     if not known.named:
         raise UsageError(f"{key} has no name yet: find it, then `nanochat zoo name {quote(key)} NAME`")
+
+
+def _check_faulty(key: str, specimen: Specimen) -> None:
+    """A trap has nothing to mend."""
+    if not specimen.fault:
+        raise UsageError(f"{key} cannot be mended, and has no source: nothing is wrong there")
 
 
 def _points(rows: list[dict[str, Any]]) -> str:

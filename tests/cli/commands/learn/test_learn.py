@@ -106,6 +106,7 @@ def test_steps_show_each_number_beside_the_right_one(nanochat, begun):
     ("words", "code", "sentence"),
     [
         (["check", "99"], 2, "there is no lesson '99'"),
+        (["check", "lab-a"], 2, "lab-a is a lab"),
         (["check", "1c"], 2, "there is no exercise '1c': choose one of 1a, 1b"),
         (["start", "vallue"], 2, "did you mean 'value'"),
         (["check", "1a", "--law", "slop"], 2, "did you mean 'slope'"),

@@ -49,6 +49,19 @@ def test_a_failing_certificate_is_the_specimens_and_what_a_bug_dies_of_is_told(n
     nanochat("zoo", "run", "A4", "--", "presets").assert_refused(9, "with A4 in the program, presets ends in KeyError")
 
 
+def test_where_several_laws_are_broken_the_one_that_explains_them_is_named_first(nanochat, tmp_path):
+    for key, words in (("B14", "dropout while evaluating"), ("C15", "biases that fell"), ("B8", "axis of softmax")):
+        (tmp_path / "run.toml").write_text(nanochat("zoo", "show", key, "--config").out, encoding="utf-8")
+        done = nanochat("zoo", "run", key, "--", "health", "--config", "run.toml")
+        assert words in done.err.split("look first at ")[1]
+
+
+def test_a_name_without_an_instrument_earns_nothing_and_says_so(nanochat):
+    assert "no instrument was used before" in nanochat("zoo", "name", "B3", "no-scale").out
+    nanochat("zoo", "run", "B4", "--", "health", "--preset", "bigram")
+    assert "no points" not in nanochat("zoo", "name", "B4", "no-causal-mask").out
+
+
 def test_an_exam_is_taken_under_names_of_its_own(nanochat):
     exam = json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)
     assert [one["specimen"] for one in exam["specimens"]] == [f"ada-{i}" for i in range(1, 7)]
@@ -89,8 +102,11 @@ def test_a_file_of_another_specimen_is_refused(nanochat, tmp_path):
     (tmp_path / "B4.py").write_text('"""Specimen B4: who may be looked at."""\n', encoding="utf-8")
     assert nanochat("zoo", "name", "B3", "no-scale").code == nanochat("zoo", "name", "A13", "sound").code == 0
     nanochat("zoo", "mend", "B3", "B4.py").assert_refused(3, "is of specimen B4, and B3 is another one")
-    nanochat("zoo", "mend", "B3", "none.py").assert_refused(3, "does not exist")
+    nanochat("zoo", "mend", "B3", "none.py").assert_refused(3, "`nanochat zoo show B3 --source > none.py`")
+    (tmp_path / "empty.py").touch()
+    nanochat("zoo", "mend", "B3", "empty.py").assert_refused(3, "is empty: write it with")
     nanochat("zoo", "mend", "A13", "B4.py").assert_refused(2, "nothing is wrong")
+    nanochat("zoo", "show", "A13", "--source").assert_refused(2, "A13 cannot be mended, and has no source")
 
 
 def test_a_log_of_another_version_is_refused_before_the_work(nanochat, tmp_path):
