@@ -103,13 +103,8 @@ def schedule_error(settings: TrainingConfig) -> float:
 
     The halfway point of each shape can be told by hand: 1, 1/2, 1 - sqrt(1/2), (1 + min_lr_ratio) / 2.
     """
-<<<<<<< HEAD
     decay = settings.warmdown * settings.steps
     width = round(decay) if settings.lr_schedule == "wsd" else math.floor(decay + 0.5)
-=======
-    share = settings.warmdown * settings.steps
-    width = round(share) if settings.lr_schedule == "wsd" else math.floor(share + 0.5)
->>>>>>> eyes16
     start = settings.warmup if settings.lr_schedule == "cosine" else settings.steps - width
     middle = {
         "constant": 1.0,
