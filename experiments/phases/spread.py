@@ -21,7 +21,8 @@ _IN_NATS = ("val loss", "train loss", "loss", "bits per byte")
 _NO_SHARES = (*_IN_NATS, "BLEU-4")
 _NOTE = """\
 Over seeds, which change the first weights, the order of the data and all else that is drawn: one run of the recipe \
-differs from another by about the SD. Losses in nats per token, shares in percent."""
+differs from another by about the SD. Runs that all say the same leave no interval; that of the questions is in their \
+reports. Losses in nats per token, shares in percent."""
 
 
 def with_seed(recipe: PhasedRecipe, i: int) -> PhasedRecipe:
@@ -97,7 +98,7 @@ def _rows(by_seed: Mapping[str, Mapping[str, float]]) -> list[list[str]]:
         spelled = digits if name in _IN_NATS else "{:.1f}".format
         found = t_interval(values)
         low, high = (found.low, found.high) if name in _NO_SHARES else (max(0.0, found.low), min(100.0, found.high))
-        ends = f"{spelled(low)} to {spelled(high)}" if len(values) > 1 else "-"
+        ends = f"{spelled(low)} to {spelled(high)}" if found.half_width > 0 else "-"
         numbers = found.mean, standard_deviation(values), min(values), max(values)
         center, *others = map(spelled, numbers)
         rows.append([markdown(name), center, ends, *others])

@@ -49,3 +49,4 @@ def test_answers_in_other_words_are_the_headline_and_no_share_is_above_100(recip
     text = write_spread(tmp_path, recipe, runs, "nanochat train").read_text("utf-8")
     assert "answered in 98.7 % of cases on average over 3 runs, in 97.0 to 100.0 % by run (SD 1.5)." in text
     assert f"| {UNDERSTOOD} | 98.7 | 94.9 to 100.0 |" in text
+    assert "| val loss | 2.0000 | - | 0.0000 |" in text  # runs that agree tell nothing of the next one
