@@ -192,7 +192,7 @@ def front_figure(lines: Sequence[Line]) -> Figure:
                     capsize=3, markersize=6, linestyle="none", label=kind,
                 )  # fmt: skip
         for number, line in enumerate(lines, 1):
-            axes.annotate(str(number), (line.share, line.cost.mean), xytext=(6, 5), textcoords="offset points",
+            axes.annotate(str(number), (line.share, line.cost.mean), xytext=(6, 5 if number % 2 else -11), textcoords="offset points",
                           fontsize=8)  # fmt: skip
         axes.set_yscale("symlog", linthresh=0.005)
         axes.set(
