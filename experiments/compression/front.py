@@ -192,8 +192,10 @@ def front_figure(lines: Sequence[Line]) -> Figure:
                     capsize=3, markersize=6, linestyle="none", label=kind,
                 )  # fmt: skip
         for number, line in enumerate(lines, 1):
-            axes.annotate(str(number), (line.share, line.cost.mean), xytext=(6, 5), textcoords="offset points",
-                          fontsize=8)  # fmt: skip
+            place = (6, 5 if number % 2 else -11)  # marks that lie together have neighbouring numbers
+            axes.annotate(
+                str(number), (line.share, line.cost.mean), xytext=place, textcoords="offset points", fontsize=8
+            )
         axes.set_yscale("symlog", linthresh=0.005)
         axes.set(
             xlabel="bytes of the weights, as a share of the source's", ylabel="loss minus the source's (nats a token)"
