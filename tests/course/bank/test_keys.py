@@ -18,7 +18,7 @@ from nanochat.experiments.statistics.intervals import t_interval
 from nanochat.experiments.statistics.significance import holm, least_seeds, sign_flip_p
 from nanochat.inference.samplers import Sampling, probabilities
 from nanochat.models.gpt.config import GPTConfig
-from nanochat.models.gpt.scalar import GPT
+from nanochat.models.gpt.tensor import GPT
 
 
 def slopes(f, *xs):
