@@ -16,7 +16,7 @@ ORDINARY := not slow and not oracle and not browser
 # Some sixty tests start a process of the package, and each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test cover slow tour docs lint types oracle bench statistics course-full serving browser reliability lock clean
+.PHONY: help demo test cover slow tour docs site lint types oracle bench statistics course-full serving browser reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -44,7 +44,12 @@ tour: .venv/$(HERE).dev  ## run the tour of README as it stands
 	$(PYTEST) -q tests/docs/test_readme.py
 
 docs: .venv/$(HERE).dev  ## check the links and run the examples of docs/ and docstrings
-	$(PYTEST) -q tests/test_links.py tests/test_docstrings.py tests/docs --ignore tests/docs/test_readme.py
+	$(PYTEST) -q -m "not browser" tests/test_links.py tests/test_docstrings.py tests/docs --ignore tests/docs/test_readme.py
+
+site: .venv/$(HERE).site  ## write lessons, guides, reports and a reference as pages into build/site (some minutes)
+	$(BIN)/sphinx-build -q -n -W --keep-going -c docs/site -d build/site-doctrees . build/site
+	$(PYTEST) -q tests/docs/test_site.py
+	@echo "The site: build/site/index.html"
 
 lint: .venv/$(HERE).dev  ## check style and format with ruff
 	$(BIN)/ruff check .
@@ -80,7 +85,7 @@ serving: .venv/$(HERE).serving  ## ask the server what the openai package and ho
 browser: .venv/$(HERE).browser  ## walk the page in Chromium (installed by apt-get where it is missing and one is root)
 	@command -v chromium >/dev/null || [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null || \
 	  { apt-get -qq update && apt-get -qq install --yes --no-install-recommends chromium >/dev/null; }
-	$(PYTEST) -q -m browser tests/serving/browser
+	$(PYTEST) -q -m browser tests/serving/browser tests/docs/browser
 
 lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	@test -n "$(UV)" || { echo "make lock needs uv on the PATH: install it with 'pip install uv'" >&2; exit 1; }
@@ -95,6 +100,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	echo "$(TORCH)" | $(COMPILE) pyproject.toml - --extra torch -c requirements/dev.txt -c requirements/oracle.txt -c requirements/cluster.txt -o requirements/torch.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/oracle.txt -c requirements/serve.txt --group pyproject.toml:clients -o requirements/clients.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/clients.txt --group pyproject.toml:browser -o requirements/browser.txt
+	$(COMPILE) -c requirements/dev.txt -c requirements/cluster.txt --group pyproject.toml:site -o requirements/site.txt
 
 # No header, no annotation, no index: a lock must not name a machine, a path or a host.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
@@ -133,6 +139,11 @@ INSTALL := $(if $(UV),"$(UV)" pip install --quiet --python $(BIN)/python,$(BIN)/
 .venv/$(HERE).browser: .venv/$(HERE).serving requirements/browser.txt
 	@echo "Installing requirements/browser.txt ..."
 	@$(INSTALL) --require-hashes -r requirements/browser.txt
+	@touch $@
+
+.venv/$(HERE).site: .venv/$(HERE).dev requirements/site.txt
+	@echo "Installing requirements/site.txt ..."
+	@$(INSTALL) --require-hashes -r requirements/site.txt
 	@touch $@
 
 .venv/$(HERE).oracle: .venv/$(HERE).dev requirements/oracle.txt

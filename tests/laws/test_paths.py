@@ -8,7 +8,7 @@ import pytest
 import nanochat
 
 PACKAGE = Path(nanochat.__file__).parent
-OUTSIDE = {"storage", "tests", "benchmarks", "build", "results"}
+OUTSIDE = {"storage", "tests", "benchmarks", "build", "docs", "results"}
 EXEMPT = {
     "course/lessons/__init__.py": "package data",
     "course/zoo/labs.py": "package data",
