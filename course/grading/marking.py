@@ -131,8 +131,8 @@ def _tasks(
     for name, raw in handed.files.items():
         write_bytes(folder / name, raw)
     space, progress = _opened(folder, marks)
-    marks.student = space.settings.student.strip()
-    entry = known.get(plain_id(marks.student))
+    entry = known.get(plain_id(space.settings.student))
+    marks.student = entry.student if entry else space.settings.student.strip()
     _note_identity(space, entry, marks, is_known=bool(known))
     for key in keys:
         path, begun = folder / answer_path(key), progress.attempt(key)

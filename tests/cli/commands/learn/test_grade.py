@@ -23,8 +23,9 @@ def handed_in(nanochat, tmp_path):
     for student in ("ada", "=bob"):
         home = tmp_path / student.strip("=")
         home.mkdir()
+        typed = student.replace("ada", " Ada")  # is the ada of the roster
         (home / "course.toml").write_text(
-            f'student = "{student}"\ncourse = "spring"\n[variants]\n1a = "arctan"\n', encoding="utf-8"
+            f'student = "{typed}"\ncourse = "spring"\n[variants]\n1a = "arctan"\n', encoding="utf-8"
         )
         assert nanochat("learn", "start", "1", "--dir", str(home)).code == 0
         if student == "ada":
