@@ -100,7 +100,7 @@ lock:  ## write requirements/*.txt anew from pyproject.toml (needs uv)
 	echo "$(TORCH)" | $(COMPILE) pyproject.toml - --extra torch -c requirements/dev.txt -c requirements/oracle.txt -c requirements/cluster.txt -o requirements/torch.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/oracle.txt -c requirements/serve.txt --group pyproject.toml:clients -o requirements/clients.txt
 	$(COMPILE) -c requirements/dev.txt -c requirements/clients.txt --group pyproject.toml:browser -o requirements/browser.txt
-	$(COMPILE) -c requirements/dev.txt -c requirements/cluster.txt --group pyproject.toml:site -o requirements/site.txt
+	$(COMPILE) -c requirements/dev.txt -c requirements/oracle.txt -c requirements/cluster.txt --group pyproject.toml:site -o requirements/site.txt
 
 # No header, no annotation, no index: a lock must not name a machine, a path or a host.
 COMPILE = "$(UV)" pip compile --quiet --universal --python-version 3.11 --generate-hashes --upgrade \
