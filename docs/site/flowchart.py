@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from ink import LABEL_WIDTH, SIZE, WIDTH, document, words
 
+from nanochat.engine.scalar.pictures.layout import Box as Place
 from nanochat.engine.scalar.pictures.layout import Curve, Layout, Point, layout
 
 _NODE = r'(\w+)(?:\["([^"]*)"\]|\[([^\]]*)\]|\{([^}]*)\})?'
@@ -131,14 +132,27 @@ def _inside(group: Box) -> tuple[float, float, list[str]]:
         gap=longest * LABEL_WIDTH + 30.0 if longest else _GAP,
         is_upright=group.is_upright,
     )
-    parts = [
-        part for i, arrow in enumerate(group.arrows) for part in _arrow(placed, i, edges[i][2], arrow[2], arrow[3])
-    ]
-    for (left, top, right, bottom), (width, height, shapes) in zip(placed.boxes, drawn, strict=False):
-        x, y = (left + right - width) / 2, (top + bottom - height) / 2
+    boxes = [_middle_of(place, (width, height)) for place, (width, height, _) in zip(placed.boxes, drawn, strict=False)]
+    parts: list[str] = []
+    for (low, high, is_back), arrow, route in zip(edges, group.arrows, placed.routes, strict=False):
+        ends = _ends(boxes[low], boxes[high], route, is_upright=group.is_upright)
+        parts += _arrow(arrow, ends, route, is_upright=group.is_upright, is_back=is_back)
+    for (x, y, _, _), (_, _, shapes) in zip(boxes, drawn, strict=True):
         parts += [f'<g transform="translate({x:.1f} {y:.1f})">', *shapes, "</g>"]
     width, height = (max(box[side] for box in placed.boxes[:sink]) for side in (2, 3))
     return width, height, parts
+
+
+def _middle_of(place: Place, size: Point) -> Place:
+    """Where a box of that size lies that stands in the middle of its place, which is as wide as the column."""
+    x, y = (place[0] + place[2] - size[0]) / 2, (place[1] + place[3] - size[1]) / 2
+    return x, y, x + size[0], y + size[1]
+
+
+def _ends(source: Place, target: Place, route: list[Curve], *, is_upright: bool) -> tuple[Point, Point]:
+    """Where an arrow leaves its box and where it arrives: the route goes to the edge of the column."""
+    (x0, y0), (x1, y1) = route[0][0], route[-1][1]
+    return ((x0, source[3]), (x1, target[1])) if is_upright else ((source[2], y0), (target[0], y1))
 
 
 def _layout(sizes: list[Point], edges: list[tuple[int, int]], *, gap: float, is_upright: bool) -> Layout:
@@ -192,14 +206,15 @@ def _drawn(box: Box) -> tuple[float, float, list[str]]:
     return width, height, parts
 
 
-def _arrow(placed: Layout, i: int, is_back: bool, kind: str, text: str) -> Iterator[str]:
-    route = placed.routes[i]
-    is_upright = placed.boxes[-1][1] >= max(box[3] for box in placed.boxes[:-1])  # the sink is below
-    path = f"M{_at(route[0][0])}" + "".join(_curve(curve, is_upright) for curve in route)
+def _arrow(
+    arrow: tuple[str, str, str, str], ends: tuple[Point, Point], route: list[Curve], *, is_upright: bool, is_back: bool
+) -> Iterator[str]:
+    _, _, kind, text = arrow
+    path = f"M{_at(ends[0])}" + "".join(_curve(curve, is_upright) for curve in route) + f"L{_at(ends[1])}"
     dashed = ' stroke-dasharray="4 3"' if kind == "-.->" else ""
     yield f'<path class="wire" d="{path}"{dashed}/>'
     if kind != "---":
-        tip, back = (route[0][0], 8) if is_back else (route[-1][1], -8)
+        tip, back = (ends[0], 8) if is_back else (ends[1], -8)
         yield f'<path class="head" d="M{_at(tip)}' + (
             f'l-3.6 {back}h7.2z"/>' if is_upright else f'l{back} -3.6v7.2z"/>'
         )

@@ -3,8 +3,10 @@
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 ROOT = Path(__file__).parents[2]
+LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s:#]+)\)")
 
 
 def module_of(name: str) -> str | None:
@@ -12,6 +14,21 @@ def module_of(name: str) -> str | None:
     if not re.fullmatch(r"(\w+/)*\w+\.py", name) or not (ROOT / name).is_file():
         return None
     return ".".join(["nanochat", *Path(name).with_suffix("").parts]).removesuffix(".__init__")
+
+
+def within_reports(text: str, folder: Path) -> str:
+    """The text of a report with links as MyST reads them, unquoted; to a folder, which has no page, there is none."""
+
+    def link(match: re.Match[str]) -> str:
+        goal = unquote(match[2])
+        return f"[{match[1]}]({goal})" if (folder / goal).is_file() else match[1]
+
+    return LINK.sub(link, text)
+
+
+def _read(app: Any, docname: str, content: list[str]) -> None:
+    if docname.startswith("results/reference/"):
+        content[0] = within_reports(content[0], (ROOT / docname).parent)
 
 
 def _link(app: Any, doctree: Any, docname: str) -> None:
@@ -45,6 +62,7 @@ def _home(app: Any, pagename: str, templatename: str, context: dict[str, Any], d
 
 
 def setup(app: Any) -> dict[str, bool]:
+    app.connect("source-read", _read)
     app.connect("doctree-resolved", _link)
     app.connect("html-page-context", _home, priority=100)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
