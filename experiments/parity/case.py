@@ -29,7 +29,8 @@ class Case:
 
     revision: str = "head"
     """head or pin."""
-    n_layer: int = 3
+    n_layer: int = 4
+    """Even, so that the middle layer is one; and the last layer would have a short window, were it not the last."""
     n_embd: int = 32
     n_head: int = 2
     n_kv_head: int = 1
@@ -142,5 +143,5 @@ class Case:
         return rows[:, ::-1] if name.startswith("reversed") else rows
 
     def token_bytes(self) -> np.ndarray:
-        """One byte a token; token 0 has none, as a special one."""
-        return np.minimum(np.arange(self.vocab_size), 1)
+        """0 to 3 bytes a token, in turn: those of 0 are special ones."""
+        return np.arange(self.vocab_size) % 4

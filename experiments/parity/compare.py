@@ -19,8 +19,9 @@ What = Literal["model", "update", "curve", "seeds", "speed"]
 EVERYTHING: tuple[What, ...] = get_args(What)
 RECORDINGS = Path(__file__).parent
 NOT_COMPARED = (
-    "CORE, FP8, their data loader (the same rows are fed to both) and tokenizer, torch.compile, several processes, and "
-    "the loop of base_train.py, whose schedules are taken out of its text and whose flags give the rates"
+    "CORE, FP8, their data loader and tokenizer (the same rows are fed to both), how first weights are drawn (both get "
+    "ours), torch.compile, several processes, and base_train.py beyond its schedules and the flags of its rates: the "
+    "batch, horizon and decay of a depth, warm-up and warm-down"
 )
 
 
@@ -67,13 +68,13 @@ def against_recording(revision: str, *, observe: Callable[[str], None] = lambda 
     content = read_json(RECORDINGS / f"{revision}.json")
     case, theirs = Case(**content["case"]), decoded(content["answer"])
     observe("asking ours")
-    found = ours.answers(case, "float64", ("model", "update", "bpb", "curves"))
+    found = ours.answers(case, "float64", ("model", "update", "bpb", "schedules", "curves"))
     run = found["curves"][0], theirs["curves"][0]
     lines = (
         *_of_the_model(case, found, theirs),
         _of_an_update(case, found, theirs),
         score.bits_per_byte(found["bpb"], theirs["bpb"]),
-        score.curve(*run, exact=True),
+        score.curve(*run, found["schedules"] - theirs["schedules"], exact=True),
         skipped(8, "a recording has one seed: give --upstream PATH"),
         skipped(9, "nothing runs beside ours: give --upstream PATH"),
     )
@@ -124,8 +125,10 @@ def against_checkout(asking: Asking, *, observe: Callable[[str], None] = lambda 
     if "curve" in what:
         observe(f"training both for {case.steps} steps")
         dtype: DType = "float64" if is_exact else "float32"
-        run = ours.curve(case, dtype), asking.ask(dtype, ("curves",), curves=("0",), exact=is_exact)["curves"][0]
-        lines.append(score.curve(*run, exact=is_exact))
+        answer = asking.ask(dtype, ("schedules", "curves"), curves=("0",), exact=is_exact)
+        mine = ours.answers(case, dtype, ("schedules", "curves"))
+        run = mine["curves"][0], answer["curves"][0]
+        lines.append(score.curve(*run, mine["schedules"] - answer["schedules"], exact=is_exact))
         curves = {"ours": run[0]["losses"], "theirs": run[1]["losses"]}
     else:
         lines.append(skipped(7, "it was left out"))
@@ -171,7 +174,7 @@ def _over_seeds(asking: Asking, observe: Callable[[str], None]) -> list[Line]:
 
 def record(asking: Asking) -> dict[str, Any]:
     """What a recording holds: commit, case with its seed, and the answers in float64, as the driver gave them."""
-    job = job_of(asking.checkout, asking.case, "float64", ("model", "update", "bpb", "curves"))
+    job = job_of(asking.checkout, asking.case, "float64", ("model", "update", "bpb", "schedules", "curves"))
     answer = ask(asking.checkout, asking.case, job, asking.folder, python=asking.python, timeout=asking.timeout)
     for run in answer["curves"]:
         del run["seconds"]

@@ -3,13 +3,15 @@
     PYTHONPATH=CHECKOUT:FOLDER python -P [-O] driver.py < job > answer
 
 One JSON document in, one out. FOLDER holds upstream_schedule.py, the schedules of the checkout's own script. Arrays
-travel as {"shape": [...], "base64": ...} of little-endian float64 or int64. Only public names of upstream are used:
-GPT, GPTConfig, setup_optimizer and evaluate_bpb. `-O` takes out asserts that ask for tables of one precision.
+travel as {"shape": [...], "base64": ...} of little-endian float64 or int64. Of upstream only these names are used: GPT,
+GPTConfig, setup_optimizer, evaluate_bpb, and the default of the base of its rope. `-O` takes out asserts that ask for
+tables of one precision.
 """
 
 from __future__ import annotations
 
 import base64
+import inspect
 import json
 import math
 import sys
@@ -19,6 +21,9 @@ from typing import Any
 
 import numpy as np
 import torch
+
+ROPE = 0.02
+"""How far apart its tables and those in float64 may be: it may keep them in bfloat16."""
 
 
 def main() -> None:
@@ -46,17 +51,21 @@ class Upstream:
         model.init_weights()  # for the buffers: the weights are replaced
         model = model.to(self.dtype)
         size = model.cos.shape[-1]
-        base = self.job["rope_base"]
+        base = inspect.signature(self.gpt.GPT._precompute_rotary_embeddings).parameters["base"].default
         turns = torch.outer(
             torch.arange(model.cos.shape[1], dtype=torch.float64),
             1.0 / base ** (torch.arange(size, dtype=torch.float64) / size),
         )
-        model.cos, model.sin = (f(turns).to(self.dtype)[None, :, None, :] for f in (torch.cos, torch.sin))
+        tables = [f(turns).to(self.dtype)[None, :, None, :] for f in (torch.cos, torch.sin)]
+        if any((a - b).abs().max() > ROPE for a, b in zip(tables, (model.cos, model.sin), strict=True)):
+            raise ValueError(f"its tables of rope are not those of the base {base}")
+        model.cos, model.sin = tables
         return model
 
     def answer(self) -> dict[str, Any]:
         found: dict[str, Any] = {"describe": self.describe()}
         tasks = {"model": self.look, "update": self.update, "bpb": self.bits_per_byte, "curves": self.curves}
+        tasks["schedules"] = self.schedules
         for name, task in tasks.items():
             if name in self.job["tasks"]:
                 found[name] = task()
@@ -96,6 +105,19 @@ class Upstream:
         batches = [_pair(one) for one in rows]
         sizes = torch.as_tensor(decode(self.job["arrays"]["token_bytes"]))
         return float(import_module("nanochat.loss_eval").evaluate_bpb(self.model, batches, len(batches), sizes))
+
+    def schedules(self) -> dict[str, Any]:
+        """The rate over its base, the momentum and the decay at some steps of a long run."""
+        there: Any = self.schedule
+        long = self.job["long"]
+        before = there.num_iterations, vars(there.args).copy()
+        there.num_iterations = long["steps"]
+        vars(there.args).update(long["args"])
+        functions = (there.get_lr_multiplier, there.get_muon_momentum, there.get_weight_decay)
+        found = [[float(f(step)) for step in long["at"]] for f in functions]
+        there.num_iterations = before[0]
+        vars(there.args).update(before[1])
+        return encode(found)
 
     def curves(self) -> list[dict[str, Any]]:
         """Training from each of the given first weights, on the given batches."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,15 +24,18 @@ from .wire import sampled
 
 VALIDATION = 4
 """Batches that validate."""
+LONG, STEPS = 1000, range(0, 1000, 9)
+"""Steps of a run that is long enough for every part of the schedules, and those at which they are compared."""
 Answers = dict[str, Any]
 
 
 def answers(case: Case, dtype: DType, tasks: tuple[str, ...], seeds: tuple[int, ...] = (0,)) -> Answers:
-    """Of `model`, `update`, `bpb` and `curves`, what the tasks name."""
+    """Of `model`, `update`, `bpb`, `schedules` and `curves`, what the tasks name."""
     work: Mapping[str, Callable[[], Any]] = {
         "model": partial(_look, case, dtype),
         "update": partial(_update, case, dtype),
         "bpb": partial(_bits_per_byte, case, dtype),
+        "schedules": partial(_schedules, case),
         "curves": lambda: [curve(case, dtype, seed) for seed in seeds],
     }
     with one_blas_thread():
@@ -68,6 +72,14 @@ def _update(case: Case, dtype: DType) -> Answers:
     optimizer.step(learning_rate(step, settings))
     moved = {name: after - before[name] for name, after in model.state_dict().items()}
     return {name: sampled(change) for name, change in as_theirs(case.model, moved).items()}
+
+
+def _schedules(case: Case) -> np.ndarray:
+    """The rate over its base, the momentum and the decay at STEPS of LONG steps       -> (3, n)"""
+    settings = replace(case.training, steps=LONG)
+    rates = [learning_rate(step, settings) / settings.lr for step in STEPS]
+    decays = [settings.weight_decay * decay_factor(step, settings) for step in STEPS]
+    return np.array([rates, [momentum(step, settings) for step in STEPS], decays])
 
 
 def _bits_per_byte(case: Case, dtype: DType) -> float:

@@ -18,9 +18,9 @@ CURVE = "curve.svg"
 _HOW = (
     "Both sides get the same weights and the same rows; theirs runs in a process of its own, with the schedules and "
     "rates of its own script. Lines 3 to 6 are of weights shaken by noise, in float64: with the first ones some "
-    "gradients are 0, and Adam makes full steps of their rounding. For float64 upstream's tables of rope are computed "
-    "anew, and its casts to float32 (at the pinned commit to bfloat16, too) are left out. A curve in float32 says "
-    "little at this size: line 8 has its noise floor beside it."
+    "gradients are 0, and Adam makes full steps of their rounding. Upstream's tables of rope are computed anew, from "
+    "its own base, and for float64 its casts to float32 (at the pinned commit to bfloat16, too) are left out. A curve "
+    "in float32 says little at this size: line 8 has its noise floor beside it."
 )
 _SIZES = "n_layer n_embd n_head n_kv_head block_size vocab_size window_pattern rows steps seed".split()
 

@@ -19,6 +19,7 @@ from .names import PADDED, SCALARS
 
 LOGITS, MATRICES, SCALAR_GRADIENTS, SCALAR_UPDATES = 1e-4, 1e-4, 1e-3, 1e-2
 BITS, STEPS, END, END_IN_BFLOAT16 = 1e-5, 1e-6, 2e-3, 5e-3
+SCHEDULES = 1e-9
 FIRST_STEPS = 20
 """Losses that are held to STEPS: later ones are chaotic, as a system of so many feedbacks is."""
 EQUIVALENT = 0.05
@@ -133,20 +134,24 @@ def bits_per_byte(ours: float, theirs: float) -> Line:
     return _line(6, error <= BITS, f"{ours:.7f} = {theirs:.7f}", f"<= {BITS:g}", error=error)
 
 
-def curve(ours: Mapping[str, Any], theirs: Mapping[str, Any], *, exact: bool) -> Line:
+def curve(ours: Mapping[str, Any], theirs: Mapping[str, Any], schedules: np.ndarray, *, exact: bool) -> Line:
     """Losses of a training run on the same batches, and the validation loss at its end.
 
-    exact: in float64. Otherwise theirs is as published, float32 with a Muon in bfloat16.
+    schedules: how far apart rates, momenta and decays of a long run are: a short one does not come to the fall of the
+    momentum. exact: in float64. Otherwise theirs is as published, float32 with a Muon in bfloat16.
     """
     apart = np.abs(np.subtract(ours["losses"], theirs["losses"]))
     first, end = _worst(apart[:FIRST_STEPS]), abs(ours["val_loss"] - theirs["val_loss"])
+    plan = _worst(np.abs(schedules))
     near, far = (STEPS, END) if exact else (END_IN_BFLOAT16, END_IN_BFLOAT16)
     how = "float64" if exact else "float32, their Muon in bfloat16 as published"
     figure = (
         f"{how}: {min(FIRST_STEPS, len(apart))} steps {first:.1e}; end of {len(apart)} {ours['val_loss']:.5f} against "
-        f"{theirs['val_loss']:.5f} nats"
+        f"{theirs['val_loss']:.5f} nats; schedules {plan:.1e}"
     )
-    return _line(7, first <= near and end <= far, figure, f"<= {near:g}; <= {far:g}", first=first, end=end)
+    holds = first <= near and end <= far and plan <= SCHEDULES
+    limit = f"<= {near:g}; <= {far:g}; <= {SCHEDULES:g}"
+    return _line(7, holds, figure, limit, first=first, end=end, schedules=plan)
 
 
 def over_seeds(ours: Sequence[float], theirs: Sequence[float], twins: Sequence[float]) -> Line:

@@ -20,7 +20,7 @@ from ...storage.atomic import write_text
 from ...storage.reading import OURS, decode_text, read_bytes
 from .case import Case
 from .names import as_theirs
-from .ours import VALIDATION, last_logits, update_at
+from .ours import LONG, STEPS, VALIDATION, last_logits, update_at
 from .wire import SAMPLE, decode, encode
 
 DRIVER = Path(__file__).parent / "driver.py"
@@ -40,7 +40,7 @@ class Checkout:
     commit: str
     """In full; "" where the folder is no repository of its own."""
     revision: str
-    """head or pin: by the commit, else by what the model has."""
+    """head or pin: as the user says, else by what the model has."""
     flags: Mapping[str, Any] = field(default_factory=dict)
     """Name -> default of the flags of its script."""
     schedules: str = ""
@@ -62,12 +62,18 @@ def open_checkout(path: Path, revision: str = "auto") -> Checkout:
             f"{path} differs from its commit {commit[:7]} in {changed.split()[-1]}: what is compared has to have a "
             "name, so undo the change or commit it"
         )
+<<<<<<< HEAD
     script = text_of(path / "scripts/base_train.py")
     try:
         flags, schedules = _flags(script), _functions(script)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}/scripts/base_train.py is no Python ({error}): give a clean checkout") from error
     absent = [name for name in (*_RATES.values(), "weight-decay") if name not in flags] + [
+=======
+    script = _text(path / "scripts/base_train.py")
+    flags, schedules = _flags(script), _functions(script)
+    absent = [name for name in (*_RATES.values(), "matrix-lr", "final-lr-frac") if name not in flags] + [
+>>>>>>> eyes20
         name for name in SCHEDULES if f"def {name}(" not in schedules
     ]
     if absent:
@@ -117,7 +123,7 @@ def schedule_module(checkout: Checkout, case: Case) -> str:
         "warmup_steps": case.warmup,
         "warmup_ratio": case.warmup / case.steps,
         "warmdown_ratio": case.warmdown,
-        "final_lr_frac": case.training.min_lr_ratio,
+        "final_lr_frac": checkout.flags["final-lr-frac"],
     }
     head = [
         "import math",
@@ -163,11 +169,11 @@ def job_of(
         "config": case.their_config,
         "dtype": dtype,
         "exact": exact,
-        "rope_base": case.model.rope_base,
         "tasks": list(tasks),
         "sample": SAMPLE,
         "last_logits": last_logits(case),
         "update_at": update_at(case),
+        "long": {"steps": LONG, "at": list(STEPS), "args": {"warmup_ratio": case.warmup / LONG}},
         "optimizer": rates | {"matrix_lr": checkout.flags["matrix-lr"] * case.batch_scale},
         "arrays": {name: encode(array) for name, array in arrays.items()},
         "weights": {

@@ -6,8 +6,10 @@ them. A fault is planted in ours; a line that no fault could break would prove n
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +18,11 @@ import pytest
 from nanochat.experiments.parity import compare, names, ours
 from nanochat.experiments.parity.case import Case
 from nanochat.experiments.parity.compare import ParityError, Scorecard, against_recording
+from nanochat.experiments.parity.theirs import Checkout, job_of, schedule_module
+from nanochat.models.gpt.upstream import tensor
 from nanochat.training import schedule
+
+RATES = ("unembedding-lr", "embedding-lr", "scalar-lr", "matrix-lr")
 
 
 @pytest.fixture(scope="module", params=["head", "pin"])
@@ -84,7 +90,7 @@ FAULTS: dict[str, tuple[Callable[[pytest.MonkeyPatch], None], set[str]]] = {
     "scale left out": (with_model(attn_scale=1.0), {"logits", "gradients", "curve"}),
     "window off by one": (with_model(window=128), {"logits", "gradients"}),
     "gate range": (with_model(value_gate_range=2.0), {"logits", "gradients", "curve"}),
-    "eps": (with_model(norm_eps=1e-5), {"first update", "curve"}),
+    "eps": (with_model(norm_eps=1e-5), {"curve"}),
     "fused qkv": (with_training(split_qkv=False), {"first update", "curve"}),
     "plain decay": (with_training(cautious_decay=False), {"first update", "curve"}),
     "constant momentum": (with_training(momentum_schedule="constant"), {"curve"}),
@@ -101,6 +107,44 @@ def test_a_planted_fault_makes_lines_fail(name: str, monkeypatch: pytest.MonkeyP
     assert seen <= {line.name for line in card.failed}
     with pytest.raises(ParityError, match="do not hold against what karpathy/nanochat answered at 92d63d4"):
         card.check()
+
+
+def bytes_counted_as_tokens(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Case, "token_bytes", lambda case: np.minimum(np.arange(case.vocab_size) % 4, 1))
+
+
+def falling_too_far(patch: pytest.MonkeyPatch) -> None:
+    rightly = schedule.momentum
+    patch.setattr(ours, "momentum", lambda step, config: rightly(step, config) - (0.01 if step > 900 else 0))
+
+
+def an_earlier_middle(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(tensor, "len", lambda items: len(items) - 1, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("plant", "seen"),
+    [
+        (bytes_counted_as_tokens, "bits per byte"),
+        (falling_too_far, "curve"),
+        (an_earlier_middle, "logits"),
+        (with_model(rope_base=1e4), "logits"),
+        (with_training(min_lr_ratio=0.04), "curve"),
+    ],
+)
+def test_what_short_runs_and_even_numbers_could_hide_is_seen(
+    plant: Callable[[pytest.MonkeyPatch], None], seen: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plant(monkeypatch)
+    assert seen in {line.name for line in against_recording("head").failed}
+
+
+def test_upstream_is_asked_with_nothing_that_is_compared() -> None:
+    """A fault of ours that both sides are given would pass: the base of rope and the last rate are upstream's own."""
+    checkout = Checkout(Path("theirs"), "", "head", dict.fromkeys(RATES, 0.5) | {"final-lr-frac": 0.07})
+    case = Case(n_layer=2, n_embd=24, block_size=8, steps=3)
+    assert "rope_base" not in json.dumps(job_of(checkout, case, "float64", ("model",)))
+    assert "'final_lr_frac': 0.07" in schedule_module(checkout, case)
 
 
 def test_answers_of_ours_are_those_that_were_asked_for() -> None:

@@ -18,6 +18,7 @@ parser.add_argument("--embedding-lr", type=float, default=0.3)
 parser.add_argument("--scalar-lr", type=float, default=0.5)
 parser.add_argument("--matrix-lr", type=float, default=0.02)
 parser.add_argument("--weight-decay", type=float, default=0.28)
+parser.add_argument("--final-lr-frac", type=float, default=0.05)
 parser.add_argument("--eval-tokens", type=int, default=80*524288)
 
 
