@@ -62,18 +62,13 @@ def open_checkout(path: Path, revision: str = "auto") -> Checkout:
             f"{path} differs from its commit {commit[:7]} in {changed.split()[-1]}: what is compared has to have a "
             "name, so undo the change or commit it"
         )
-<<<<<<< HEAD
     script = text_of(path / "scripts/base_train.py")
     try:
         flags, schedules = _flags(script), _functions(script)
     except (SyntaxError, ValueError) as error:
         raise ConfigError(f"{path}/scripts/base_train.py is no Python ({error}): give a clean checkout") from error
-    absent = [name for name in (*_RATES.values(), "weight-decay") if name not in flags] + [
-=======
-    script = _text(path / "scripts/base_train.py")
-    flags, schedules = _flags(script), _functions(script)
-    absent = [name for name in (*_RATES.values(), "matrix-lr", "final-lr-frac") if name not in flags] + [
->>>>>>> eyes20
+    wanted = (*_RATES.values(), "weight-decay", "matrix-lr", "final-lr-frac")
+    absent = [name for name in wanted if name not in flags] + [
         name for name in SCHEDULES if f"def {name}(" not in schedules
     ]
     if absent:
