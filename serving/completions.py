@@ -82,7 +82,10 @@ class Service:
         self.check_model(asked.model)
         if asked.top_logprobs is not None and not asked.logprobs:
             raise invalid("top_logprobs", "top_logprobs needs logprobs=true")
-        wanted = asked.max_tokens if asked.max_completion_tokens is None else asked.max_completion_tokens
+        given = {asked.max_tokens, asked.max_completion_tokens} - {None}
+        if len(given) > 1:
+            raise invalid("max_tokens", "max_tokens and max_completion_tokens are two names of one number: give one")
+        wanted = next(iter(given), None)
         max_new = self.lm.context if wanted is None else wanted
         ids, n_dropped = self._conversation(asked.messages, max_new)
         n_likeliest = (asked.top_logprobs or 0) if asked.logprobs else None

@@ -121,13 +121,18 @@ class Part(Strict):
     text: Text
 
 
-class ChatMessage(BaseModel):
-    """One side's words. What clients send back of an earlier answer (refusal, annotations) is passed over."""
-
-    model_config = ConfigDict(extra="ignore", strict=True)
+class ChatMessage(Strict):
+    """One side's words. What clients send back of an earlier answer is passed over where it says nothing more."""
 
     role: Literal["system", "developer", "user", "assistant"]
     content: Text | Annotated[list[Part], Field(max_length=64)]
+    annotations: Any = None
+    audio: Any = None
+    function_call: Any = None
+    name: Any = None
+    reasoning_content: Any = None
+    refusal: Any = None
+    tool_calls: Any = None
 
     @property
     def text(self) -> str:
@@ -179,19 +184,26 @@ def read_drawing(kind: type[Drawn], body: bytes) -> Drawn:
     for name in sorted(_NEUTRAL.keys() & asked.model_fields_set):
         if (value := getattr(asked, name)) is not None and value not in _NEUTRAL[name]:
             raise unsupported(name, _INSTEAD.get(name, "leave it out"))
+    for i, message in enumerate(asked.messages if isinstance(asked, ChatRequest) else ()):
+        for name in sorted(message.model_fields_set - {"role", "content", "annotations", "refusal"}):
+            if getattr(message, name) not in (None, "", []):
+                raise unsupported(f"messages.{i}.{name}", "leave it out")
     if asked.stream_options is not None and not asked.stream:
         raise invalid("stream_options", "stream_options is only for stream=true: leave it out")
     return asked
 
 
 def _refusal(kind: type[BaseModel], failure: ValidationError) -> ApiError:
-    """The first thing that is wrong: a name that is not known, else a value."""
+    """The first thing that is wrong: a name that is not known, else a value; of a field of several kinds, what is
+    wrong with the kind that was given."""
     errors = failure.errors(include_url=False, include_context=False, include_input=False)
-    first = min(errors, key=lambda error: error["type"] != "extra_forbidden")
+    first = min(errors, key=lambda error: (error["type"] != "extra_forbidden", error["type"].endswith("_type")))
     param = ".".join(str(part) for part in first["loc"][: _depth(first["loc"])])[:100] or None
     if first["type"] == "extra_forbidden":
         name = str(first["loc"][-1])[:100]
-        near = get_close_matches(name, list(kind.model_fields), n=1)
+        is_of_message = first["loc"][0] == "messages" and len(first["loc"]) == 3
+        param = f"{param}.{name}" if is_of_message else param
+        near = get_close_matches(name, list((ChatMessage if is_of_message else kind).model_fields), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "leave it out"
         return invalid(param, f"there is no field {name!r} here: {hint}", "unknown_parameter")
     return invalid(param, f"{param or 'the body'} does not fit: {first['msg'][:300].lower()}")

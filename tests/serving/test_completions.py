@@ -140,6 +140,10 @@ def test_messages_of_one_side_in_a_row_are_one(tiny):
         ({"messages": [{}]}, "invalid_value", "messages.0.role"),
         ({"messages": [{"role": "user", "content": ""}]}, "invalid_value", "messages"),
         ({"messages": [*ASK, {"role": "assistant", "content": "b"}]}, "invalid_value", "messages"),
+        ({"messages": [{**ASK[0], "contnt": "b"}]}, "unknown_parameter", "messages.0.contnt"),
+        ({"messages": [{**ASK[0], "name": "Ann"}]}, "unsupported_parameter", "messages.0.name"),
+        ({"messages": [*ASK, {**ASK[0], "tool_calls": [{}]}]}, "unsupported_parameter", "messages.1.tool_calls"),
+        ({"messages": ASK, "max_tokens": 3, "max_completion_tokens": 4}, "invalid_value", "max_tokens"),
         ({"messages": ASK, "temprature": 1}, "unknown_parameter", "temprature"),
         ({"messages": ASK, "temperature": -1}, "invalid_value", "temperature"),
         ({"messages": ASK, "temperature": "hot"}, "invalid_value", "temperature"),
@@ -165,6 +169,19 @@ def test_what_does_not_fit_is_refused_by_name(tiny, body, code, param):
         assert answer.status == (404 if code == "model_not_found" else 400)
         assert answer.error["code"] == code, answer.error
         assert param is None or answer.error["param"] == param, answer.error
+
+
+@pytest.mark.parametrize(
+    ("stop", "words"), [(["a"] * 5, "at most 4 items"), ([""], "at least 1 character"), (5, "a valid string")]
+)
+def test_what_is_wrong_is_said_of_the_kind_that_was_given(tiny, stop, words):
+    assert words in tiny.post(TEXT, {"prompt": "what", "stop": stop}).error["message"]
+
+
+def test_an_answer_can_be_sent_back_as_it_came(client):
+    said = client.chat.completions.create(model="tiny", messages=ASK, max_tokens=3, seed=1).choices[0].message
+    echoed = {**said.to_dict(), "content": "Lima", "annotations": [], "tool_calls": None}
+    assert client.chat.completions.create(model="tiny", messages=[*ASK, echoed, *ASK], max_tokens=1).choices
 
 
 def test_what_changes_nothing_is_taken(tiny):
