@@ -106,7 +106,11 @@ def newest_that(parent: Path, read: Callable[[Path], T], choose: Callable[[Path]
         for sentence in damaged.values():
             warnings.warn(f"{sentence}; went back to {folder.name}", NanochatWarning, stacklevel=3)
         return content
-    detail = ": " + "; ".join(damaged.values()) if damaged else ": the run was stopped before its first one, train it again with --force"
+    detail = (
+        ": " + "; ".join(damaged.values())
+        if damaged
+        else ": the run was stopped before its first one, train it again with --force"
+    )
     raise CheckpointError(f"{parent} holds no whole checkpoint{detail}")
 
 
