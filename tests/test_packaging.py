@@ -66,7 +66,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     ours = {path.relative_to(ROOT).as_posix() for name in FOLDERS for path in (ROOT / name).rglob("*.py")}
     shipped = [
         path
-        for folder in ("data/builtin", "course/lessons", "experiments/parity", "serving/static")
+        for folder in ("data/builtin", "course", "experiments/parity", "serving/static")
         for path in (ROOT / folder).rglob("*.*")
         if path.is_file() and "__pycache__" not in path.parts
     ]
