@@ -18,8 +18,10 @@ export function keep(view, values, defaults = {}) {
   dispatchEvent(new Event('kept'));
 }
 
-/** What the address gives as a number, within bounds; the default where it gives none. */
-export function numeric(given, { min, max, value }) {
-  const isNumber = given != null && given.trim() !== '' && Number.isFinite(+given);
-  return isNumber ? Math.min(max, Math.max(min, +given)) : value;
+/** What the address gives as a number, within bounds, on a step that the control has; the default where it gives
+    none. */
+export function numeric(given, { min, max, value, step }) {
+  if (given == null || given.trim() === '' || !Number.isFinite(+given)) return value;
+  const nearest = +(min + Math.round((+given - min) / step) * step).toFixed(6);
+  return Math.min(max, Math.max(min, nearest));
 }

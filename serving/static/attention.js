@@ -28,9 +28,9 @@ export function render(view, { model, state, keep, leaving }) {
     return;
   }
   const n = { layer: model.config.n_layer ?? 1, head: model.config.n_head ?? 1 };
-  let layer = numeric(state.get('layer'), { min: 1, max: n.layer, value: 1 }) - 1;
-  let head = numeric(state.get('head'), { min: 1, max: n.head, value: 1 }) - 1;
-  let at = state.has('position') ? numeric(state.get('position'), { min: 1, max: 128, value: 1 }) - 1 : Infinity;
+  let layer = numeric(state.get('layer'), { min: 1, max: n.layer, value: 1, step: 1 }) - 1;
+  let head = numeric(state.get('head'), { min: 1, max: n.head, value: 1, step: 1 }) - 1;
+  let at = numeric(state.get('position'), { min: 1, max: 128, value: Infinity, step: 1 }) - 1;
   let found;
 
   const source = prompt({

@@ -5,7 +5,7 @@ import { ask, events, guarded, say } from './server.js';
 import { numeric } from './address.js';
 import { el, figure, roving, slider } from './dom.js';
 import { others, scale, speech } from './speech.js';
-import { visible } from './words.js';
+import { lines, visible } from './words.js';
 
 export const name = 'Chat';
 export const question = 'How sure is it of what it says?';
@@ -14,15 +14,15 @@ export const lead =
   'choose one to see what else might have stood there.';
 
 const MOST_REPLAYED = 20;
-const SEED = { min: 0, max: 2 ** 31 - 1, value: 1 };
-const TEMPERATURE = { min: 0, max: 2, value: 1 };
+const SEED = { min: 0, max: 2 ** 31 - 1, value: 1, step: 1 };
+const TEMPERATURE = { min: 0, max: 2, value: 1, step: 0.05 };
 const DEFAULTS = { seed: SEED.value, temperature: TEMPERATURE.value };
 
 /** What the address says of each question, and of the next; a setting that is given once is all of theirs. */
 function replay(state) {
   const ith = (key, i) => state.getAll(key)[i] ?? state.getAll(key).at(-1);
   const settings = i => ({
-    seed: Math.round(numeric(ith('seed', i), SEED)),
+    seed: numeric(ith('seed', i), SEED),
     temperature: numeric(ith('temperature', i), TEMPERATURE),
   });
   const questions = state.getAll('q').slice(0, MOST_REPLAYED);
@@ -80,7 +80,7 @@ export function render(view, { model, state, keep, leaving }) {
       'div',
       { class: 'turn' },
       el('span', { class: 'who' }, 'you'),
-      el('p', { class: 'spoken' }, turn.text),
+      el('p', { class: 'spoken' }, lines(turn.text)),
     );
     const said = speech(turns.length - 1, look);
     log.append(heard, said.node);
@@ -155,7 +155,7 @@ export function render(view, { model, state, keep, leaving }) {
 
   leaving.addEventListener('abort', () => speaking?.abort());
   seed.addEventListener('change', () => {
-    next.seed = Math.round(numeric(seed.value, SEED));
+    next.seed = numeric(seed.value, SEED);
     update();
   });
   input.addEventListener('keydown', event => {
@@ -163,7 +163,6 @@ export function render(view, { model, state, keep, leaving }) {
   });
   const temperature = slider('temperature', 'Temperature', {
     ...TEMPERATURE,
-    step: 0.05,
     value: next.temperature,
     words: t => (t ? t.toFixed(2) : 'the likeliest'),
     hint: 'For what is said next.',

@@ -33,7 +33,7 @@ function readValues(text) {
 export function render(view, { state, keep, leaving }) {
   const DEFAULTS = { formula: 'tanh(a*b + c) + a**2', values: 'a:0.5,b:-2,c:1.6', step: 0 };
   let formula = state.get('formula') ?? DEFAULTS.formula;
-  let at = numeric(state.get('step'), { min: 0, max: 1000, value: 0 });
+  let at = numeric(state.get('step'), { min: 0, max: 1000, value: 0, step: 1 });
   let found, timer;
   const values = { ...readValues(DEFAULTS.values), ...readValues(state.get('values') ?? '') };
 

@@ -241,7 +241,7 @@ export function render(view, { model, state, keep, leaving }) {
       ? asked
       : (runs.find(isYoung) ?? runs.find(one => one.served) ?? runs[0]).name;
     if (asked !== null && asked !== pick.value)
-      say(`There is no run ${visible(asked)} here; this is ${visible(pick.value)}.`, true);
+      say(`There is no run ${visible(asked)} here; this is ${visible(pick.value)}.`);
     follow();
   });
 }
@@ -254,7 +254,7 @@ function caption(validations) {
   const told = validations.filter(row => row.val_loss != null);
   const [first, last] = [told[0], told.at(-1)];
   const words =
-    'Loss in nats a token, by step: thin each batch, thick its mean over the last twenty or so, dots the validations.';
+    'Loss in nats a token, by step: thin each batch, thick its mean, the last twenty foremost, dots the validations.';
   if (told.length < 2) return words;
   return (
     `${words} Validation went from ${fixed(first.val_loss, 2)} to ${fixed(last.val_loss, 2)}: ` +

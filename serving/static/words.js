@@ -29,6 +29,13 @@ export function visible(text) {
   );
 }
 
+/** The same of a text that has lines: where they end stays. */
+export const lines = text =>
+  text
+    .split('\n')
+    .map(line => line && visible(line))
+    .join('\n');
+
 /** What a token is called. */
 export function called(token) {
   return token.ends ? 'end of text' : visible(token.name ?? token.text);

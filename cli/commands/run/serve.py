@@ -133,17 +133,18 @@ def serve(
             runs=runs,
             served=run_of(path),
         )
-        answer(app, listening, limits, partial(_tell, path, address, json=json))
+        answer(app, listening, limits, partial(_tell, path, address, has_token=bool(token), json=json))
 
 
-def _tell(path: Path, address: str, *, json: bool) -> None:
+def _tell(path: Path, address: str, *, has_token: bool, json: bool) -> None:
     import sys
 
     if json:
         print_json({"run": shown_path(path), "address": address, "base_url": f"{address}/v1"})
     else:
         print_result(address)
-        say(f"clients ask {address}/v1, with any API key if there is no token; Ctrl-C ends it")
+        key = "the token as their API key" if has_token else "any API key"
+        say(f"clients ask {address}/v1, with {key}; Ctrl-C ends it")
     sys.stdout.flush()
 
 

@@ -125,6 +125,11 @@ def test_a_run_is_followed_while_it_trains_and_what_it_draws_stays_text(watched,
     assert "step=0" in page.evaluate("location.hash")
 
 
+def test_a_link_to_a_run_that_is_not_there_says_so(watched):
+    page = watched.open("training?run=nope")
+    page.locator("#status").get_by_text("There is no run nope here; this is").wait_for()
+
+
 def ask(page, text, n):
     page.locator("#say").fill(text)
     page.keyboard.press("Enter")
@@ -156,3 +161,19 @@ def test_the_link_of_a_conversation_draws_the_same_answers_under_the_same_seeds(
     page.wait_for_function("location.hash.endsWith('seed=3&seed=10&seed=10')")
     page.locator(".turn .total").nth(1).wait_for()
     assert texts(page.locator(".answer .spoken"))[0] == said[0]
+
+
+def test_a_question_of_a_link_cannot_turn_its_line_around(watched):
+    page = watched.open("chat")
+    shown = page.evaluate("async text => (await import('./words.js')).lines(text)", "yes\n\u202eno\n\n")
+    assert shown == "yes\n⟨202e⟩no\n\n"
+
+
+def test_a_number_between_two_steps_of_a_control_is_the_nearer_one(watched):
+    page = watched.open("next?text=what+is&temperature=0.63&top_k=2.6")
+    assert texts(page.locator(".slider output"))[:2] == ["0.65", "3 tokens"]
+    assert page.evaluate("location.hash") == "#next?text=what+is&temperature=0.65&top_k=3"
+    page = watched.open("attention?text=what+is&head=1.7&position=1.2")
+    assert page.evaluate("location.hash") == "#attention?text=what+is&head=2&position=1"
+    page = watched.open("gradients?formula=a*b&values=a:2,b:3&step=1.4")
+    assert page.locator("output[for=step]").inner_text() == "forward 1 of 1"

@@ -6,8 +6,11 @@ import socket
 import subprocess
 import sys
 from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
+
+from nanochat.cli.commands.run.serve import _tell
 
 LIBRARIES = ("starlette", "uvicorn", "prometheus_client")
 
@@ -56,6 +59,14 @@ def test_a_port_that_is_taken_is_refused(nanochat, chat_model):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         nanochat("serve", "--run", "model.json", "--port", port).assert_refused(2, f"port {port}")
+
+
+@pytest.mark.parametrize(("has_token", "words"), [(True, "the token as their API key"), (False, "any API key")])
+def test_what_clients_need_is_told(capsys, has_token, words):
+    _tell(Path("run"), "http://127.0.0.1:8000", has_token=has_token, json=False)
+    told = capsys.readouterr()
+    assert told.out == "http://127.0.0.1:8000\n"
+    assert told.err == f"clients ask http://127.0.0.1:8000/v1, with {words}; Ctrl-C ends it\n"
 
 
 @pytest.mark.usefixtures("libraries")
