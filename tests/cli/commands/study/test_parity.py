@@ -31,7 +31,7 @@ def get_muon_momentum(it):
 
 
 def get_weight_decay(it):
-    return weight_decay_scaled * (1 - it / num_iterations)
+    return weight_decay_scaled / (1 + it)
 """
 
 
