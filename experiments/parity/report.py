@@ -55,9 +55,10 @@ def to_document(card: Scorecard) -> dict[str, Any]:
     }
 
 
-def skipped_document(reason: str) -> dict[str, Any]:
-    """Where nothing could be compared, and why."""
-    return {"verdict": "skipped", "reason": reason, "lines": []}
+def write_skipped(reason: str, folder: Path) -> None:
+    """Where nothing could be compared, and why; what an earlier comparison said is replaced. Raises WriteError."""
+    write_json(folder / "parity.json", {"verdict": "skipped", "reason": reason, "lines": []})
+    write_text(folder / "parity.md", f"# Parity with nanochat\n\nVerdict: **skipped**: {markdown(reason)}\n")
 
 
 def write_scorecard(card: Scorecard, folder: Path) -> None:

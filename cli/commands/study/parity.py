@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -62,13 +63,17 @@ def parity(
     from ....experiments.parity import compare, report
     from ....storage.atomic import write_json
 
-    for flag, value, least in (("--depth", depth, 1), ("--steps", steps, 1), ("--seeds", seeds, 1)):
+    for flag, value, least in (("--depth", depth, 1), ("--steps", steps, 2), ("--seeds", seeds, 1)):
         check_count(flag, value, least)
+    check_count("--timeout", timeout, 0.01, 1e6)
+    check_count("--gate-speed", gate_speed, 0, 1e6)
     chosen = tuple(filter(None, (word.strip() for word in what.split(",")))) or compare.EVERYTHING
     if wrong := [word for word in chosen if word not in compare.EVERYTHING]:
         raise UsageError(f"--what {wrong[0]!r} is unknown: choose of {', '.join(compare.EVERYTHING)}")
-    if upstream is None and (record or print_command):
-        raise UsageError("--record and --print-command are about a checkout: give --upstream DIR")
+    if upstream is None and (record or print_command or gate_speed or data or what):
+        raise UsageError(
+            "--record, --print-command, --gate-speed, --data and --what are about a checkout: give --upstream DIR"
+        )
     if not force and not print_command:
         check_pair(out, "parity", {"verdict", "lines"})
     try:
@@ -89,7 +94,8 @@ def parity(
                 return
             card = compare.against_checkout(asking, observe=say)
     except ConfigError as error:
-        write_json(out / "parity.json", report.skipped_document(str(error)))
+        if not print_command:
+            report.write_skipped(str(error), out)
         raise
     report.write_scorecard(card, out)
     if json:
@@ -106,12 +112,14 @@ def _asking(
     from ....data.builtin import read_builtin
     from ....experiments.parity.case import EDITIONS, Case
     from ....experiments.parity.compare import Asking
-    from ....experiments.parity.theirs import open_checkout, text_of
+    from ....experiments.parity.theirs import open_checkout
+    from ....storage.reading import OURS, decode_text, read_bytes
 
     checkout = open_checkout(upstream, revision)
     case = Case(revision=checkout.revision)
     if not recorded:
-        text = read_builtin("tales") if data is None else text_of(data)
+        wording = replace(OURS, error=ConfigError, missing="{path} is missing: give a text with --data")
+        text = read_builtin("tales") if data is None else decode_text(read_bytes(data, wording), str(data), ConfigError)
         if len(text) < 10 * _BIG:
             raise ConfigError(f"{data} has {len(text):,} characters: give a text of {10 * _BIG:,} or more")
         case = Case(

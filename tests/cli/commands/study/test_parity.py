@@ -31,7 +31,7 @@ def get_muon_momentum(it):
 
 
 def get_weight_decay(it):
-    return weight_decay_scaled * (1 - it / num_iterations)
+    return weight_decay_scaled / (1 + it)
 """
 
 
@@ -59,6 +59,7 @@ def assert_skipped(done, tmp_path, part):
     document = json.loads((tmp_path / "results/parity/parity.json").read_text(encoding="utf-8"))
     assert document["verdict"] == "skipped"
     assert document["reason"] in done.complaints[0]
+    assert "**skipped**" in (tmp_path / "results/parity/parity.md").read_text(encoding="utf-8")
 
 
 def test_without_a_checkout_it_compares_with_what_was_recorded(nanochat, tmp_path):
@@ -92,6 +93,11 @@ def test_a_script_without_the_schedules_is_refused(nanochat, tmp_path, checkout)
     (checkout / "scripts/base_train.py").write_text(SCRIPT.replace("get_muon_momentum", "muon"), encoding="utf-8")
     done = nanochat("parity", "--upstream", checkout)
     assert_skipped(done, tmp_path, "base_train.py has no get_muon_momentum: compare a commit from 2f09686 to 92d63d4")
+
+
+def test_a_text_that_is_missing_is_refused(nanochat, tmp_path, checkout):
+    done = nanochat("parity", "--upstream", checkout, "--data", "nofile")
+    assert_skipped(done, tmp_path, "nofile is missing: give a text with --data")
 
 
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -138,6 +144,7 @@ def test_the_command_that_is_run_is_shown_and_nothing_is_run(nanochat, tmp_path,
     assert done.out.startswith(f"PYTHONPATH={checkout}")
     assert "python9 -P " in done.out
     assert "driver.py < JOB.json > ANSWER.json" in done.out
+    nanochat("parity", "--upstream", "nowhere", "--print-command").assert_refused(3, "is no checkout")
     assert not (tmp_path / "results").exists()
 
 
@@ -156,6 +163,8 @@ def test_a_script_that_is_no_python_is_refused(nanochat, tmp_path, checkout):
 def test_flags_that_make_no_sense_are_refused(nanochat, checkout):
     nanochat("parity", "--what", "model,weather").assert_refused(2, "--what 'weather' is unknown: choose of model")
     nanochat("parity", "--steps", 0).assert_refused(2, "--steps 0 is too small")
+    nanochat("parity", "--timeout", "nan").assert_refused(2, "--timeout nan")
+    nanochat("parity", "--gate-speed", 2).assert_refused(2, "--what are about a checkout: give --upstream DIR")
     nanochat("parity", "--print-command").assert_refused(2, "are about a checkout: give --upstream DIR")
 
 
