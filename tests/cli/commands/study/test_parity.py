@@ -150,7 +150,7 @@ def test_the_command_that_is_run_is_shown_and_nothing_is_run(nanochat, tmp_path,
 
 def test_a_text_that_is_missing_or_short_is_refused(nanochat, tmp_path, checkout):
     asked = ("parity", "--upstream", checkout, "--data")
-    assert_skipped(nanochat(*asked, "none.txt"), tmp_path, "none.txt is missing: name a file")
+    assert_skipped(nanochat(*asked, "none.txt"), tmp_path, "none.txt is missing: give a text with --data")
     (tmp_path / "short.txt").write_text("abc", encoding="utf-8")
     assert_skipped(nanochat(*asked, "short.txt"), tmp_path, "short.txt has 3 characters: give a text")
 
