@@ -173,7 +173,8 @@ def parameters(v: int, t: int, n: int, c: int) -> int:
 
 
 @ask(
-    "The same with a tied head: {v} tokens, {t} places, {n} blocks of {c} channels. How many, and how many were saved?",
+    "A GPT with a tied head, {v} tokens, {t} places, {n} blocks of {c} channels, no biases or gains. How many numbers "
+    "does it learn, and how many does tying save?",
     v=one_of(27, 65, 256),
     t=one_of(8, 16, 32),
     n=whole(1, 4),

@@ -21,7 +21,7 @@ def the_first_step(lr: float, g: int) -> float:
 
 
 @ask(
-    "The same without correcting m and v (betas 0.9 and 0.999), lr = {lr}, slope {g}. How long is the first step?",
+    "Adam without correcting m and v (betas 0.9 and 0.999, eps = 0), lr = {lr}, slope {g}. How long is the first step?",
     lr=one_of(0.01, 0.001),
     g=whole(1, 50),
 )
@@ -46,7 +46,7 @@ def clipped(a: int, b: int, most: int) -> tuple[float, float]:
     n=whole(5, 9),
     a=signed(3),
     m=whole(1, 4),
-    b=signed(6),
+    b=one_of(-6, -5, -4, 4, 5, 6),  # never a, or the mean of the means would be right
 )
 def parts_of_a_batch(n: int, a: int, m: int, b: int) -> float:
     return (n * a + m * b) / (n + m)
@@ -183,7 +183,7 @@ def the_smallest_p(n: int) -> float:
 
 
 @ask(
-    "How many seeds does a sign-flip test need so that p can be below {alpha} at all?",
+    "How many seeds does a sign-flip test in both directions need so that p can be below {alpha} at all?",
     alpha=one_of(0.05, 0.01, 0.005, 0.001),
 )
 def seeds_that_are_needed(alpha: float) -> int:

@@ -28,8 +28,8 @@ class Item:
         return {name: draw(rng) for name, draw in self.numbers.items()}
 
     def asked(self, numbers: Mapping[str, Any]) -> str:
-        """The question with its numbers."""
-        return self.text.format(**{name: shown(value) for name, value in numbers.items()})
+        """The question with its numbers; less 2 where it would say plus -2."""
+        return self.text.format(**{name: shown(value) for name, value in numbers.items()}).replace("+ -", "- ")
 
     def key(self, numbers: Mapping[str, Any]) -> Key:
         """What is right, in the order in which it is asked for."""

@@ -52,7 +52,7 @@ def read_roster(path: Path, course: str = "") -> list[Enrolled]:
     rows = csv.DictReader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     try:
         if "student" not in (rows.fieldnames or ()):
-            raise DataError(f"{path}, line 1: there is no column `student`: the first line names the columns")
+            raise DataError(f"{path}, line 1: there is no column `student`: it names them, with commas between")
         students = list(_students(rows, path, course))
     except csv.Error as error:
         raise DataError(f"{path}, line {rows.line_num}: no CSV ({error}): mend the line") from error

@@ -54,7 +54,7 @@ def work(
 ) -> None:
     """Read, run, write, and show what a person should look at."""
     from ....course.grading.alike import find_alike
-    from ....course.grading.gradebook import asked, to_rows
+    from ....course.grading.gradebook import asked, begun, to_rows
     from ....course.grading.handed import KEYS, read_class
     from ....course.grading.marking import grade
     from ....course.grading.roster import read_roster
@@ -75,9 +75,7 @@ def work(
     write_text(out, to_csv(rows), new=not force)
     print_table([{key: row[key] for key in ("student", "submission", "points", "of", "findings")} for row in rows])
     _print_notes(marks)
-    alike = find_alike(
-        (one.student or one.name, key, mark.variant, mark.source) for one in marks for key, mark in one.marks.items()
-    )
+    alike = find_alike(begun(marks))
     if alike:
         print_result("\nOf one shape, which is a hint and no verdict: short answers often are.")
         for found in alike:

@@ -11,7 +11,7 @@ import pytest
 
 from nanochat.course import workspace
 from nanochat.course.grading.alike import find_alike
-from nanochat.course.grading.gradebook import asked, to_rows
+from nanochat.course.grading.gradebook import asked, begun, to_rows
 from nanochat.course.grading.handed import read_class
 from nanochat.course.grading.marking import Mark, Marks, grade, most
 from nanochat.course.grading.roster import Enrolled, read_roster
@@ -256,6 +256,11 @@ def test_the_table_has_a_row_each_and_counts_what_is_missing_as_nothing(marks):
     assert (rows["good-0"]["points"], rows["good-0"]["of"], rows["good-0"]["findings"]) == (11, 11, "ok")
     assert (rows["gone"]["points"], rows["gone"]["1a of 11"]) == (0, "")
     assert rows["corner"]["1a of 11"] == 4  # number, value and node; what needs a slope waits
+
+
+def test_an_answer_that_nobody_began_is_like_no_other(marks):
+    assert not {who for who, *_ in begun(marks)} & {"starter"}
+    assert {(who, key) for who, key, *_ in begun(marks)} >= {("good-0", "1a"), ("good-1", "1a")}
 
 
 def test_answers_of_one_variant_and_one_shape_are_listed(handed_in, marks):
