@@ -29,8 +29,8 @@ _MARK = {"quantize": "o", "prune": "s", "distill": "^"}
 _LEGEND = """\
 Differences in nats a token of the validation text, token by token on the same tokens: means over the models, with the \
 95 % interval for other models (seeds) and other text at once, crossed as in the ablations; of one model for other \
-text alone. Bytes: of the weights in a file, as a share of the source's. *Front*: no other is both smaller and \
-better."""
+text alone. Bytes: of the weights in a file, as a share of the source's. *Front*: of no other are both bytes and mean \
+loss as low; no test compares them. Times as fast: measured beside whatever else was at work."""
 
 
 @dataclass(frozen=True)
@@ -123,6 +123,8 @@ def front_report(lines: Sequence[Line], places: Mapping[str, str]) -> str:
         _LEGEND,
         f"Of quantised models: {AT_WORK[:1].lower()}{AT_WORK[1:]}",
         *_against(lines),
+        "## Caveats",
+        bullets(_caveats(lines)),
         "## Reproduce",
         fenced("\n".join(one.command for line in lines for one in line.found), "sh"),
         "Each outcome: " + ", ".join(f"[{markdown(name)}]({link(name)}/)" for name in sorted(places.values())) + ".",
@@ -143,12 +145,24 @@ def _sources(sources: Sequence[Compression]) -> str:
     )
 
 
+def _caveats(lines: Sequence[Line]) -> list[str]:
+    """What the figures do not show."""
+    single = [markdown(line.method) for line in lines if len(line.found) == 1]
+    found = ["All is measured on one text; models of another size or family may lose more, or less."]
+    if single:
+        found.append(f"Of one model, so that another seed may say otherwise: {'; '.join(single)}.")
+    if len(lines) > 2:
+        found.append("Each interval is of its own comparison: none is widened for how many there are.")
+    return found
+
+
 def answers(lines: Sequence[Line]) -> list[str]:
     """Sentences: what a teacher is worth in time, what the smallest harmless model is, what is faster."""
     said = []
     for line in lines:
         timed = next((name for name in line.controls() if "CPU time" in name), None)
         if timed is not None and (gap := line.against(timed)) is not None:
+            of_one = len(line.found) == 1
             better = (
                 "plain training is better"
                 if gap.low > 0
@@ -157,8 +171,9 @@ def answers(lines: Sequence[Line]) -> list[str]:
                 else "neither is shown to be better"
             )
             said.append(
-                f"Per second of CPU {better}: {line.method} minus the same student trained alone for as much CPU time "
-                f"is {_span(gap)} nats ({len(line.found)} {'model' if len(line.found) == 1 else 'models'})."
+                f"Per second of CPU {better}{' in the one pair of runs' if of_one else ''}: {line.method} minus the "
+                f"same student trained alone for as much CPU time is {_span(gap)} nats "
+                f"({'1 model; interval for other text alone' if of_one else f'{len(line.found)} models'})."
             )
     harmless = [line for line in lines if line.cost.high <= _SMALL]
     if harmless:
@@ -202,8 +217,10 @@ def front_figure(lines: Sequence[Line]) -> Figure:
         )
         axes.legend(loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=3, fontsize=8.5)
         title(figure, "Loss against bytes")
+        single = [number for number, line in enumerate(lines, 1) if len(line.found) == 1]
+        alone = f" (of {', '.join(map(str, single))}: one model, other text alone)" if single else ""
         numbered = "; ".join(f"{number} {inert(line.method)}" for number, line in enumerate(lines, 1))
-        note(figure, f"{numbered}. Bars: 95 % for other seeds and text; dashed: the front")
+        note(figure, f"{numbered}. Bars: 95 % for other seeds and text{alone}; dashed: the front, by the means")
     return figure
 
 
@@ -233,7 +250,7 @@ def _against(lines: Sequence[Line]) -> list[str]:
                 rows.append((markdown(line.method), markdown(name), _span(interval)))
     closed = [
         f"{markdown(line.method)} closes {np.mean(gaps):.2f} of the gap between the student trained alone for equal "
-        f"steps and its teacher ({', '.join(f'{gap:.2f}' for gap in gaps)})."
+        f"steps and its teacher ({', '.join(f'{gap:.2f}' for gap in gaps) if len(gaps) > 1 else 'one pair of runs'})."
         for line in lines
         if (gaps := [gap for one in line.found if (gap := gap_closed(one)) is not None])
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,13 +34,15 @@ _APART = 1.03
 """From a variant's bar to the next one's at the same rung, in proportion."""
 _LOSS_NOTE = """\
 Validation loss after the last step, in nats per token: means over the seeds that ended well at every rung, with half \
-of the 95 % t interval over them."""
+of the 95 % t interval over them, for this text alone."""
 _FORETOLD_NOTE = """\
 Foretold by loss = E + A x^-a through four rungs below or more, of three seeds or more, and written to \
 [ladder.json](ladder.json) before the rung was run; where the law holds the interval has the mean of as many seeds in \
-95 of 100 ladders.{earlier}"""
+95 of 100 ladders.{bent}{earlier}"""
 _EARLIER = """ What stands there from three rungs is of an earlier version: without a floor E, which they cannot tell, \
 what levels off is foretold too low. The answer does not count it."""
+_BENT = """ No such law rises, and here the loss is shown to rise ({rises}; each by the 95 % \
+t interval of the seeds' differences): a hit is no evidence for the law."""
 _OUTLOOK_NOTE = """\
 The verdict of the last rung within a third of the budget is expected of the last one, too, where its difference lasts \
 or grows along the rungs up to there; of any other nothing is foretold."""
@@ -97,7 +100,9 @@ def ladder_answer(climbed: Climbed) -> str:
     told = [one for one in climbed.register.foretold if len(one.below) >= LEAST_RUNGS]
     known = [hit for one in told if (hit := is_hit(climbed, one)) is not None]
     if known:
-        words.append(f"Of {len(known)} losses foretold {sum(known)} came within the interval.")
+        easy = sum(_holds_the_last(climbed, one) for one in told if is_hit(climbed, one))
+        vague = f"; {easy} of these {'holds' if easy == 1 else 'hold'} the loss of the rung before, too" if easy else ""
+        words.append(f"Of {len(known)} losses foretold {sum(known)} came within their intervals{vague}.")
     return " ".join(words) or "The rungs that were run tell nothing of a difference yet."
 
 
@@ -105,6 +110,25 @@ def is_hit(climbed: Climbed, one: Foretold) -> bool | None:
     """The mean that came lies in the interval; None where the rung was not run to its end, or no seed ended well."""
     found = _found(climbed, one)
     return None if found is None else one.low <= found.mean <= one.high
+
+
+def _holds_the_last(climbed: Climbed, one: Foretold) -> bool:
+    """The interval has the mean of the last rung below: who says that nothing changes is right, too."""
+    before = climbed.whole.get(max(one.below))
+    losses = [] if before is None else losses_of(one.variant, [before])[:, 0].tolist()
+    return bool(losses) and one.low <= float(np.mean(losses)) <= one.high
+
+
+def _rises(climbed: Climbed) -> list[str]:
+    """Where a variant's loss is shown to be higher than one rung below, seed by seed."""
+    found, folder_of = [], climbed.register.ladder.folder_of
+    rungs = list(climbed.whole.items())
+    for variant in climbed.register.ladder.study.variants:
+        for (low, before), (high, after) in pairwise(rungs):
+            losses = losses_of(variant, [before, after])
+            if len(losses) > 1 and t_interval((losses[:, 1] - losses[:, 0]).tolist()).low > 0:
+                found.append(f"{code_span(variant)} from {folder_of(low)} to {folder_of(high)}")
+    return found
 
 
 def ladder_figure(climbed: Climbed) -> Figure:
@@ -145,7 +169,7 @@ def ladder_figure(climbed: Climbed) -> Figure:
 def _question(ladder: Ladder) -> str:
     config, base = ladder.study, ladder.study.base
     tuned = f", {', '.join(map(code_span, config.tune))} tuned for each variant at each rung" if config.tune else ""
-    equal = f", with equal numbers of {BUDGETS[config.budget]}" if config.budget != "steps" else ""
+    equal = f", with numbers of {BUDGETS[config.budget]} as near as can be" if config.budget != "steps" else ""
     return (
         f"Do the differences between {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode "
         f"on {code_span(base.data.source)} last with growing {field_said(ladder.path)}{equal}? Varied: "
@@ -215,7 +239,9 @@ def _foretold_section(climbed: Climbed) -> list[str]:
     if not foretold:
         return []
     earlier = _EARLIER if any(len(one.below) < LEAST_RUNGS for one in foretold) else ""
-    return ["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE.format(earlier=earlier)]
+    rises = _rises(climbed)
+    bent = _BENT.format(rises=", ".join(rises)) if rises else ""
+    return ["## Foretold and found", _predictions(climbed), _FORETOLD_NOTE.format(bent=bent, earlier=earlier)]
 
 
 def _predictions(climbed: Climbed) -> str:

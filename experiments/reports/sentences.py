@@ -175,9 +175,9 @@ def _changes(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:
         if trend.word in ("shrinks", "turns") and analysis.by_variant[variant].word in ("better", "worse"):
             ends = [rough(abs(one.mean)) for one in (trend.rungs[0], trend.rungs[-1])]
             is_told = trend.rungs[0].mean * trend.rungs[-1].mean > 0
-            what = f", from {ends[0]} to {ends[1]} nats" if is_told and trend.word == "shrinks" else ""
+            what = f" from {ends[0]} to {ends[1]} nats" if is_told and trend.word == "shrinks" else ""
             what = ", and has changed its sign" if trend.word == "turns" else what
-            yield f"The difference of {name(variant)} {trend.word} over the steps{what}."
+            yield f"At the validations on the way the difference of {name(variant)} {trend.word}{what}."
 
 
 def _dependence(analysis: Analysis, name: Callable[[str], str]) -> Iterator[str]:

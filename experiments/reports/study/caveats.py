@@ -9,6 +9,7 @@ from ....plain import code_span, markdown
 from ...ablation.axes import read
 from ...ablation.cells import CellResult
 from ...ablation.grid import AblationConfig
+from ...analysis.comparisons import Comparison
 from ...analysis.findings import Analysis
 from ...analysis.summary import VariantSummary
 from ...statistics.intervals import standard_deviation
@@ -28,10 +29,11 @@ def caveats(analysis: Analysis) -> list[str]:
     measured = [summary for summary in analysis.ranking if summary.ok]
     found = [markdown(one) for one in config.caveats]
     found += _of_seeds(config.seeds_of(config.baseline)) + _of_growth(config)
-    found.append(
-        f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
-        "difference may still be there."
-    )
+    if any(one.word in ("no difference seen", "too noisy", "undecided") for one in _questions(analysis)):
+        found.append(
+            f"No difference seen means: the interval of the difference lies within ±{config.margin:g} nats. A smaller "
+            "difference may still be there."
+        )
     found += _of_rates(analysis)
     if any(summary.n_bad for summary in analysis.ranking):
         found.append(
@@ -41,6 +43,11 @@ def caveats(analysis: Analysis) -> list[str]:
     found += _unequal(measured) + _of_what_was_learned(measured) + _without_effect(analysis)
     found += _of_trends(analysis) + _of_other_text(analysis)
     return found + _of_text(analysis)
+
+
+def _questions(analysis: Analysis) -> list[Comparison]:
+    """All that have a verdict in the report."""
+    return [*analysis.comparisons, *analysis.effects, *analysis.interactions]
 
 
 def _of_seeds(n: int) -> list[str]:
@@ -143,7 +150,10 @@ def _of_trends(analysis: Analysis) -> list[str]:
             words = f"had the other sign at a quarter of the run ({first} nats, then {last})"
         else:
             continue
-        found.append(f"The difference of {code_span(name)} {words}: a longer run may say otherwise.")
+        found.append(
+            f"At the validations on the way the difference of {code_span(name)} {words}: a longer run may say "
+            "otherwise."
+        )
     return found
 
 

@@ -52,9 +52,9 @@ _TESTS_NOTE = """\
 Decided by one test of all comparisons of this report, variants, axes, interactions and pairs: the signs of the seeds \
 are flipped in all of them at once ({how}), and p (joint) is the share of flips in which the largest |t| is as large, \
 step by step down (Westfall and Young 1993). Below 0.05 it counts: of studies in which nothing differs at most 5 % \
-show something anywhere. "(least)": no p is smaller with so many seeds, however clear the difference. p (t), p (sign \
-flip), the t interval and the bootstrap (10,000 resamples of the seeds{narrow}) are of each comparison alone.{text} \
-Pairs: runs with the same seed that both ended well; where one of two diverged, signed ranks decide, in which it is \
+call anything better or worse. "(least)": no p is smaller with so many seeds, however clear the difference. p (t), p \
+(sign flip), the t interval and the bootstrap (10,000 resamples of the seeds{narrow}) are of each comparison \
+alone.{text} Pairs: runs with the same seed that both ended well; where one of two diverged, signed ranks decide, in which it is \
 the largest."""
 
 _LOOKS_NOTE = """\
@@ -184,7 +184,7 @@ def _after(study: Study) -> str:
     if training.patience:
         return f" after at most {steps} (patience {training.patience})"
     if config.budget == "parameters":
-        return f" with equal numbers of parameters, after {steps}"
+        return f" with numbers of parameters as near as can be, after {steps}"
     if config.budget != "steps":
         return f" for the {BUDGETS[config.budget]} of {steps} of the baseline"
     return f" after {training.epochs:g} epochs" if training.epochs else f" after {steps}"

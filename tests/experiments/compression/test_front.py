@@ -124,6 +124,14 @@ def test_a_folder_is_one_table_with_a_line_for_each_method(tmp_path):
     assert "| 1 | INT8 per output channel | 3 | 0.250 |" in report
     assert "closes 0.50 of the gap" in report
     assert (tmp_path / "front.png").is_file()
+    assert "Of one model, so that another seed may say otherwise: 2:4 one shot." in report
+
+
+def test_what_one_pair_of_runs_says_is_not_said_of_all(tmp_path):
+    write_all(tmp_path, [outcome(*TAUGHT, kind="distill", share=0.5, result=2.2)])
+    lines, _ = read_front(tmp_path)
+    assert answers(lines)[0].startswith("Per second of CPU plain training is better in the one pair of runs: ")
+    assert answers(lines)[0].endswith("(1 model; interval for other text alone).")
 
 
 def test_what_was_measured_on_other_text_is_in_no_figure_with_the_rest(tmp_path):

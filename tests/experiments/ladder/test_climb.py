@@ -68,10 +68,26 @@ def test_a_difference_that_stays_lasts_and_the_report_says_so(ladder, run, tmp_p
     climbed = climb(replace(ladder, values=(2, 4, 8, 16, 32)), tmp_path, run())
     assert ladder_answer(climbed) == (
         "From 2 steps to 32 steps the difference of rate 0.1 to rate 0.03 lasts (first +0.2, last +0.2 nats). "
-        "Of 2 losses foretold 2 came within the interval."
+        "Of 2 losses foretold 2 came within their intervals."
     )
     shrinking = climb(ladder, tmp_path / "b", _shrinking(run))
     assert "shrinks" in ladder_answer(shrinking)
+
+
+def test_a_hit_that_no_change_would_have_been_too_is_told(ladder, run, tmp_path):
+    climbed = climb(replace(ladder, values=(2, 4, 8, 16, 32)), tmp_path, run())
+    wide = tuple(replace(one, low=2.0, high=3.0) for one in climbed.register.foretold)
+    vague = replace(climbed, register=replace(climbed.register, foretold=wide))
+    assert ladder_answer(vague).endswith(
+        "came within their intervals; 2 of these hold the loss of the rung before, too."
+    )
+
+
+def test_a_loss_that_rises_is_told_beside_the_law_that_cannot(ladder, run, tmp_path):
+    longer = replace(ladder, values=(2, 4, 8, 16, 32))
+    assert "No such law rises" not in ladder_report(climb(longer, tmp_path / "a", run()))
+    bent = ladder_report(climb(longer, tmp_path / "b", run(lambda value: 0.3 * (value == 16))))
+    assert "shown to rise (`lr=0.03` from steps=8 to steps=16, `lr=0.1` from steps=8 to steps=16;" in bent
 
 
 def test_the_report_is_written_anew_from_the_folder(ladder, run, tmp_path):

@@ -40,6 +40,11 @@ def test_unequal_parameters_are_said(study_of):
     assert "parameters ({:,} to {:,})".format(*sorted((99, n))) in caveat
 
 
+def test_the_margin_is_said_where_a_verdict_needs_it(study_of):
+    assert not told(study_of(BASE, moved(-0.5)), "No difference seen means")
+    assert told(study_of(BASE, moved(0.0)), "No difference seen means")
+
+
 def test_a_variant_that_learned_next_to_nothing_is_named(study_of):
     """ln 27 = 3.2958: a guess among all letters, and where SGD at AdamW's rate ended, below its first weights."""
     study = with_records(study_of(BASE, moved(1.2955)), "lr=2.0", initial_loss=3.31, vocab_size=27)
