@@ -235,7 +235,7 @@ _CLIPS = (
     Wrong(
         name="by the longest",
         answer=_clipping(_longest),
-        sentence="the longest tensor's norm was taken for all: the norm is that of the numbers of all tensors together.",
+        sentence="the longest tensor's norm was taken for all: the norm is that of all numbers together.",
     ),
     Wrong(
         name="by the sum",
