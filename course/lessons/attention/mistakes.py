@@ -54,7 +54,8 @@ class _Spelling:
     """Scores of k with q."""
     caps_early: bool = False
     slope_sign: float = -1.0
-    mean_back: float = 1.0
+    mean_back: Callable[[Array, Array], Array | float] = lambda p, dp: (p * dp).sum(-1, keepdims=True)
+    """Of the weights and what reaches them."""
     scale_back: bool = True
     cap_back: bool = True
     weights_move: bool = True
@@ -88,7 +89,7 @@ class _Spelling:
         def vjp(g: Array) -> tuple[Array, Array, Array]:
             with np.errstate(all="ignore"):
                 dp = g @ values.T
-                ds = p * (dp - self.mean_back * (p * dp).sum(-1, keepdims=True))
+                ds = p * (dp - self.mean_back(p, dp))
                 if v.cap and self.cap_back:
                     ds = ds * (1 - (scores / v.cap) ** 2)
                 ds = ds * (c if self.scale_back else 1.0) * float(self.weights_move)
@@ -190,9 +191,15 @@ MISTAKES = (
     ),
     Wrong(
         name="no mean back",
-        answer=_with(mean_back=0.0),
+        answer=_with(mean_back=lambda p, dp: 0.0),
         sentence="one weight cannot grow alone: the others shrink. The way back through a softmax takes the mean of "
         "g . v under p from each.",
+    ),
+    Wrong(
+        name="plain mean back",
+        answer=_with(mean_back=lambda p, dp: dp.mean(-1, keepdims=True)),
+        sentence="y is right, and on the way back the plain mean of a row was taken out: it is the mean under p, in "
+        "which a key counts as much as its weight, and a hidden one not at all.",
     ),
     Wrong(
         name="no scale back",
@@ -236,6 +243,13 @@ MISTAKES = (
         answer=_other(window=0, stride=1),
         sentence="a query sees its whole past in yours; the formula lets it see a part of that.",
         applies=lambda v: v.window > 0 or v.stride > 1,
+    ),
+    Wrong(
+        name="counted from the beginning",
+        answer=_with(mask=lambda v, n: np.tri(n, dtype=bool) & (np.arange(n) % v.stride == 0)),
+        sentence="the keys were counted from the beginning of the text: it is t - s that is asked, so a query counts "
+        "back from itself.",
+        applies=lambda v: v.stride > 1,
     ),
     Wrong(
         name="nearer is less",

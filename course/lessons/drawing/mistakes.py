@@ -64,12 +64,14 @@ class _Spelling:
     cut_logit: float = -math.inf
     normalises: bool = True
     greedy: bool = True
+    last: bool = False
+    """Of equal logits at temperature 0."""
     safe: bool = True
 
     def __call__(self, v: Cut) -> Callable[..., Numbers]:
         def probabilities(logits: Sequence[float], temperature: float, amount: float) -> Numbers:
             if not temperature and self.greedy:
-                best = max(range(len(logits)), key=lambda i: (logits[i], -i))
+                best = max(range(len(logits)), key=lambda i: (logits[i], i if self.last else -i))
                 return [float(i == best) for i in range(len(logits))]
             hot = self._heated(logits, temperature)
             kept = self.keep(v, self._softmax(list(logits) if v.early else hot), amount)
@@ -168,6 +170,17 @@ MISTAKES = (
         name="cold is an error",
         answer=_with(greedy=False),
         sentence="temperature 0 divides by 0: it means the largest logit alone, and is treated apart.",
+    ),
+    Wrong(
+        name="the last of equals",
+        answer=_with(last=True),
+        sentence="at temperature 0 the last of equal logits was taken: the one with the lowest id is meant.",
+    ),
+    Wrong(
+        name="equals from behind",
+        answer=_with(keep=lambda v, p, amount: {len(p) - 1 - i for i in v.keep(p[::-1], amount)}),
+        sentence="of equal logits those with the highest ids stay in yours: the lowest come first.",
+        applies=_is("top k", "top p", "typical", "epsilon"),
     ),
     Wrong(
         name="cut to 0",
@@ -282,6 +295,12 @@ MISTAKES = (
         name="falls off",
         answer=_drawing(_falls_off),
         sentence="floats that should sum to 1 may sum to a little less, and a u just below 1 then finds no token.",
+    ),
+    Wrong(
+        name="the last id",
+        answer=_drawing(lambda p, u: len(p) - 1 if (i := _falls_off(p, u)) is None else i),
+        sentence="where rounding leaves a u just below 1 no token, yours takes the last id, even if that has no "
+        "probability.",
     ),
     Wrong(
         name="the next one",

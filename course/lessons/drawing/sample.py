@@ -88,6 +88,9 @@ def _cases(rng: random.Random, v: Cut) -> list[Choice]:
     cases = [Choice(by_hand, 0.5, 3 if v.kind == "top k" else amounts[0]), Choice(by_hand, 0.0, amounts[0])]
     if v.kind == "epsilon":
         cases.append(Choice([0.0, 0.1, 0.2, -0.1], 1.0, 0.5))
+    cases.append(Choice([1.0, 2.0, 2.0, 1.0], 0.0, amounts[0]))
+    if v.kind != "min p":
+        cases.append(Choice([1.0, 1.0, 1.0, 1.0], 1.0, 2 if v.kind == "top k" else 0.6))
     for temperature, amount in zip((0.7, 1.5, 2.5), amounts, strict=True):
         cases += [Choice(_far_from(rng, v, temperature, amount), temperature, amount) for _ in range(2)]
     return cases

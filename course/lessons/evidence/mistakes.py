@@ -100,6 +100,11 @@ def _by_the_middle(low: float, high: float, margin: float) -> str:
     return "the same" if abs(middle) <= margin else "better" if middle < 0 else "worse"
 
 
+def _middle_within(low: float, high: float, margin: float) -> str:
+    word = verdict(low, high, 0.0)
+    return word if word != "open" else "the same" if abs(low + high) / 2 <= margin else "open"
+
+
 def _best_against_best(v: Plan) -> Answer:
     """The lowest losses of both sides, as if they were a pair."""
 
@@ -204,6 +209,12 @@ MISTAKES = (
         name="by the middle",
         answer=_deciding(_by_the_middle),
         sentence="decide looks at the middle of the interval: then it was measured in vain. Its ends say what is sure.",
+    ),
+    Wrong(
+        name="the middle within the margin",
+        answer=_deciding(_middle_within),
+        sentence="the middle of the interval was held against the margin: it is the same only where both ends lie "
+        "within.",
     ),
     Wrong(
         name="0 inside is the same",

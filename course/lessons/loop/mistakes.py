@@ -79,6 +79,12 @@ def _after(gradients: Tensors, max_norm: float) -> Clipped:
     return rows, min(norm, max_norm)
 
 
+def _longest(gradients: Tensors, max_norm: float) -> Clipped:
+    norm = max(math.hypot(*row) for row in gradients)
+    factor = max_norm / norm if norm > max_norm else 1.0
+    return [[x * factor for x in row] for row in gradients], norm
+
+
 def _gathering(
     weigh: Callable[[Part, Sequence[Part]], float], losses: Callable[[Part, Sequence[Part]], float] | None = None
 ) -> Callable[[Rule], Answer]:
@@ -186,6 +192,12 @@ _UPDATES = (
         applies=lambda v: v.second != "square",
     ),
     Wrong(
+        name="before m moved",
+        answer=_with(old_m=True),
+        sentence="v was measured from the m of the step before: m takes g in first, and v asks how far g is from that.",
+        applies=lambda v: v.second == "belief",
+    ),
+    Wrong(
         name="eps elsewhere",
         answer=lambda v: answer_with(v, _RIGHT(replace(v, eps_inside=not v.eps_inside))),
         sentence="eps stands on the other side of the root: 1e-8 under it is 1e-4 outside.",
@@ -219,6 +231,11 @@ _CLIPS = (
         name="by the largest",
         answer=_by(lambda numbers: max(map(abs, numbers))),
         sentence="the largest number was taken for the norm: that is the root of the sum of all squares.",
+    ),
+    Wrong(
+        name="by the longest",
+        answer=_clipping(_longest),
+        sentence="the longest tensor's norm was taken for all: the norm is that of all numbers together.",
     ),
     Wrong(
         name="by the sum",

@@ -64,6 +64,8 @@ class Spelling:
     """m and v begin anew in each step."""
     uses_g: bool = False
     """In place of m."""
+    old_m: bool = False
+    """In v: the mean of the steps before."""
 
     def __call__(self, rule: Rule) -> Update:
         def update(
@@ -74,8 +76,8 @@ class Spelling:
             if self.forgets:
                 m = v = 0.0
             g = g if rule.decoupled else g + decay * p
-            m = b1 * m + (1 - b1) * g
-            v = self._second(rule, g, m, v, b2)
+            before, m = m, b1 * m + (1 - b1) * g
+            v = self._second(rule, g, before if self.old_m else m, v, b2)
             m_hat = self._corrected(m, b1, t)
             v_hat = v if rule.second == "max" else self._corrected(v, b2, t)
             ahead = b1 * m_hat + (1 - b1) * self._corrected(g, b1, t) if rule.nesterov else m_hat

@@ -65,7 +65,7 @@ _TIED = "kef 1kef mn 2mn abc 3abc yza 4yza ab ab5 za6 ef7".split()
 
 
 def _cases(rng: random.Random, v: Rule) -> list[Corpus]:
-    """Small ones by hand, one for each thing that can go wrong; then words of three letters."""
+    """Small ones by hand, one for each thing that can go wrong (no pair left, too); then words of three letters."""
     cases = [
         Corpus({"aaabdaaabac": 1}, 3),
         Corpus({"ab": 2, "ba": 2, "cd": 1}, 3),
@@ -73,6 +73,8 @@ def _cases(rng: random.Random, v: Rule) -> list[Corpus]:
         Corpus(dict.fromkeys(_TIED, 1), 4),
         Corpus({"abab": 2, "ab": 1, "zx": 3, "zxy": 1}, 5),
         Corpus({"yxyx": 1, "zy": 2, "xz": 2}, 4),
+        Corpus({"ab": 2, "c": 3}, 3),
+        Corpus({"a": 3, "b": 1}, 2),
     ]
     for n_words in (4, 6):
         words = {_word(rng): rng.randint(1, 4) for _ in range(n_words)}

@@ -22,6 +22,8 @@ class Rule:
 
     tie: Tie
     once: bool = False
+    by_text: bool = False
+    """The lowest and the highest by the joined text, in place of the pair."""
 
     def choose(self, counts: Counted) -> Pair:
         """The pair to merge; `counts` has them in the order in which they were seen."""
@@ -31,7 +33,7 @@ class Rule:
             return best[0]
         if self.tie == "shortest":
             return min(best, key=lambda pair: (len(pair[0] + pair[1]), pair))
-        return min(best) if self.tie == "lowest" else max(best)
+        return (min if self.tie == "lowest" else max)(best, key="".join if self.by_text else None)
 
 
 def joined(symbols: Sequence[str], pair: Pair) -> list[str]:
@@ -146,6 +148,13 @@ MISTAKES = (
             applies=lambda v, tie=tie: v.tie != tie,  # type: ignore[misc]
         )
         for tie, said in _TIES.items()
+    ),
+    Wrong(
+        name="ties by text",
+        answer=lambda v: {"learn": learned(replace(v, by_text=True))},
+        sentence="of equally frequent pairs yours takes one by the joined text: pairs are compared half by half, so "
+        "(a, b) comes before (aa, a).",
+        applies=lambda v: v.tie in ("lowest", "highest"),
     ),
     Wrong(
         name="across words",

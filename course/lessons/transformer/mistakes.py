@@ -37,7 +37,8 @@ class _Spelling:
     """The right one, layer by layer, all tokens at once; each field is a place where a mistake goes in."""
 
     positions: Literal["once", "never", "always", "last"] = "once"
-    residual: bool = True
+    adds: tuple[str, ...] = ("attn", "mlp")
+    """Branches that are added to the stream; the others replace it."""
     on_stream: tuple[str, ...] = ()
     """Branches before which the norm replaces the stream, in place of what the branch reads."""
     order: tuple[str, ...] = ("attn", "mlp")
@@ -47,6 +48,8 @@ class _Spelling:
     one_head: bool = False
     cut: tuple[int, int, int] = (0, 1, 2)
     """Where q, k and v lie."""
+    by_head: bool = False
+    """q, k and v of head 0 first, then those of head 1."""
     projects: bool = True
     activates: bool = True
     first_block_only: bool = False
@@ -85,7 +88,7 @@ class _Spelling:
             read = [_norm(v, one) for one in read]
         x = read if part in self.on_stream and pre else x
         f = self._attention(weights, name, read, n_head) if part == "attn" else self._mlp(v, weights, name, read)
-        x = [F.add(one, more) for one, more in zip(x, f, strict=True)] if self.residual else f
+        x = [F.add(one, more) for one, more in zip(x, f, strict=True)] if part in self.adds else f
         return x if pre else [_norm(v, one) for one in x]
 
     def _attention(self, weights: Weights, name: str, x: list[Vector], n_head: int) -> list[Vector]:
@@ -94,6 +97,11 @@ class _Spelling:
         size = c // n_head
         qkv = [F.linear(one, weights[f"{name}.attn.qkv.weight"]) for one in x]
         q, k, values = ([one[i * c : (i + 1) * c] for one in qkv] for i in self.cut)
+        if self.by_head:
+            q, k, values = (
+                [[z for i in range(part * size, 3 * c, 3 * size) for z in one[i : i + size]] for one in qkv]
+                for part in range(3)
+            )
         y: list[Vector] = [[] for _ in x]
         for t, row in enumerate(y):
             for first in range(0, c, size):
@@ -159,8 +167,16 @@ def _counting(wrong: Callable[[int, int, int, int, bool], int]) -> Callable[[GPT
 MISTAKES = (
     Wrong(
         name="no residual",
-        answer=_with(residual=False),
+        answer=_with(adds=()),
         sentence="each branch replaced the stream: it adds to it, so that the first layer is one step from the loss.",
+    ),
+    *(
+        Wrong(
+            name=f"no residual, {where}",
+            answer=_with(adds=others),
+            sentence=f"the {where} replaced the stream: what it found is added to x, and x goes on.",
+        )
+        for where, others in (("attention", ("mlp",)), ("MLP", ("attn",)))
     ),
     Wrong(
         name="no positions",
@@ -261,6 +277,11 @@ MISTAKES = (
         name="v first",
         answer=_with(cut=(1, 2, 0)),
         sentence="values were cut out first: qkv holds q, then k, then v.",
+    ),
+    Wrong(
+        name="head by head",
+        answer=_with(by_head=True),
+        sentence="qkv was cut head by head, q, k and v of each together: q of all heads comes first, then k, then v.",
     ),
     Wrong(
         name="no projection",
