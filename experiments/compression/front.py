@@ -23,6 +23,8 @@ from .report import AT_WORK, gap_closed
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_BESIDE = 0.02
+"""Of the bytes: marks whose numbers would stand on each other."""
 _SMALL = 0.005
 """Nats: what is small enough to be called nothing in the first lines."""
 _MARK = {"quantize": "o", "prune": "s", "distill": "^"}
@@ -207,7 +209,8 @@ def front_figure(lines: Sequence[Line]) -> Figure:
                     capsize=3, markersize=6, linestyle="none", label=kind,
                 )  # fmt: skip
         for number, line in enumerate(lines, 1):
-            place = (6, 5 if number % 2 else -11)  # marks that lie together have neighbouring numbers
+            beside = [other.cost.mean for other in lines if abs(other.share - line.share) < _BESIDE]
+            place = (6, -11 if line.cost.mean == min(beside) else 5 if line.cost.mean == max(beside) else -3)
             axes.annotate(
                 str(number), (line.share, line.cost.mean), xytext=place, textcoords="offset points", fontsize=8
             )
