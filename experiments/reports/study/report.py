@@ -54,8 +54,8 @@ are flipped in all of them at once ({how}), and p (joint) is the share of flips 
 step by step down (Westfall and Young 1993). Below 0.05 it counts: of studies in which nothing differs at most 5 % \
 call anything better or worse. "(least)": no p is smaller with so many seeds, however clear the difference. p (t), p \
 (sign flip), the t interval and the bootstrap (10,000 resamples of the seeds{narrow}) are of each comparison \
-alone.{text} Pairs: runs with the same seed that both ended well; where one of two diverged, signed ranks decide, in which it is \
-the largest."""
+alone.{text} Pairs: runs with the same seed that both ended well; where one of two diverged, signed ranks decide, in \
+which it is the largest."""
 
 _LOOKS_NOTE = """\
 Decided at planned looks (alpha {alpha:g} in all, by one test of all variants whose signs are flipped at once); the \
