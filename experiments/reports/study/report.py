@@ -154,6 +154,10 @@ def study_report(analysis: Analysis, remark: str = "") -> str:
     return document(parts)
 
 
+def _a(word: str) -> str:
+    return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
+
+
 def varied_said(config: AblationConfig) -> str:
     """The axes and variants of a study with their values, as its question has them."""
     varied = [f"{code_span(path)} ({', '.join(map(setting, values))})" for path, values in config.axes.items()]
@@ -169,7 +173,7 @@ def _question(study: Study) -> str:
         seeds = f"{config.looks[0]} to {config.seeds} seeds, until decided,"
     unseen = "" if any(result.record.val_is_train for result in study.results) else "unseen "
     return (
-        f"Which of {len(config.variants)} variants of a {base.model_kind} model in {base.mode} mode predicts {unseen}"
+        f"Which of {len(config.variants)} variants of {_a(base.model_kind)} model in {base.mode} mode predicts {unseen}"
         f"text of {code_span(base.data.source)} best{_after(study)}? Varied{_design(study)}: "
         f"{varied_said(config)}; {seeds} each."
     )
