@@ -94,7 +94,7 @@ class WriteError(NanochatError):
 _EXTRAS = {
     "cluster": ("`--cluster`", "distributed"),
     "learn": ("`learn notebook`", "nbformat"),
-    "torch": ("PyTorch, as --backend torch", "torch"),
+    "torch": ("`--backend torch`", "torch"),
     "serve": ("`serve`", "prometheus-client, starlette and uvicorn"),
 }
 """What a plain installation lacks: who asks for it, and the package; requirements/NAME.txt pins them (make lock)."""
