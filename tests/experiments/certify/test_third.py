@@ -102,7 +102,7 @@ def test_the_command_adds_a_column(torch: Any, monkeypatch: pytest.MonkeyPatch, 
 
 def test_without_torch_its_column_is_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(compare, "find_spec", lambda name: None)
-    with pytest.raises(ConfigError, match="--backend torch needs torch, which is not installed"):
+    with pytest.raises(ConfigError, match="--backend torch` needs torch, which is not installed"):
         compare.certify(("microgpt",), backend="torch")
 
 

@@ -305,7 +305,7 @@ def test_a_device_that_is_not_there_is_refused_with_those_that_are():
 def test_without_torch_one_sentence_says_where_it_is_pinned(monkeypatch):
     monkeypatch.setattr(backend, "find_spec", lambda name: None)
     with pytest.raises(
-        ConfigError, match=r"--backend torch needs torch, which is not installed.*requirements/torch.txt"
+        ConfigError, match=r"--backend torch` needs torch, which is not installed.*requirements/torch.txt"
     ):
         run_training(config_of())
 
