@@ -126,7 +126,8 @@ def _figures(analysis: Analysis) -> dict[str, Figure | None]:
 def study_report(analysis: Analysis, remark: str = "") -> str:
     """The question and the answer first, then what they rest on; `remark` is what the settings do not say."""
     study = analysis.study
-    axes = " × ".join([*Names(study.config).axes, *map(markdown, study.config.explicit)])
+    crossed = " × ".join(Names(study.config).axes)  # explicit variants are each beside the baseline
+    axes = ", ".join([*([crossed] if crossed else []), *map(markdown, study.config.explicit)])
     parts = [
         f"# Ablation: {axes}",
         f"**Question.** {_question(study)}",

@@ -63,6 +63,13 @@ def test_question_and_answer_are_the_first_lines(study_folder):
     assert lines[2].endswith("but **too few seeds** to say more: the exact test needs 6 seeds.")
 
 
+def test_variants_that_are_spelled_out_are_not_said_to_be_crossed(study_folder):
+    analysis = analyse(read_study(study_folder))
+    explicit = {"fast": {"training.lr": 2.0}, "slow": {"training.lr": 0.1}}
+    spelled = replace(analysis.study, config=replace(analysis.study.config, explicit=explicit))
+    assert study_report(replace(analysis, study=spelled)).startswith("# Ablation: tied head × input norm, fast, slow\n")
+
+
 def test_the_table_is_that_of_the_csv_sorted_by_validation_loss(study_folder):
     with (study_folder / "ablation.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
