@@ -46,6 +46,11 @@ class Law:
     """Cases of its own, in place of the exercise's."""
 
 
+def law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str, **more: Any) -> Law:
+    """A row of an exercise's table of laws."""
+    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs, **more)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wrong:
     """A misconception as code, and the sentence that whoever has it is told; never the mending code."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits
 from .mistakes import MISTAKES, Product, answer_with, looped
 from .spelling import CLOSE, Array, Op, first_difference, measured, not_a_pair, seen, words, wrong_shapes
@@ -196,10 +196,6 @@ def _observe(answer: Answer, case: Arrays, v: Product) -> Observation:
     return found
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="products and sums of arrays, and back",
     file="product.py",
@@ -209,13 +205,13 @@ EXERCISE = Exercise(
     cases=_cases,
     call=lambda case: " and ".join(_calls(case)),
     laws=(
-        _law("pair", "each function gives an array and a function", _pair, 1),
-        _law("value", "y is what loops over numbers compute", _value, 2, "pair"),
-        _law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
-        _law("slopes", "the gradients are what nudging measures, entry by entry", _slopes, 3, "value", "shape"),
-        _law("adjoint", "a direction weighs the same there and back", _adjoint, 1, "value", "shape"),
-        _law("untouched", "inputs and g are as they were", _untouched, 1, "shape"),
-        _law("single", "float32 stays float32", _single, 1, "shape"),
+        law("pair", "each function gives an array and a function", _pair, 1),
+        law("value", "y is what loops over numbers compute", _value, 2, "pair"),
+        law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
+        law("slopes", "the gradients are what nudging measures, entry by entry", _slopes, 3, "value", "shape"),
+        law("adjoint", "a direction weighs the same there and back", _adjoint, 1, "value", "shape"),
+        law("untouched", "inputs and g are as they were", _untouched, 1, "shape"),
+        law("single", "float32 stays float32", _single, 1, "shape"),
     ),
     observe=_observe,
     right=(answer_with, looped),

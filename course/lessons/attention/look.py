@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from ....engine.scalar import functional as F
 from ....engine.scalar.value import Value
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Law, Observation, law
 from ...judging import digits
 from ..arrays.spelling import CLOSE, Array, Op, Vjp, first_difference, measured, not_a_pair, seen, words, wrong_shapes
 from .mistakes import MISTAKES, Look, attended
@@ -203,10 +202,6 @@ def _one(v: Look, t: int, q: list[list[Value]], k: list[list[Value]], values: li
     return [F.dot(p, [values[s][e] for s in past]) for e in range(len(values[0]))]
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="attention and its way back",
     file="look.py",
@@ -216,10 +211,10 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("pair", "an array and a function come back", _pair, 1),
-        _law("sum", "the weights of a row sum to 1 (with a sink, to less)", _sum, 1, "pair"),
-        _law("future", "a later key and value change no earlier y", _future, 2, "pair"),
-        _law("value", "y is what numbers one by one compute", _value, 2, "pair"),
+        law("pair", "an array and a function come back", _pair, 1),
+        law("sum", "the weights of a row sum to 1 (with a sink, to less)", _sum, 1, "pair"),
+        law("future", "a later key and value change no earlier y", _future, 2, "pair"),
+        law("value", "y is what numbers one by one compute", _value, 2, "pair"),
         Law(
             name="large",
             sentence="... when the scores are large as well",
@@ -227,9 +222,9 @@ EXERCISE = Exercise(
             needs=("value",),
             cases=_huge,
         ),
-        _law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
-        _law("slopes", "the gradients are what nudging measures, entry by entry", _slopes, 4, "value", "shape"),
-        _law("untouched", "inputs and g are as they were", _untouched, 1, "shape"),
+        law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
+        law("slopes", "the gradients are what nudging measures, entry by entry", _slopes, 4, "value", "shape"),
+        law("untouched", "inputs and g are as they were", _untouched, 1, "shape"),
     ),
     observe=_observe,
     right=(lambda v: {"attention": attended(v)}, lambda v: {"attention": spelled(v)}),

@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits
 from .mistakes import MISTAKES, model, nats
 from .pairs import VARIANTS, Counting, Documents, Table, counts, drawn, random_table
@@ -173,10 +172,6 @@ def _by_counter(v: Counting) -> Answer:
     return {"count_model": count_model, "nats": measured}
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str, **more: Any) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs, **more)
-
-
 EXERCISE = Exercise(
     title="a model that counts",
     file="count.py",
@@ -186,13 +181,13 @@ EXERCISE = Exercise(
     cases=_cases,
     call=lambda case: f"{case} and nats of these documents",
     laws=(
-        _law("table", "a row for every token, a number for every token in it", _table, 1),
-        _law("rows", "no number is 0 or less, and every row sums to 1", _rows, 1, "table"),
-        _law("counted", "p(b | a) is the formula of the pairs that were seen", _counted, 3, "table", "rows"),
-        _law("order", "the order of the documents changes nothing", _order, 1, "table"),
-        _law("uniform", "a model that knows nothing costs ln V nats", _uniform, 1),
-        _law("weights", "every pair counts the same, in whichever document", _weights, 2, "uniform", cases=_unequal),
-        _law("gibbs", "no other table costs less than the shares themselves", _gibbs, 1, "uniform"),
+        law("table", "a row for every token, a number for every token in it", _table, 1),
+        law("rows", "no number is 0 or less, and every row sums to 1", _rows, 1, "table"),
+        law("counted", "p(b | a) is the formula of the pairs that were seen", _counted, 3, "table", "rows"),
+        law("order", "the order of the documents changes nothing", _order, 1, "table"),
+        law("uniform", "a model that knows nothing costs ln V nats", _uniform, 1),
+        law("weights", "every pair counts the same, in whichever document", _weights, 2, "uniform", cases=_unequal),
+        law("gibbs", "no other table costs less than the shares themselves", _gibbs, 1, "uniform"),
     ),
     observe=_observe,
     right=(_looped, _by_counter),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from textwrap import fill
 from typing import Any
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Law, Observation, law
 from ...judging import digits, raised
 from .mistakes import MISTAKES, Cut, Numbers, answer_with
 
@@ -217,10 +217,6 @@ def _by_weights(v: Cut) -> Answer:
     return answer_with(v, probabilities, draw)
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="temperature, a cut, a draw",
     file="sample.py",
@@ -230,9 +226,9 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("sum", "no probability is negative, and they sum to 1", _sum, 1),
-        _law("kept", "exactly those ids stay possible that the cut lets pass", _kept, 3, "sum"),
-        _law("value", "every probability is the formula's", _value, 3, "sum"),
+        law("sum", "no probability is negative, and they sum to 1", _sum, 1),
+        law("kept", "exactly those ids stay possible that the cut lets pass", _kept, 3, "sum"),
+        law("value", "every probability is the formula's", _value, 3, "sum"),
         Law(
             name="large",
             sentence="... when the logits are large as well",
@@ -240,8 +236,8 @@ EXERCISE = Exercise(
             needs=("value",),
             cases=_large,
         ),
-        _law("shares", "draw gives an id as often as its probability says", _shares, 3),
-        _law("ends", "draw never gives what has no probability, at either end of u", _ends, 2),
+        law("shares", "draw gives an id as often as its probability says", _shares, 3),
+        law("ends", "draw never gives what has no probability, at either end of u", _ends, 2),
     ),
     observe=_observe,
     right=(answer_with, _by_weights),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import numpy as np
 from ....engine.scalar.value import Value
 from ....experiments.certify.finding import ENGINES_TOLERANCE, SLOPE_TOLERANCE, Finding
 from ....experiments.certify.reading import read_finding
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits
 from ..arrays.spelling import Array, words
 from .places import Change, certified, certified_model, first_of
@@ -160,10 +159,6 @@ def _seeds(rng: random.Random, v: Suggestion) -> list[int]:
     return [rng.randrange(1 << 30)]
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str, **more: Any) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs, **more)
-
-
 EXERCISE = Exercise(
     title="milestone 2, a change in both spellings",
     file="change.py",
@@ -173,14 +168,14 @@ EXERCISE = Exercise(
     cases=_cases,
     call=lambda x: _call(x) if isinstance(x, np.ndarray) else "the certificate",
     laws=(
-        _law("shape", "each gives as many numbers as it gets", _shape, 1),
-        _law("untouched", "x and g are as they were", _untouched, 1, "shape"),
-        _law("slopes", "gradients are what differences measure, in both spellings", _slopes, 3, "shape", cases=_seeds),
-        _law("spellings", "both spellings are one function", _spellings, 3, "shape", cases=_seeds),
-        _law("large", "1000 and -1000 have a value and a slope, too", _survives, 2, "shape", cases=_large),
-        _law("single", "float32 stays float32", _single, 1, "shape"),
-        _law("change", "it is another function than the project's", _differs, 1, "shape"),
-        _law("model", "a GPT with it is the same in both spellings", _model, 3, "spellings", cases=_seeds),
+        law("shape", "each gives as many numbers as it gets", _shape, 1),
+        law("untouched", "x and g are as they were", _untouched, 1, "shape"),
+        law("slopes", "gradients are what differences measure, in both spellings", _slopes, 3, "shape", cases=_seeds),
+        law("spellings", "both spellings are one function", _spellings, 3, "shape", cases=_seeds),
+        law("large", "1000 and -1000 have a value and a slope, too", _survives, 2, "shape", cases=_large),
+        law("single", "float32 stays float32", _single, 1, "shape"),
+        law("change", "it is another function than the project's", _differs, 1, "shape"),
+        law("model", "a GPT with it is the same in both spellings", _model, 3, "spellings", cases=_seeds),
     ),
     observe=_observe,
     right=(answer_with, lambda v: answer_with(v, v.scalar_again, v.tensor_again)),

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from ....experiments.statistics.intervals import t_interval
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Law, Observation, law
 from ...judging import digits, raised
 from .mistakes import MISTAKES, Measure, Plan, answer_with, verdict
 
@@ -189,10 +188,6 @@ def _by_sums(v: Plan) -> Answer:
     return answer_with(v, paired_interval, decide)
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="an interval and a verdict",
     file="interval.py",
@@ -202,9 +197,9 @@ EXERCISE = Exercise(
     cases=_cases,
     call=lambda case: str(case) if isinstance(case, Losses) else f"decide or interval of {case}",
     laws=(
-        _law("ends", "two numbers come back, the lower one first", _ends, 1),
-        _law("paired", "what a seed does to both of its runs changes nothing", _paired, 2, "ends"),
-        _law("value", "the interval is the formula's", _value, 3, "ends"),
+        law("ends", "two numbers come back, the lower one first", _ends, 1),
+        law("paired", "what a seed does to both of its runs changes nothing", _paired, 2, "ends"),
+        law("value", "the interval is the formula's", _value, 3, "ends"),
         Law(
             name="coverage",
             sentence="where nothing is true, alarms are as rare as the confidence says",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits, raised
 from .mistakes import MISTAKES, Part, Tensors, answer_with, clipped, gathered
 from .rules import B1, B2, EPS, VARIANTS, Rule, Spelling
@@ -223,10 +223,6 @@ def _by_sums(v: Rule) -> Answer:
     return answer_with(v, update, clip, accumulate)
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="a step of training",
     file="step.py",
@@ -236,12 +232,12 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("three", "update gives three numbers", _three, 1),
-        _law("scale", "a thousand times as large a gradient moves as far (no decay)", _scale, 2, "three"),
-        _law("decay", "decay alone moves a number towards 0, and not past it", _decay, 1, "three"),
-        _law("value", "p, m and v are the formula's, step after step", _value, 4, "three"),
-        _law("clip", "one factor for all numbers, and only where they are too long", _norm, 3),
-        _law("whole", "parts of any sizes give what one batch of all tokens gives", _whole, 3),
+        law("three", "update gives three numbers", _three, 1),
+        law("scale", "a thousand times as large a gradient moves as far (no decay)", _scale, 2, "three"),
+        law("decay", "decay alone moves a number towards 0, and not past it", _decay, 1, "three"),
+        law("value", "p, m and v are the formula's, step after step", _value, 4, "three"),
+        law("clip", "one factor for all numbers, and only where they are too long", _norm, 3),
+        law("whole", "parts of any sizes give what one batch of all tokens gives", _whole, 3),
     ),
     observe=_observe,
     right=(answer_with, _by_sums),

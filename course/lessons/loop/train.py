@@ -4,31 +4,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, Literal
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong
+from ...exercise import Answer, Broken, Exercise, Law, Observation, Wrong, law
 from ...judging import digits
-
-Numbers = list[float]
-Result = tuple[Numbers, Numbers]
-
-
-@dataclass(frozen=True)
-class Guard:
-    """What happens in a step whose loss is not finite: the end, or no move."""
-
-    goes_on: bool
-
-    @property
-    def words(self) -> str:
-        """For a starter."""
-        return (
-            "no weight moves in that step, its loss is kept in the list, and the loop goes on"
-            if self.goes_on
-            else "train returns at once: the weights and the losses of the steps before"
-        )
+from .spelling import RIGHT, Guard, Numbers, Result, part_by_part, spelled, whole_batches
 
 
 @dataclass(frozen=True)
@@ -134,7 +116,7 @@ def _pair(answer: Answer, case: Run, v: Guard) -> Broken | None:
 
 
 def _value(answer: Answer, case: Run, v: Guard) -> Broken | None:
-    got, expected = _run(answer, case), _RIGHT(v)["train"](list(case.weights), **case.given())
+    got, expected = _run(answer, case), RIGHT(v)["train"](list(case.weights), **case.given())
     for name, ours, theirs in zip(("losses", "weights"), reversed(got), reversed(expected), strict=True):
         if len(ours) != len(theirs):
             return Broken(call=str(case), expected=f"{len(theirs)} {name}", got=str(len(ours)))
@@ -178,129 +160,6 @@ def _observe(answer: Answer, case: Run, v: Guard) -> Observation:
     return found | {f"weight {i}": x for i, x in enumerate(weights)}
 
 
-# **** right and wrong
-
-
-@dataclass(frozen=True)
-class _Spelling:
-    """The right one; each field is a place where a mistake goes in."""
-
-    keeps_gradient: bool = False
-    weighs: bool = True
-    clips: Literal["whole", "parts", "never"] = "whole"
-    rate: Callable[[int, int], int] = lambda step, micro: step
-    number: Callable[[int, int, int], int] = lambda step, micro, part: step * micro + part
-    guards: Literal["before", "after", "never"] = "before"
-    loss_after: bool = False
-    in_place: bool = False
-
-    def __call__(self, v: Guard) -> Callable[..., Result]:
-        def train(
-            weights: Numbers,
-            batch_at: Callable[[int], Any],
-            loss_and_gradient: Callable[..., Any],
-            lr_at: Callable[[int], float],
-            *,
-            steps: int,
-            micro: int,
-            max_norm: float,
-        ) -> Result:
-            w, losses, before = weights if self.in_place else list(weights), [], [0.0] * len(weights)
-            for step in range(steps):
-                batches = [batch_at(self.number(step, micro, i)) for i in range(micro)]
-                loss, gradient = self._measured([loss_and_gradient(w, one) for one in batches], max_norm)
-                is_bad = not math.isfinite(loss)
-                if self.guards == "before" and is_bad:
-                    if not v.goes_on:
-                        break
-                    losses.append(loss)
-                    continue
-                total = _moved(gradient, before, -1.0) if self.keeps_gradient else gradient
-                w[:] = _moved(
-                    w, _clip(total, max_norm) if self.clips == "whole" else total, lr_at(self.rate(step, micro))
-                )
-                before = total
-                if self.guards == "after" and is_bad and not v.goes_on:
-                    break
-                if self.loss_after:
-                    loss = self._measured([loss_and_gradient(w, one) for one in batches], max_norm)[0]
-                losses.append(loss)
-            return w, losses
-
-        return train
-
-    def _measured(self, parts: Sequence[tuple[int, float, Numbers]], max_norm: float) -> tuple[float, Numbers]:
-        """Loss and gradient of all parts."""
-        if self.clips == "parts":
-            parts = [(n, loss, _clip(g, max_norm)) for n, loss, g in parts]
-        return self._mean([(n, [loss]) for n, loss, _ in parts])[0], self._mean([(n, g) for n, _, g in parts])
-
-    def _mean(self, parts: Sequence[tuple[int, Numbers]]) -> Numbers:
-        weights = [n if self.weighs else 1 for n, _ in parts]
-        columns = zip(*(row for _, row in parts), strict=True)
-        return [sum(n * x for n, x in zip(weights, column, strict=True)) / sum(weights) for column in columns]
-
-
-def _clip(g: Numbers, max_norm: float) -> Numbers:
-    norm = math.sqrt(sum(x * x for x in g))
-    return [x * max_norm / norm for x in g] if norm > max_norm else g
-
-
-def _moved(w: Numbers, g: Numbers, lr: float) -> Numbers:
-    return [x - lr * y for x, y in zip(w, g, strict=True)]
-
-
-def _with(**changed: Any) -> Callable[[Guard], Answer]:
-    spelled = replace(_Spelling(), **changed)
-    return lambda v: {"train": spelled(v)}
-
-
-_RIGHT = _with()
-
-
-def _part_by_part(kept: int) -> Callable[[Guard], Answer]:
-    """Every batch of a step moves the weights; the step's loss is that of its part `kept`, 0 or -1."""
-
-    def answer(v: Guard) -> Answer:
-        def train(weights: Numbers, *, lr_at: Callable[[int], float], steps: int, micro: int, **given: Any) -> Result:
-            given |= {"lr_at": lambda i: lr_at(i // micro), "steps": steps * micro, "micro": 1}
-            w, losses = _RIGHT(v)["train"](weights, **given)
-            return w, losses[kept % micro :: micro]
-
-        return {"train": train}
-
-    return answer
-
-
-def _whole_batches(v: Guard) -> Answer:
-    """One pass over all tokens of a step, without parts."""
-
-    def train(
-        weights: Numbers, batch_at: Any, loss_and_gradient: Any, lr_at: Any, *, steps: int, micro: int, max_norm: float
-    ) -> Result:
-        losses: Numbers = []
-        for step in range(steps):
-            found = [loss_and_gradient(weights, batch_at(i)) for i in range(step * micro, (step + 1) * micro)]
-            share = 1 / sum(n for n, _, _ in found)
-            loss = math.fsum(n * share * x for n, x, _ in found) if all(math.isfinite(x) for _, x, _ in found) else None
-            if loss is None:
-                if not v.goes_on:
-                    break
-                losses.append(sum(n * share * x for n, x, _ in found))
-                continue
-            g = [math.fsum(n * share * row[i] for n, _, row in found) for i in range(len(weights))]
-            factor = min(1.0, max_norm / (math.hypot(*g) or 1.0))
-            weights = [x - lr_at(step) * factor * y for x, y in zip(weights, g, strict=True)]
-            losses.append(loss)
-        return list(weights), losses
-
-    return {"train": train}
-
-
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="the loop itself",
     file="train.py",
@@ -310,10 +169,10 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("pair", "weights and losses come back", _pair, 1),
-        _law("short", "no step is longer than lr times max_norm", _short, 2, "pair"),
-        _law("value", "every loss and every weight is that of the loop above", _value, 4, "pair"),
-        _law("untouched", "the list of weights that was given is as it was", _untouched, 1, "pair"),
+        law("pair", "weights and losses come back", _pair, 1),
+        law("short", "no step is longer than lr times max_norm", _short, 2, "pair"),
+        law("value", "every loss and every weight is that of the loop above", _value, 4, "pair"),
+        law("untouched", "the list of weights that was given is as it was", _untouched, 1, "pair"),
         Law(
             name="finite",
             sentence="a batch without a finite loss leaves the weights finite",
@@ -331,17 +190,17 @@ EXERCISE = Exercise(
         ),
     ),
     observe=_observe,
-    right=(_RIGHT, _whole_batches),
+    right=(RIGHT, whole_batches),
     wrong=(
         Wrong(
             name="not zeroed",
-            answer=_with(keeps_gradient=True),
+            answer=spelled(keeps_gradient=True),
             sentence="gradients of the step before are still in this one's: zero them first.",
         ),
         *(
             Wrong(
                 name=f"a step for each part, {which} loss",
-                answer=_part_by_part(kept),
+                answer=part_by_part(kept),
                 sentence="the weights moved after every batch: the `micro` batches of a step are one batch in parts, "
                 "and move the weights once.",
             )
@@ -349,64 +208,64 @@ EXERCISE = Exercise(
         ),
         Wrong(
             name="mean of means",
-            answer=_with(weighs=False),
+            answer=spelled(weighs=False),
             sentence="every part weighs the same: weigh each by its tokens, the loss and the gradient.",
         ),
         Wrong(
             name="no clipping",
-            answer=_with(clips="never"),
+            answer=spelled(clips="never"),
             sentence="the gradient is not clipped: one odd batch may move the weights as far as it likes.",
         ),
         Wrong(
             name="parts clipped",
-            answer=_with(clips="parts"),
+            answer=spelled(clips="parts"),
             sentence="each part was clipped by itself: the norm of the whole gradient is what is held.",
         ),
         Wrong(
             name="rate of the next step",
-            answer=_with(rate=lambda step, micro: step + 1),
+            answer=spelled(rate=lambda step, micro: step + 1),
             sentence="the rate is that of the next step: steps count from 0.",
         ),
         Wrong(
             name="rate by batches",
-            answer=_with(rate=lambda step, micro: step * micro + micro - 1),
+            answer=spelled(rate=lambda step, micro: step * micro + micro - 1),
             sentence="the rate was asked for by the number of the batch: a schedule counts steps, and would end early.",
         ),
         Wrong(
             name="the same batches",
-            answer=_with(number=lambda step, micro, part: part),
+            answer=spelled(number=lambda step, micro, part: part),
             sentence="every step took the same batches: they are numbered over the whole run.",
         ),
         Wrong(
             name="batches by step",
-            answer=_with(number=lambda step, micro, part: step + part),
+            answer=spelled(number=lambda step, micro, part: step + part),
             sentence="steps share batches: step s begins at batch s * micro.",
         ),
         Wrong(
             name="no guard",
-            answer=_with(guards="never"),
+            answer=spelled(guards="never"),
             sentence="a loss that is not finite moved the weights: they are nan now, and all was in vain.",
         ),
         Wrong(
             name="guard too late",
-            answer=_with(guards="after"),
+            answer=spelled(guards="after"),
             sentence="the guard looks after the step: the weights have moved by then.",
             applies=lambda v: not v.goes_on,
         ),
         Wrong(
             name="the other guard",
-            answer=lambda v: _RIGHT(Guard(goes_on=not v.goes_on)),
+            answer=lambda v: RIGHT(Guard(goes_on=not v.goes_on)),
             sentence="a loss that is not finite was noticed, and the loop did something else than is asked: read what "
             "happens in that step.",
         ),
         Wrong(
             name="loss after the step",
-            answer=_with(loss_after=True),
+            answer=spelled(loss_after=True),
             sentence="the loss was measured after the step: the one kept is that of which the gradient was taken.",
         ),
         Wrong(
             name="in place",
-            answer=_with(in_place=True),
+            answer=spelled(in_place=True),
             sentence="the list that was given was changed: make a new one, somebody may still need the first weights.",
         ),
     ),

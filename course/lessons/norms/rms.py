@@ -10,7 +10,7 @@ from itertools import product as every
 
 import numpy as np
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Law, Observation, law
 from ...judging import digits
 from ..arrays.spelling import Array, Vjp, first_difference, measured, not_a_pair, seen, words, wrong_shapes
 from .mistakes import MISTAKES, Kind, Norm, norm
@@ -180,10 +180,6 @@ def _size(v: Norm, row: Sequence[float], room: Sequence[int], eps: float) -> flo
     return math.sqrt(v.share(len(row)) * math.fsum(row[j] * row[j] for j in room) + eps)
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="a norm and its way back",
     file="rms.py",
@@ -193,12 +189,12 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("pair", "an array and a function come back", _pair, 1),
-        _law("value", "y is the formula, whatever the size of x", _value, 2, "pair"),
-        _law("scale", "three times as large an x has the same y (eps = 0)", _scale, 1, "pair"),
-        _law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
-        _law("slopes", "the gradients are what nudging measures, for rows of any size", _slopes, 4, "value", "shape"),
-        _law("angle", "dx is at right angles to x (eps = 0)", _right_angle, 2, "shape"),
+        law("pair", "an array and a function come back", _pair, 1),
+        law("value", "y is the formula, whatever the size of x", _value, 2, "pair"),
+        law("scale", "three times as large an x has the same y (eps = 0)", _scale, 1, "pair"),
+        law("shape", "a gradient has the shape of its input", _shape, 1, "pair"),
+        law("slopes", "the gradients are what nudging measures, for rows of any size", _slopes, 4, "value", "shape"),
+        law("angle", "dx is at right angles to x (eps = 0)", _right_angle, 2, "shape"),
         Law(
             name="zero",
             sentence="a row of zeros stays one, and has gradients",

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits
 from .mistakes import MISTAKES, Pair, Rule, Words, learned
 
@@ -190,10 +189,6 @@ def _key(v: Rule, pair: Pair) -> tuple[Any, ...]:
     return (len(pair[0] + pair[1]), *pair) if v.tie == "shortest" else pair
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="learning merges",
     file="merges.py",
@@ -203,11 +198,11 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("pairs", "a list of pairs comes back, n at most", _pairs, 1),
-        _law("made", "a half is a letter, or was joined before", _made, 1, "pairs"),
-        _law("begins", "fewer merges are the beginning of more", _begins, 1, "pairs"),
-        _law("order", "words in another order give the same (unless first seen is asked for)", _order, 1, "pairs"),
-        _law("value", "every merge is the most frequent pair of its time", _value, 4, "pairs"),
+        law("pairs", "a list of pairs comes back, n at most", _pairs, 1),
+        law("made", "a half is a letter, or was joined before", _made, 1, "pairs"),
+        law("begins", "fewer merges are the beginning of more", _begins, 1, "pairs"),
+        law("order", "words in another order give the same (unless first seen is asked for)", _order, 1, "pairs"),
+        law("value", "every merge is the most frequent pair of its time", _value, 4, "pairs"),
     ),
     observe=_observe,
     right=(lambda v: {"learn": learned(v)}, _by_places),

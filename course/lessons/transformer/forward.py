@@ -11,7 +11,7 @@ from ....engine.scalar import functional as F
 from ....engine.scalar.value import Value
 from ....models.gpt.config import GPTConfig
 from ....models.gpt.scalar import GPT
-from ...exercise import Answer, Broken, Exercise, Law, Observation
+from ...exercise import Answer, Broken, Exercise, Observation, law
 from ...judging import digits
 from .mistakes import MISTAKES, Vector, Weights, answer_with, small
 
@@ -236,10 +236,6 @@ def _by_hand(v: GPTConfig, *, vocab_size: int, block_size: int, n_layer: int, n_
     return n_embd * (tables + 12 * n_layer * n_embd)
 
 
-def _law(name: str, sentence: str, holds: Callable[..., Broken | None], points: int, *needs: str) -> Law:
-    return Law(name=name, sentence=sentence, holds=holds, points=points, needs=needs)
-
-
 EXERCISE = Exercise(
     title="a GPT",
     file="forward.py",
@@ -249,12 +245,12 @@ EXERCISE = Exercise(
     cases=_cases,
     call=str,
     laws=(
-        _law("rows", "there is a row of V Values for every token", _rows, 1),
-        _law("future", "a later token changes no earlier row", _future, 2, "rows"),
-        _law("order", "tokens in another order are another text", _order, 1, "rows"),
-        _law("value", "the logits are those of the project's GPT with the same weights", _value, 4, "rows"),
-        _law("learns", "a loss of them sends a slope into every matrix", _learns, 2, "rows"),
-        _law("count", "n_parameters counts every number once", _count, 2),
+        law("rows", "there is a row of V Values for every token", _rows, 1),
+        law("future", "a later token changes no earlier row", _future, 2, "rows"),
+        law("order", "tokens in another order are another text", _order, 1, "rows"),
+        law("value", "the logits are those of the project's GPT with the same weights", _value, 4, "rows"),
+        law("learns", "a loss of them sends a slope into every matrix", _learns, 2, "rows"),
+        law("count", "n_parameters counts every number once", _count, 2),
     ),
     observe=_observe,
     right=(answer_with, _token_by_token),
