@@ -88,16 +88,8 @@ class GroupedMuon(Optimizer):
     ) -> None:
         super().__init__(named_parameters, **shared)
         self.rules, self.base_lr, self.momentum, self.eps = rules, base_lr, momentum, eps
-        self.adamw: list[tuple[str, Group]] = []
-        self.muon: list[tuple[str, slice]] = []
-        for name, parameter in self.flat.parameters.items():
-            group = next((group for group in groups if fnmatchcase(name, group.pattern)), None)
-            if group is not None:
-                self.adamw.append((name, group))
-            elif parameter.ndim == 2:
-                self.muon += ((name, rows) for rows in row_parts(name, parameter.shape[0], parts))
-            else:
-                raise ValueError(f"{name} of shape {parameter.shape} is in no group, and Muon moves matrices")
+        shapes = {name: parameter.shape for name, parameter in self.flat.parameters.items()}
+        self.adamw, self.muon = assigned(shapes, groups, parts)
 
     def step(self, lr: float) -> None:
         self.n_steps += 1
@@ -159,7 +151,24 @@ def evened(x: Array, v: Array, beta2: float) -> Array:
     return np.asarray(x * (size * (math.sqrt(float(mean.sum()) * n) / max(now, LEAST_MOMENT))))
 
 
-def row_parts(name: str, n_rows: int, parts: Mapping[str, tuple[int, ...]]) -> Iterator[slice]:
+def assigned(
+    shapes: Mapping[str, tuple[int, ...]], groups: Iterable[Group], parts: Mapping[str, tuple[int, ...]]
+) -> tuple[list[tuple[str, Group]], list[tuple[str, slice]]]:
+    """(name, group) of what AdamW moves, (name, rows) of what Muon does. Raises ValueError for what neither takes."""
+    adamw: list[tuple[str, Group]] = []
+    muon: list[tuple[str, slice]] = []
+    for name, shape in shapes.items():
+        group = next((group for group in groups if fnmatchcase(name, group.pattern)), None)
+        if group is not None:
+            adamw.append((name, group))
+        elif len(shape) == 2:
+            muon += ((name, rows) for rows in _row_parts(name, shape[0], parts))
+        else:
+            raise ValueError(f"{name} of shape {shape} is in no group, and Muon moves matrices")
+    return adamw, muon
+
+
+def _row_parts(name: str, n_rows: int, parts: Mapping[str, tuple[int, ...]]) -> Iterator[slice]:
     """The rows of each matrix that lies in this one."""
     start = 0
     for size in next((sizes for pattern, sizes in parts.items() if fnmatchcase(name, pattern)), (n_rows,)):

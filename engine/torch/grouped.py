@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..tensor.grouped import LEAST_MOMENT, POLAR_EXPRESS, TINY, Group, MuonRules, row_parts
+from ..tensor.grouped import LEAST_MOMENT, POLAR_EXPRESS, TINY, Group, MuonRules, assigned
 from .optim import Optimizer, orthogonalize
 
 
@@ -33,16 +32,8 @@ class GroupedMuon(Optimizer):
     ) -> None:
         super().__init__(named_parameters, **shared)
         self.rules, self.base_lr, self.momentum, self.eps = rules, base_lr, momentum, eps
-        self.adamw: list[tuple[str, Group]] = []
-        self.muon: list[tuple[str, slice]] = []
-        for name, parameter in self.flat.parameters.items():
-            group = next((group for group in groups if fnmatchcase(name, group.pattern)), None)
-            if group is not None:
-                self.adamw.append((name, group))
-            elif parameter.dim() == 2:
-                self.muon += ((name, rows) for rows in row_parts(name, parameter.shape[0], parts))
-            else:
-                raise ValueError(f"{name} of shape {tuple(parameter.shape)} is in no group, and Muon moves matrices")
+        shapes = {name: tuple(parameter.shape) for name, parameter in self.flat.parameters.items()}
+        self.adamw, self.muon = assigned(shapes, groups, parts)
 
     @torch.no_grad()
     def step(self, lr: float) -> None:
