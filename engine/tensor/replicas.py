@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import sys
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
 import numpy as np
 
+from ...errors import NanochatWarning
 from ...machine import one_blas_thread
 from ..module import Module
+from .steps import Steps
 from .tensor import Tensor
 
 Job = tuple[tuple[Any, ...], float, list[int]]
@@ -34,6 +37,8 @@ class Accumulator:
         self._streams = _generators(model, {})
         self._masters: list[Tensor] = [parameter for _, parameter in model.named_parameters()]
         self._replicas: list[Replica] = []  # made when first needed
+        self._config: Any = None
+        self._told: set[Any] = set()
         self._pool = ThreadPoolExecutor(n_threads - 1, "replica") if n_threads > 1 else None
 
     def backward(self, batches: Sequence[tuple[Any, ...]]) -> float:
@@ -61,6 +66,9 @@ class Accumulator:
 
     def _run_wave(self, jobs: list[Job], *, first: bool) -> list[float]:
         """The losses of micro-batches run side by side, one in this thread; their gradients are added in order."""
+        config = getattr(self.model, "config", None)
+        if config is not self._config:
+            self._config, self._replicas = config, []  # a replica is the model as it was at its first step
         while len(self._replicas) < len(jobs):
             self._replicas.append(Replica(self.model, self._masters, self._streams))
         team = self._replicas[: len(jobs)]
@@ -75,7 +83,17 @@ class Accumulator:
         losses += [future.result() for future in futures]
         for master, *leaves in zip(self._masters, *[replica.leaves for replica in team], strict=True):
             _collect(master, leaves, first)
+        for replica in team:
+            if replica.steps.refused.keys() - self._told:
+                self._warn(replica.steps.refused)
         return losses
+
+    def _warn(self, refused: Mapping[Any, str]) -> None:
+        """Say once of each shape why its steps stay slower."""
+        for shape in refused.keys() - self._told:
+            self._told.add(shape)
+            text = f"training steps are not replayed, only worked out by the graph, which is slower: {refused[shape]}"
+            warnings.warn(NanochatWarning(text), stacklevel=2)
 
     def _draw_seeds(self) -> list[int]:
         """A seed of each of the model's random streams, for one micro-batch: drawn in order, whoever runs it."""
@@ -90,22 +108,23 @@ class Replica:
         self.leaves = [Tensor(master.data, requires_grad=True) for master in masters]
         self.streams = {key: np.random.default_rng(0) for key in streams}
         leaves = {id(master): leaf for master, leaf in zip(masters, self.leaves, strict=True)}
-        self.model = _copy(model, leaves | self.streams)
+        self.steps = Steps(_copy(model, leaves | self.streams), self.leaves, self._set_streams)
+        self._seeds: Sequence[int] = ()
 
     def run(self, batch: tuple[Any, ...], weight: float, seeds: Sequence[int]) -> float:
         """The loss of a micro-batch; its gradient, times weight, is in the leaves' `grad`."""
+        self._seeds = seeds
         for master, leaf in zip(self.masters, self.leaves, strict=True):
             leaf.data = master.data  # an optimizer made meanwhile has moved it
-            leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
-        for stream, seed in zip(self.streams.values(), seeds, strict=True):
-            stream.bit_generator.state = type(stream.bit_generator)(seed).state
         with (
             one_blas_thread(),
             np.errstate(all="ignore"),
         ):  # a run that diverges is stopped by name, not by warnings of each thread
-            loss = self.model.loss(*batch)
-            (loss if weight == 1 else loss * weight).backward()
-        return float(loss)
+            return self.steps.run(batch, weight)
+
+    def _set_streams(self) -> None:
+        for stream, seed in zip(self.streams.values(), self._seeds, strict=True):
+            stream.bit_generator.state = type(stream.bit_generator)(seed).state
 
 
 def _collect(master: Tensor, leaves: list[Tensor], first: bool) -> None:

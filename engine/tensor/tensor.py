@@ -57,7 +57,7 @@ def apply(op: Callable[..., Any], *inputs: Any, **static: Any) -> Tensor:
             parents.append(None)
     y, vjp = op(*arrays, **static)
     out = _new(Tensor)
-    out.data = y if type(y) is np.ndarray else np.asarray(y)
+    out.data = np.asarray(y) if isinstance(y, np.generic) else y
     out.grad = None
     out.born = _next_birth()
     if needed and _switch.recording:
@@ -277,10 +277,11 @@ def _leaf(data: np.ndarray, grad: np.ndarray | None, requires_grad: bool) -> Ten
     return leaf
 
 
-def _add_to_leaf(leaf: Tensor, g: np.ndarray, ours: bool) -> None:
+def _add_to_leaf(leaf: Tensor, g: Any, ours: bool) -> None:
     """grad += g, into the array that is there: it may be a view of an optimizer's flat buffer."""
     if leaf.grad is None:
-        leaf.grad = np.asarray(g if ours else g.copy())
+        g = g if ours else g.copy()
+        leaf.grad = np.asarray(g) if isinstance(g, np.generic) else g
     else:
         leaf.grad += g
 
@@ -312,7 +313,7 @@ _ARRAY_ON_THE_LEFT = {
 
 def _array(x: Any) -> Any:
     """Raises TypeError for what holds no numbers."""
-    if isinstance(x, (Tensor, np.ndarray)):
+    if isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "__array_function__"):
         return x
     array = np.asarray(x)
     if array.dtype.kind not in "fiub":

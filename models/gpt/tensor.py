@@ -51,9 +51,9 @@ class GPT(Module):
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
         self.dropout.training = True
-        x = self._blocks(np.asarray(inputs), segments, None)
+        x = self._blocks(inputs, segments, None)
         smoothing, cap = self.config.label_smoothing, self.config.logit_softcap
-        return F.cross_entropy(self.head(x), targets=np.asarray(targets), label_smoothing=smoothing, softcap=cap)
+        return F.cross_entropy(self.head(x), targets=targets, label_smoothing=smoothing, softcap=cap)
 
     def logits(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """(B, T) -> (B, T, V). With a cache the ids follow those that it has seen, and are added to it."""

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from .elementwise import Array, Vjp
+from .elementwise import Array, Vjp, opaque
 
 _SQRT_2_OVER_PI = math.sqrt(2 / math.pi)
 _GELU_CUBIC = 0.044715
@@ -41,7 +41,7 @@ def gelu(x: Array) -> tuple[Array, Vjp]:
 
     dy/dx = p + x dp/dx = p (1 + (1 - p) w),  w = 2 x du/dx       Hendrycks and Gimpel 2016, arXiv:1606.08415
     """
-    y, p = np.empty(x.shape, x.dtype), np.empty(x.shape, x.dtype)
+    y, p = np.empty(x.shape, x.dtype, like=x), np.empty(x.shape, x.dtype, like=x)
     for xs, ps, ys in _pieces(x, p, y):
         np.multiply(xs, xs, ps)
         ps *= _SQRT_2_OVER_PI * _GELU_CUBIC
@@ -53,7 +53,7 @@ def gelu(x: Array) -> tuple[Array, Vjp]:
         np.multiply(xs, ps, ys)
 
     def vjp(g: Array) -> tuple[Array]:
-        gx = np.empty(x.shape, x.dtype)
+        gx = np.empty(x.shape, x.dtype, like=x)
         for xs, ps, gs, w in _pieces(x, p, g, gx):
             np.multiply(xs, xs, w)
             w *= 6 * _SQRT_2_OVER_PI * _GELU_CUBIC
@@ -88,7 +88,7 @@ def swiglu(x: Array) -> tuple[Array, Vjp]:
     y *= up
 
     def vjp(g: Array) -> tuple[Array]:
-        gx = np.empty(x.shape, x.dtype)
+        gx = np.empty(x.shape, x.dtype, like=x)
         np.multiply(gate, s, gx[..., half:])
         gx[..., half:] *= g
         np.multiply(_silu_slope(gate, s, g), up, gx[..., :half])
@@ -135,8 +135,15 @@ def dropout(x: Array, *, p: float, rng: np.random.Generator) -> tuple[Array, Vjp
     """
     if not 0 <= p < 1:
         raise ValueError(f"dropout: p={p} is not a probability below 1: give e.g. p=0.1")
-    n_words = -(-x.size // 4)  # four 16-bit draws in each 64-bit word, the same on every platform
-    bits = rng.integers(0, 1 << 64, n_words, dtype=np.uint64).astype("<u8", copy=False).view("<u2")[: x.size]
-    mask = (bits >= round(p * 65536)).reshape(x.shape).astype(x.dtype)
-    mask *= 1.0 / (1.0 - p)
+    mask = np.empty(x.shape, x.dtype, like=x)
+    _draw_mask(mask, p, rng)
     return x * mask, lambda g: (g * mask,)
+
+
+@opaque
+def _draw_mask(mask: Array, p: float, rng: np.random.Generator) -> None:
+    """0 with probability p, else 1 / (1 - p)"""
+    n_words = -(-mask.size // 4)  # four 16-bit draws in each 64-bit word, the same on every platform
+    bits = rng.integers(0, 1 << 64, n_words, dtype=np.uint64).astype("<u8", copy=False).view("<u2")[: mask.size]
+    np.copyto(mask, (bits >= round(p * 65536)).reshape(mask.shape))
+    mask *= 1.0 / (1.0 - p)

@@ -5,7 +5,8 @@ Tiles above the diagonal are not computed. What backward saves is e and the sums
 
 dL/ds = p (g v^T - mean), and the mean under p is g . y, a short product where p . (g v^T) is a long one. Where one key
 has all the weight the difference is 0 and what is computed is a rounding of |g| |v|, multiplied by |k| and |q|. It
-matters where these are huge, so there, and only there, the mean is taken apart from its largest term.
+matters where these are huge, so there, and only there, the mean is taken apart from its largest term: with m the
+heaviest key and d = gs - gs_m, gs - mean = d - sum_s p_s d_s, of which m has a sum as small as the others' weights.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .elementwise import Array, Vjp
+from .elementwise import Array, Vjp, opaque
 from .losses import SAFE, extremes
 from .shapes import filled
 
@@ -101,7 +102,7 @@ def attend(
     short = T < _SHORT
     right = k.swapaxes(-1, -2) if short else _scaled_transpose(k, c)
     # The largest distance of two scores in a tile; where rows of one key may be many, the scores do not say so.
-    distance = math.inf if S == 1 or window == 1 or seen is not None else 0.0
+    distance = np.full(1, math.inf if S == 1 or window == 1 or seen is not None else 0.0, like=q)
     saved = []
     for tile in tiles:
         b, t, s = tile.batch, tile.queries, tile.keys
@@ -109,12 +110,8 @@ def attend(
         if short:
             e *= c
         scores = e.reshape(len(e), G, H // G, -1, e.shape[-1])  # (b, G, R, t, s)
-        low, high = extremes(scores)
-        if high - low > distance:
-            distance = high - low
-        mask = tile.mask if seen is None else seen[b, None, None, t, s]
-        total = _exp(scores, mask, is_safe=low >= -SAFE and high <= SAFE)
-        inverse = np.reciprocal(total, total).reshape(*e.shape[:-1], 1)  # (b, G, R t, 1)
+        inverse = np.empty((*e.shape[:-1], 1), e.dtype, like=e)  # (b, G, R t, 1)
+        _exp(scores, inverse, distance, tile.mask if seen is None else seen[b, None, None, t, s])
         product = e @ v[b, :, s]
         to = y5[b, :, :, t]
         np.multiply(product.reshape(to.shape), inverse.reshape(*to.shape[:-1], 1), to)
@@ -123,7 +120,6 @@ def attend(
     def back(g: Array, gq: Array, gk: Array, gv: Array) -> None:
         g5, gq5 = _grouped(g, G), _grouped(gq, G)
         right = v.swapaxes(-1, -2) if short else _scaled_transpose(v, c)
-        taken_apart = distance > _SATURATED and c * D * _size(y) * max(_size(q), _size(k)) > _HUGE
         if window or lengths is not None:
             gk[...] = 0
             gv[...] = 0
@@ -132,10 +128,7 @@ def attend(
             whole = not window and t.stop == T
             gy = _rows(g5[b, :, :, t]) * inverse  # g / sum(e)       (b, G, R t, D)
             gs = (gy * c if short else gy) @ right[b, :, :, s]
-            if taken_apart:
-                _subtract_mean(gs, e, inverse)
-            else:
-                gs -= (np.vecdot(gy, _rows(y5[b, :, :, t])) * c)[..., None]  # the mean, over sum(e)       (b, G, R t)
+            _subtract_mean(gs, e, inverse, gy, _rows(y5[b, :, :, t]), c, (distance, q, k, y))
             gs *= e  # dL/d(q k^T) = c p (g v^T - mean)
             to = gq5[b, :, :, t]
             if to.shape[2] == 1:
@@ -161,7 +154,7 @@ def visible(B: int, T: int, S: int, window: int, segments: Array | None, lengths
         seen &= keys > positions[..., None] - window
     if segments is not None:
         own = np.take_along_axis(segments, np.maximum(positions, 0), axis=1)
-        seen &= own[..., None] == segments[:, None]
+        seen = seen & (own[..., None] == segments[:, None])
     return seen
 
 
@@ -204,13 +197,16 @@ def check_shapes(q: Array, k: Array, v: Array) -> None:
         )
 
 
-def _exp(scores: Array, mask: Array | None, *, is_safe: bool) -> Array:
-    """Turn scores into exp(scores - m) in place, 0 where the mask is 0; return the sums of the rows, flat.
+@opaque
+def _exp(scores: Array, inverse: Array, distance: Array, mask: Array | None) -> None:
+    """Turn scores into exp(scores - m) in place, 0 where the mask is 0; write 1 / sum of each row, keep the distance.
 
     m is 0 where it is safe, since no exp can overflow or vanish, else the largest of a row.
     """
+    low, high = extremes(scores)
+    distance[0] = max(distance.item(), high - low)
     seen = None if mask is None else scores[..., -mask.shape[-1] :]
-    if is_safe:
+    if low >= -SAFE and high <= SAFE:
         np.exp(scores, scores)
         if seen is not None:
             seen *= mask
@@ -221,20 +217,21 @@ def _exp(scores: Array, mask: Array | None, *, is_safe: bool) -> Array:
         scores -= np.maximum(largest, np.finfo(scores.dtype).min)  # a row that sees nothing stays -inf, not nan
         np.exp(scores, scores)
     n = scores.shape[-1]
-    total = scores.reshape(-1, n).dot(filled(n, 1.0, scores.dtype))
+    total = scores.reshape(-1, n).dot(filled(n, 1.0, scores.dtype), inverse.reshape(-1))
     if mask is not None and mask.ndim > 2:
         total += total == 0  # a row that sees nothing gives 0
-    return total
+    np.reciprocal(total, total)
 
 
-def _subtract_mean(gs: Array, e: Array, inverse: Array) -> None:
-    """gs -= its mean under p = e / sum(e), in place       gs, e (b, G, R t, s), inverse (b, G, R t, 1)
-
-    With m the heaviest key and d = gs - gs_m, gs - mean = d - sum_s p_s d_s: what is left of the heaviest itself is a
-    sum over the others, as small as their weights, and 0 where there is no other.
-    """
-    gs -= np.take_along_axis(gs, e.argmax(-1)[..., None], -1)
-    gs -= np.vecdot(e, gs)[..., None] * inverse
+@opaque
+def _subtract_mean(gs: Array, e: Array, inverse: Array, gy: Array, y: Array, c: float, of: tuple[Array, ...]) -> None:
+    """gs -= its mean under p = e / sum(e), in place       gs, e (b, G, R t, s), inverse (b, G, R t, 1)"""
+    distance, q, k, mean = of
+    if distance.item() > _SATURATED and c * q.shape[-1] * _size(mean) * max(_size(q), _size(k)) > _HUGE:
+        gs -= np.take_along_axis(gs, e.argmax(-1)[..., None], -1)
+        gs -= np.vecdot(e, gs)[..., None] * inverse
+    else:
+        gs -= (np.vecdot(gy, y) * c)[..., None]  # over sum(e)
 
 
 def _size(x: Array) -> float:
@@ -257,10 +254,10 @@ def _rows(x: Array) -> Array:
 def _like_merged(x: Array) -> Array:
     """An empty (B, H, T, D) that lies in memory as (B, T, H, D), so that merging the heads is a view"""
     B, H, T, D = x.shape
-    return np.empty((B, T, H, D), x.dtype).transpose(0, 2, 1, 3)
+    return np.empty((B, T, H, D), x.dtype, like=x).transpose(0, 2, 1, 3)
 
 
 def _scaled_transpose(x: Array, c: float) -> Array:
     """c x^T       (B, G, S, D) -> (B, G, D, S), contiguous: BLAS is nearly twice as fast on it for small heads"""
     B, n_groups, S, D = x.shape
-    return np.multiply(x.swapaxes(-1, -2), c, np.empty((B, n_groups, D, S), x.dtype))
+    return np.multiply(x.swapaxes(-1, -2), c, np.empty((B, n_groups, D, S), x.dtype, like=x))

@@ -9,11 +9,29 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import wraps
+from typing import Any
 
 import numpy as np
 
 Array = np.ndarray
 Vjp = Callable[[Array], tuple[Array | None, ...]]
+
+
+def opaque(function: Callable[..., None]) -> Callable[..., None]:
+    """function(first, ...) decides by numbers, and writes into `first` and other arrays that it is given.
+
+    A step that is recorded (engine/tensor/recording.py) holds it as one call, and looks only into what else it does.
+    """
+
+    @wraps(function)
+    def call(first: Any, *others: Any) -> None:
+        if type(first) is np.ndarray:
+            function(first, *others)
+        else:
+            first.record(function, first, *others)
+
+    return call
 
 
 def add(a: Array, b: Array) -> tuple[Array, Vjp]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .elementwise import Array, Vjp, unbroadcast
+from .elementwise import Array, Vjp, opaque, unbroadcast
 from .shapes import counting, filled, rows
 
 _FEW_ROWS = 256
@@ -37,14 +37,14 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, V
             f"linear: x is {shape} {x.dtype} and weight is {weight.shape} {weight.dtype}: "
             "their last axes and their types must be equal"
         )
-    y = np.empty((*shape[:-1], n), x.dtype)
+    y = np.empty((*shape[:-1], n), x.dtype, like=x)
     y2 = x2.dot(weight.T, rows(y))
     if bias is not None:
         y2 += bias
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         g2 = rows(g)
-        gx = np.empty(shape, x2.dtype)
+        gx = np.empty(shape, x2.dtype, like=g)
         g2.dot(weight, rows(gx))
         gw = g2.T.dot(x2)
         return gx, gw, None if bias is None else column_sums(g2)
@@ -74,6 +74,7 @@ def embedding_sum(tokens: Array, places: Array, *, ids: Array, positions: Array)
     return y, vjp
 
 
+@opaque
 def _check_ids(ids: Array, n: int) -> None:
     """NumPy refuses an id that is too large, and takes a negative one for a row from the end. Raises IndexError."""
     if ids.size and ids.item(ids.argmin()) < 0:
@@ -82,21 +83,24 @@ def _check_ids(ids: Array, n: int) -> None:
 
 def _add_rows(g: Array, ids: Array, shape: tuple[int, ...]) -> Array:
     """What embedding's gradient is: row v is the sum of the rows of g (..., C) whose id is v       -> (V, C)"""
-    (v, c), flat = shape, ids.reshape(-1)
-    g2 = g.reshape(-1, c)
-    if v <= _FEW_ROWS:
-        one_hot = np.zeros((v, len(flat)), g2.dtype)
+    total = np.zeros(shape, g.dtype, like=g)
+    _sum_by_id(total, g.reshape(-1, shape[1]), ids.reshape(-1))
+    return total
+
+
+@opaque
+def _sum_by_id(total: Array, g2: Array, flat: Array) -> None:
+    if len(total) <= _FEW_ROWS:
+        one_hot = np.zeros((len(total), len(flat)), g2.dtype)
         one_hot[flat, counting(len(flat))] = 1
-        return one_hot.dot(g2)  # np.add.at is five times slower
-    total = np.zeros((v, c), g2.dtype)
-    if len(flat):
+        one_hot.dot(g2, total)  # np.add.at is five times slower
+    elif len(flat):
         order = flat.argsort(kind="stable")
         ordered = flat[order]
         starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
         total[ordered[starts]] = np.add.reduceat(g2[order], starts, axis=0)
-    return total
 
 
 def column_sums(g2: Array) -> Array:
     """(N, C) -> (C,), as a product with ones, which BLAS does two to three times faster than a sum over rows"""
-    return filled(len(g2), 1.0, g2.dtype).dot(g2)
+    return np.dot(filled(len(g2), 1.0, g2.dtype), g2)

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from .elementwise import Array, Vjp
+from .elementwise import Array, Vjp, opaque
 from .shapes import counting, filled, rows
 
 
@@ -21,52 +21,72 @@ def cross_entropy(
     may hold anything, nan too. Raises IndexError on a target that is no class and not -1.
     """
     capped = _cap(rows(logits), softcap) if softcap else rows(logits)  # (N, V)
-    (n_rows, n_classes), y = capped.shape, targets.reshape(-1)
-    if len(y) != n_rows:
+    shape, y = capped.shape, targets.reshape(-1)
+    if len(y) != shape[0]:
         raise ValueError(f"cross_entropy: logits are {logits.shape} and targets {targets.shape}: give one target a row")
-    every = counting(n_rows)
-    lowest = y.item(y.argmin()) if n_rows else 0
-    if lowest < -1:
-        raise _no_class(lowest, n_classes)
-    n = n_rows if lowest >= 0 else int(np.count_nonzero(y >= 0))
-    counted = None if n == n_rows else (y >= 0).astype(capped.dtype)  # (N,) of 0 or 1
-    y = y if counted is None else np.maximum(y, 0)
-    share = 1.0 / max(n, 1)
-    e = capped.copy()
+    e, total = np.empty(shape, capped.dtype, like=capped), np.empty(shape[:1], capped.dtype, like=capped)
+    loss = np.empty((), capped.dtype, like=capped)
+    _mean_loss(loss, e, total, capped, y, label_smoothing)
+
+    def vjp(g: Array) -> tuple[Array]:
+        gz = np.empty(shape, capped.dtype, like=capped)
+        _loss_slope(gz, g, e, total, capped, y, label_smoothing, softcap)
+        return (gz.reshape(logits.shape),)
+
+    return loss, vjp
+
+
+@opaque
+def _mean_loss(loss: Array, e: Array, total: Array, capped: Array, y: Array, label_smoothing: float) -> None:
+    """The loss; and e = exp(z - m) and its row sums, with which its slope is made."""
+    n_rows, n_classes = capped.shape
+    y, counted, share = _counted(y, n_classes, e.dtype)
     try:
-        losses = capped[every, y]
+        losses = capped[counting(n_rows), y]
     except IndexError:
         raise _no_class(int(y.max()), n_classes) from None
     if label_smoothing:
         losses *= 1.0 - label_smoothing
         losses += capped.dot(filled(n_classes, label_smoothing / n_classes, e.dtype))
-    total, largest = exp_rows(e)
+    np.copyto(e, capped)
+    total[...], largest = exp_rows(e)
     np.subtract(np.log(total), losses, losses)
     if largest is not None:
         losses += largest
     shares = filled(n_rows, share, losses.dtype) if counted is None else counted * share
-    loss, stray = losses.dot(shares), None
+    loss[...] = losses.dot(shares)
     if counted is not None and not math.isfinite(loss):  # 0 times nan is not 0
-        stray = counted == 0
-        loss = np.where(stray, 0.0, losses).dot(shares)
+        loss[...] = np.where(counted == 0, 0.0, losses).dot(shares)
 
-    def vjp(g: Array) -> tuple[Array]:
-        weight = float(g) * share
-        weights: Array | float = weight if counted is None else counted * weight
-        gz = e * (weights / total)[:, None]
-        gz[every, y] -= weights * (1.0 - label_smoothing)
-        if label_smoothing:
-            spread = weights * (label_smoothing / n_classes)
-            gz -= spread if counted is None else spread[:, None]
-        if softcap:
-            slope = capped * (1.0 / softcap)
-            slope *= slope
-            gz *= np.subtract(1.0, slope, slope)  # d cap(z)/dz = 1 - tanh^2
-        if stray is not None:
-            gz[stray] = 0.0
-        return (gz.reshape(logits.shape),)
 
-    return loss, vjp
+@opaque
+def _loss_slope(gz: Array, g: Array, e: Array, total: Array, z: Array, y: Array, smooth: float, cap: float) -> None:
+    """gz = dL/dz g, of an ignored row 0"""
+    n_rows, n_classes = e.shape
+    y, counted, share = _counted(y, n_classes, e.dtype)
+    weight = float(g) * share
+    weights: Array | float = weight if counted is None else counted * weight
+    np.multiply(e, (weights / total)[:, None], gz)
+    gz[counting(n_rows), y] -= weights * (1.0 - smooth)
+    if smooth:
+        spread = weights * (smooth / n_classes)
+        gz -= spread if counted is None else spread[:, None]
+    if cap:
+        slope = z * (1.0 / cap)
+        slope *= slope
+        gz *= np.subtract(1.0, slope, slope)  # d cap(z)/dz = 1 - tanh^2
+    if counted is not None:
+        gz[counted == 0] = 0.0
+
+
+def _counted(y: Array, n_classes: int, dtype: np.dtype) -> tuple[Array, Array | None, float]:
+    """Targets with 0 for -1; 1 for those that count and 0 for the others, None where all do; 1 / how many do."""
+    lowest = y.item(y.argmin()) if len(y) else 0
+    if lowest < -1:
+        raise _no_class(lowest, n_classes)
+    if lowest >= 0:
+        return y, None, 1.0 / max(len(y), 1)
+    return np.maximum(y, 0), (y >= 0).astype(dtype), 1.0 / max(int(np.count_nonzero(y >= 0)), 1)
 
 
 def _no_class(target: int, n_classes: int) -> Exception:
@@ -93,8 +113,7 @@ def softmax(x: Array) -> tuple[Array, Vjp]:
     dL/dx = p (g - sum_j g_j p_j)
     """
     p = rows(x).copy()
-    total = exp_rows(p)[0]
-    p *= np.reciprocal(total, total)[:, None]
+    _exp_to_softmax(p)
 
     def vjp(g: Array) -> tuple[Array]:
         g2 = rows(g)
@@ -105,6 +124,13 @@ def softmax(x: Array) -> tuple[Array, Vjp]:
     return p.reshape(x.shape), vjp
 
 
+@opaque
+def _exp_to_softmax(z: Array) -> None:
+    """z = exp(z) over its row sums, in place"""
+    total = exp_rows(z)[0]
+    z *= np.reciprocal(total, total)[:, None]
+
+
 def exp_rows(z: Array) -> tuple[Array, Array | None]:
     """Turn z into exp(z - m) in place; return its row sums and m       (N, C) -> (N,), (N,) or None
 
@@ -112,21 +138,14 @@ def exp_rows(z: Array) -> tuple[Array, Array | None]:
     are saved: NumPy's largest of all numbers is ten times faster than its largest of each row.
     """
     largest: Array | None = None
-    if not fits_exp(z):
+    low, high = extremes(z)
+    if not (low >= -SAFE and high <= SAFE):
         largest = np.maximum.reduce(z, axis=-1)
         z -= largest[:, None]
     np.exp(z, z)
     return z.dot(filled(z.shape[1], 1.0, z.dtype)), largest
 
 
-def fits_exp(z: Array) -> bool:
-    """True if no exp of z, no sum of them and no reciprocal of a sum overflows; False for nan.
-
-    argmax is as fast as max on large arrays and twice as fast on small ones; it finds a nan if there is one.
-    """
-    return z.size == 0 or (z.item(z.argmax()) <= SAFE and z.item(z.argmin()) >= -SAFE)
-
-
 def extremes(z: Array) -> tuple[float, float]:
-    """The smallest and the largest, nan if there is one, 0 and 0 of nothing."""
+    """The smallest and the largest, nan if there is one, 0 and 0 of nothing; argmax is fast on small arrays, too."""
     return (z.item(z.argmin()), z.item(z.argmax())) if z.size else (0.0, 0.0)

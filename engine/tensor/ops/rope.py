@@ -37,10 +37,8 @@ def rotations(positions: Array, D: int, base: float, dtype: np.dtype) -> Array:
 
 def rotate(x: Array, turns: Array) -> Array:
     """x, its pairs read as complex numbers, times turns"""
-    kind = turns.dtype
-    if x.strides[-1] != x.itemsize:
-        x = np.ascontiguousarray(x)
-    return (x.view(kind) * turns).view(x.dtype)
+    x = x if x.strides[-1] == x.itemsize else x.copy()
+    return (x.view(turns.dtype) * turns).view(x.dtype)
 
 
 @lru_cache(maxsize=32)

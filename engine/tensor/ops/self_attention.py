@@ -42,11 +42,11 @@ def self_attention(
     if qk_norm_eps:
         placed, back_norm = rms_norm(placed, eps=qk_norm_eps)
     q, k, v = placed[:, :n_head], placed[:, n_head:], heads[:, n_placed:]
-    y = np.empty((B, T, n_head * D), qkv.dtype)
+    y = np.empty((B, T, n_head * D), qkv.dtype, like=qkv)
     back = attend(q, k, v, _heads_of(y, n_head), window=window, segments=segments, scale=scale)
 
     def vjp(g: Array) -> tuple[Array]:
-        gqkv = np.empty(qkv.shape, qkv.dtype)
+        gqkv = np.empty(qkv.shape, qkv.dtype, like=qkv)
         gheads = _heads_of(gqkv, n_head + 2 * G)
         gplaced = gheads[:, :n_placed]
         back(_heads_of(g, n_head), gplaced[:, :n_head], gplaced[:, n_head:], gheads[:, n_placed:])

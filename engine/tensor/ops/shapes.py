@@ -47,7 +47,7 @@ def getitem(x: Array, *, index: Any) -> tuple[Array, Vjp]:
     repeats = not all(map(_picks_once, index if isinstance(index, tuple) else (index,)))
 
     def vjp(g: Array) -> tuple[Array]:
-        gx = np.zeros(shape, dtype)
+        gx = np.zeros(shape, dtype, like=g)
         if repeats:
             np.add.at(gx, index, g)  # slow, and the only one that counts twice what is there twice
         else:

@@ -1,0 +1,260 @@
+"""What a step does, written down as it runs: the calls of NumPy, and the memory that each reads and writes.
+
+A `Recorded` stands for an array. Whatever NumPy is asked to do with one, by a function, a method or an operator, is
+done, and noted by its `Recording`:
+
+    y = x2.dot(weight.T)         one call of dot; the view weight.T is a place in memory and costs no call
+    y += bias                    one call of add, into the same memory
+    gate = x[..., :half]         a view: no call
+
+So an op need not know that it is recorded, as long as it makes its arrays by `like=`, asks NumPy by functions and
+operators, and leaves decisions that depend on numbers to what is `opaque`. Where it does otherwise, Unrecordable is
+raised: a number cannot leave the record unseen. What is made of numbers that are not Recorded (masks, tables of
+angles) is a constant of the record.
+
+A call does not hold arrays but `Place`s, so that memory is freed while the record is made as without one.
+engine/tensor/replay.py lays the buffers out in one piece of memory and makes the calls again.
+"""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.lib.mixins import NDArrayOperatorsMixin
+
+Array = np.ndarray
+
+
+class Unrecordable(Exception):
+    """A step does what a record cannot hold; its text says what."""
+
+
+class Buffer:
+    """Memory of the step: of an array that a call made, or of one from outside (a weight, an input)."""
+
+    __slots__ = ("array", "n_bytes")
+
+    def __init__(self, n_bytes: int, array: Array | None = None) -> None:
+        self.n_bytes = n_bytes
+        self.array = array
+        """What lies outside; None where the record has to find the memory."""
+
+
+class Place(NamedTuple):
+    """An array, as a place in a buffer: offset and strides in bytes."""
+
+    buffer: Buffer
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    dtype: np.dtype
+
+
+class Call(NamedTuple):
+    """function(*arguments), with Places for arrays of the record, anywhere in tuples and lists."""
+
+    function: Callable[..., Any]
+    arguments: tuple[Any, ...]
+    written: tuple[Buffer, ...]
+    """None where it is made for its effects: to raise an error."""
+
+
+class Recording:
+    """The calls of a step, in order."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+
+    def outside(self, array: Array) -> Recorded:
+        """An array that is there at each replay. Raises Unrecordable where its memory has gaps."""
+        if not array.flags.c_contiguous:
+            raise Unrecordable(f"an array of the step, {array.shape}, does not lie in one piece of memory")
+        return Recorded(array, Buffer(array.nbytes, array), array.__array_interface__["data"][0], self)
+
+    def note(self, function: Callable[..., Any], arguments: tuple[Any, ...], *written: Recorded) -> None:
+        """A call that has been made."""
+        places = tuple([_as_places(argument) for argument in arguments])
+        self.calls.append(Call(function, places, tuple([array.buffer for array in written])))
+
+    def new(self, array: Any) -> Recorded:
+        """An array that a call has just made, and nobody else has."""
+        array = np.asarray(array)
+        owner = array
+        while isinstance(owner.base, np.ndarray):
+            owner = owner.base
+        return Recorded(array, Buffer(owner.nbytes), owner.__array_interface__["data"][0], self)
+
+    def result(self, function: Callable[..., Any], arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        """function(*arguments, **options), whatever it is: a view of an argument, or something new that is noted."""
+        if any(isinstance(option, Recorded) for option in options.values()):
+            raise Unrecordable(f"{_name(function)} takes an array of the step as an option")
+        found = function(*_as_arrays(arguments), **options)
+        if isinstance(found, (tuple, list)):
+            views = [self._view(part, arguments) for part in found]
+            if any(view is None for view in views):
+                raise Unrecordable(f"{_name(function)} makes several arrays")
+            return type(found)(views)
+        if not isinstance(found, (np.ndarray, np.generic)):
+            raise Unrecordable(f"{_name(function)} makes {type(found).__name__} of an array of the step")
+        view = self._view(found, arguments)
+        if view is not None:
+            return view
+        out = self.new(found)
+        if function in _FILL:
+            self.assign(out, arguments[1] if function is np.full else _FILL[function])
+        elif function is np.ndarray.reshape:
+            self.assign(Recorded(out.array.reshape(arguments[0].shape), out.buffer, out.start, self), arguments[0])
+        elif function is np.ndarray.copy:
+            self.assign(out, arguments[0])
+        elif function not in (np.empty, np.empty_like):
+            self.note(_store, (out, partial(function, **options) if options else function, arguments), out)
+        return out
+
+    def dot(self, a: Any, b: Any, out: Recorded | None = None) -> Recorded:
+        """The product of two matrices or vectors, of which one is of the step."""
+        if out is None:
+            out = self.new(_as_arrays(a).dot(_as_arrays(b)))
+        else:
+            _as_arrays(a).dot(_as_arrays(b), out.array)
+        self.note(np.ndarray.dot, (a, b, out), out)
+        return out
+
+    def assign(self, into: Recorded, value: Any) -> None:
+        """into[...] = value; nothing where that is what lies there, as after `into[...] += 1`."""
+        if not (isinstance(value, Recorded) and value.place == into.place):
+            np.copyto(into.array, _as_arrays(value))
+            self.note(np.copyto, (into, value), into)
+
+    def _view(self, found: Any, arguments: tuple[Any, ...]) -> Recorded | None:
+        """`found` as a view of the argument whose memory it shares; None where it shares none."""
+        for argument in arguments:
+            if isinstance(argument, Recorded) and np.may_share_memory(found, argument.array):
+                return Recorded(found, argument.buffer, argument.start, self)
+        return None
+
+
+class Recorded(NDArrayOperatorsMixin):
+    """An array of a step that is being recorded; behaves as one."""
+
+    __slots__ = ("array", "buffer", "recording", "start")
+
+    def __init__(self, array: Array, buffer: Buffer, start: int, recording: Recording) -> None:
+        self.array, self.buffer, self.start, self.recording = array, buffer, start, recording
+
+    def record(self, function: Callable[..., None], *arguments: Any) -> None:
+        """Make a call that is `opaque`: it may write into any array that it is given."""
+        function(*[_as_arrays(argument) for argument in arguments])
+        self.recording.note(function, arguments, *[a for a in arguments if isinstance(a, Recorded)])
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        array = self.array
+        offset = array.__array_interface__["data"][0] - self.start if array.size else 0
+        return Place(self.buffer, offset, array.shape, array.strides, array.dtype)
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        axis, keepdims = options.get("axis", 0), options.get("keepdims", False)
+        is_reduction = method == "reduce" and options.keys() <= {"axis", "keepdims"}
+        if ufunc.nout != 1 or not (is_reduction or (method == "__call__" and not options)):
+            raise Unrecordable(f"{ufunc.__name__}, method {method}, with {sorted(options)}")
+        function: Any = ufunc if method == "__call__" else ufunc.reduce
+        values = _as_arrays(inputs)
+        if out is None:
+            out = self.recording.new(function(*values, **options))
+        else:
+            (out,) = out
+            if not isinstance(out, Recorded):
+                raise Unrecordable(f"{ufunc.__name__} writes into an array {out.shape} that was made without like=")
+            function(*values, **options, out=out.array)
+        rest = (axis, None, out, keepdims) if is_reduction else (out,)
+        self.recording.note(function, (*_in_kind(inputs), *rest), out)
+        return out
+
+    def __array_function__(self, function: Callable[..., Any], types: Any, arguments: Any, options: Any) -> Any:
+        if function is np.may_share_memory:
+            return function(*_as_arrays(arguments))
+        if function is np.dot:
+            return self.recording.dot(*arguments, **options)
+        if function is np.copyto and not options:
+            return self.recording.assign(*arguments)
+        return self.recording.result(function, arguments, options)
+
+    def __array__(self, *_: Any, **__: Any) -> Array:
+        raise Unrecordable(f"an array of the step, {self.shape}, is read otherwise than by functions and operators")
+
+    def __getattr__(self, name: str) -> Any:
+        """shape, dtype and the like as they are; methods as calls."""
+        if name in _FACTS:
+            return getattr(self.array, name)
+        if name.startswith("__"):
+            raise AttributeError(name)  # what NumPy looks for before it reads an array's memory
+        if name not in _METHODS:
+            raise Unrecordable(f"{name} of an array of the step, {self.shape}")
+        method = getattr(np.ndarray, name)
+        return lambda *arguments, **options: self.recording.result(method, (self, *arguments), options)
+
+    def dot(self, other: Any, out: Any = None) -> Recorded:
+        return self.recording.dot(self, other, out)
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Any:
+        return self.__array_ufunc__(np.add, "reduce", self, axis=axis, keepdims=keepdims)
+
+    @property
+    def T(self) -> Any:
+        return self.transpose()
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.recording.result(operator.getitem, (self, index), {})
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        into = self.array[_as_arrays(index)]
+        if isinstance(into, np.ndarray) and np.may_share_memory(into, self.array):
+            self.recording.assign(Recorded(into, self.buffer, self.start, self.recording), value)
+        else:
+            self.array[_as_arrays(index)] = _as_arrays(value)
+            self.recording.note(operator.setitem, (self, index, value), self)
+
+
+_FILL: dict[Any, Any] = {np.zeros: 0, np.zeros_like: 0, np.ones: 1, np.ones_like: 1, np.full: None}
+_FACTS = {"base", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
+_METHODS = {"astype", "copy", "reshape", "swapaxes", "take", "transpose", "view"}
+
+
+def _store(out: Array, function: Callable[..., Array], arguments: tuple[Any, ...]) -> None:
+    """A function that has no `out` of its own."""
+    np.copyto(out, function(*arguments))
+
+
+def _as_arrays(item: Any) -> Any:
+    """The item with arrays for what is Recorded."""
+    if isinstance(item, Recorded):
+        return item.array
+    return type(item)([_as_arrays(part) for part in item]) if type(item) in (tuple, list) else item
+
+
+def _as_places(item: Any) -> Any:
+    """The item with Places for what is Recorded."""
+    if isinstance(item, Recorded):
+        return item.place
+    return type(item)([_as_places(part) for part in item]) if type(item) in (tuple, list) else item
+
+
+def _in_kind(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Python's numbers as arrays of the others' type, which NumPy would make of them in each call."""
+    kinds = {x.dtype for x in inputs if hasattr(x, "dtype")}
+    if len(kinds) != 1 or next(iter(kinds)).kind != "f":
+        return inputs
+    (kind,) = kinds
+    return tuple([np.asarray(x, kind) if type(x) in (int, float) else x for x in inputs])
+
+
+def _name(function: Any) -> str:
+    return str(getattr(function, "__name__", function))

@@ -1,0 +1,169 @@
+"""A recorded step made ready, as a list of calls and one piece of memory.
+
+    1 drop     calls whose result nobody reads (`_needed`)
+    2 lay out  the buffers: each from the first call that touches it to the last one has a place of its own (`lay_out`);
+               what is worked out number by number goes where an operand lies that is read for the last time
+    3 bind     arrays at these places to the calls; to replay is to make the calls, in order
+
+Same functions, same numbers, same order: the bits are those of the graph, and so are overflow, nan and the errors that
+an op raises.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from .recording import Array, Buffer, Call, Place, Recorded
+
+_ALIGNED = 64
+"""Bytes of a cache line, and of the widest vector registers."""
+
+
+class Replay:
+    """Calls that leave what is asked for in `outputs`."""
+
+    def __init__(self, calls: Sequence[Call], outputs: Sequence[Any], memory: Array | None = None) -> None:
+        """memory: bytes to use where they are enough."""
+        last = [output.buffer for output in outputs if isinstance(output, Recorded)]
+        kept = _needed(calls, last)
+        births, deaths = _lives(kept)
+        for buffer in last:
+            deaths[buffer] = len(kept)
+        same = _in_place(kept, births, deaths)
+        sizes = {buffer: buffer.n_bytes for buffer in births if buffer.array is None and buffer not in same}
+        offsets, self.n_bytes = lay_out(sizes, births, deaths)
+        for buffer, earlier in same.items():
+            offsets[buffer] = offsets[earlier]
+        self.memory = memory if memory is not None and memory.nbytes >= self.n_bytes else _aligned(self.n_bytes)
+
+        def bind(item: Any) -> Any:
+            if isinstance(item, Place):
+                inside = item.buffer.array is None
+                start = offsets.get(item.buffer, 0) if inside else 0
+                owner = self.memory if inside else item.buffer.array
+                return np.ndarray(item.shape, item.dtype, owner, start + item.offset, item.strides)
+            return type(item)([bind(part) for part in item]) if type(item) in (tuple, list) else item
+
+        self.draws = any(isinstance(x, np.random.Generator) for call in kept for x in call.arguments)
+        """Some call draws random numbers."""
+        self.calls = [_bound(call.function, bind(call.arguments)) for call in kept]
+        self.outputs = [bind(output.place) if isinstance(output, Recorded) else output for output in outputs]
+
+    def run(self) -> None:
+        """Make the calls."""
+        for function, arguments in self.calls:
+            function(*arguments)
+
+
+def _bound(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+    """As NumPy takes it fastest: a product is found sooner by its array. maximum wants its output by name."""
+    if function is np.ndarray.dot:
+        return arguments[0].dot, arguments[1:]
+    if function in (np.maximum, np.minimum):
+        return partial(function, out=arguments[-1]), arguments[:-1]
+    return function, arguments
+
+
+def _buffers(item: Any) -> list[Buffer]:
+    """Those of a call's arguments."""
+    if isinstance(item, Place):
+        return [item.buffer]
+    return [buffer for part in item for buffer in _buffers(part)] if type(item) in (tuple, list) else []
+
+
+def _needed(calls: Sequence[Call], outputs: Sequence[Buffer]) -> list[Call]:
+    """Without those that write only what no later call reads and is no output."""
+    read, kept = set(outputs), []
+    for call in reversed(calls):
+        if not call.written or any(buffer in read or buffer.array is not None for buffer in call.written):
+            read.update(_buffers(call.arguments))
+            kept.append(call)
+    return kept[::-1]
+
+
+def _lives(calls: Sequence[Call]) -> tuple[dict[Buffer, int], dict[Buffer, int]]:
+    """The first and the last call that touches a buffer."""
+    births: dict[Buffer, int] = {}
+    deaths: dict[Buffer, int] = {}
+    for number, call in enumerate(calls):
+        for buffer in _buffers(call.arguments):
+            births.setdefault(buffer, number)
+            deaths[buffer] = number
+    return births, deaths
+
+
+def _in_place(calls: Sequence[Call], births: dict[Buffer, int], deaths: dict[Buffer, int]) -> dict[Buffer, Buffer]:
+    """Buffers that can lie where an earlier one lies, as its last reader works number by number; it then lives on."""
+    same: dict[Buffer, Buffer] = {}
+    for number, call in enumerate(calls):
+        if not isinstance(call.function, np.ufunc) or call.function.signature is not None:
+            continue  # a product of matrices reads what it has written over
+        *inputs, out = call.arguments
+        if births[out.buffer] != number or out.buffer.array is not None:
+            continue
+        places = [x for x in inputs if isinstance(x, Place) and x.buffer.array is None]
+        for x in places:
+            is_last = deaths[x.buffer] == number and all(y == x for y in places if y.buffer is x.buffer)
+            if is_last and x[1:] == out[1:] and x.buffer.n_bytes == out.buffer.n_bytes:
+                first = same[out.buffer] = same.get(x.buffer, x.buffer)
+                deaths[first] = deaths[out.buffer]
+                break
+    return same
+
+
+def lay_out(
+    sizes: dict[Buffer, int], births: dict[Buffer, int], deaths: dict[Buffer, int]
+) -> tuple[dict[Buffer, int], int]:
+    """Offsets in bytes at which buffers whose lives overlap do not, and the bytes of all: the smallest gap that fits"""
+    dying: defaultdict[int, list[Buffer]] = defaultdict(list)
+    for buffer in sizes:
+        dying[deaths[buffer]].append(buffer)
+    gaps: list[tuple[int, int]] = []  # (start, size), in order, none beside another
+    offsets: dict[Buffer, int] = {}
+    end, now = 0, -1
+    for buffer in sorted(sizes, key=lambda buffer: births[buffer]):
+        for call in range(max(now, 0), births[buffer]):
+            for dead in dying.pop(call, []):
+                gaps = _merged([*gaps, (offsets[dead], _rounded(sizes[dead]))])
+        now = births[buffer]
+        size = _rounded(sizes[buffer])
+        fitting = [gap for gap in gaps if gap[1] >= size]
+        if fitting:
+            start, room = min(fitting, key=lambda gap: gap[1])
+            gaps.remove((start, room))
+            if room > size:
+                gaps = _merged([*gaps, (start + size, room - size)])
+        elif gaps and sum(gaps[-1]) == end:
+            start, _ = gaps.pop()
+            end = start + size
+        else:
+            start, end = end, end + size
+        offsets[buffer] = start
+    return offsets, end
+
+
+def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Neighbours as one."""
+    merged: list[tuple[int, int]] = []
+    for start, size in sorted(gaps):
+        if merged and sum(merged[-1]) == start:
+            merged[-1] = (merged[-1][0], merged[-1][1] + size)
+        else:
+            merged.append((start, size))
+    return merged
+
+
+def _rounded(n_bytes: int) -> int:
+    return -(-max(n_bytes, 1) // _ALIGNED) * _ALIGNED
+
+
+def _aligned(n_bytes: int) -> Array:
+    """Bytes that begin at the beginning of a cache line."""
+    room = np.empty(n_bytes + _ALIGNED, np.uint8)
+    start = -room.__array_interface__["data"][0] % _ALIGNED
+    return room[start : start + n_bytes]
