@@ -74,7 +74,7 @@ def _time_steps(session: Session) -> tuple[float, int, int]:
         pass
     if not times:
         return estimate, 0, n_tokens
-    warm = times[1:] or times  # the first step reserves memory
+    warm = times[2:] or times  # the first two steps of a shape are slower: they reserve memory, and are recorded
     return sum(warm) / len(warm), len(times), n_tokens
 
 

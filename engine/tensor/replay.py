@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from .allocator import arena
 from .recording import Array, Buffer, Call, Place, Recorded
 
 _ALIGNED = 64
@@ -39,7 +40,7 @@ class Replay:
         offsets, self.n_bytes = lay_out(sizes, births, deaths)
         for buffer, earlier in same.items():
             offsets[buffer] = offsets[earlier]
-        self.memory = memory if memory is not None and memory.nbytes >= self.n_bytes else _aligned(self.n_bytes)
+        self.memory = memory if memory is not None and memory.nbytes >= self.n_bytes else arena(self.n_bytes)
 
         def bind(item: Any) -> Any:
             if isinstance(item, Place):
@@ -160,10 +161,3 @@ def _merged(gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _rounded(n_bytes: int) -> int:
     return -(-max(n_bytes, 1) // _ALIGNED) * _ALIGNED
-
-
-def _aligned(n_bytes: int) -> Array:
-    """Bytes that begin at the beginning of a cache line."""
-    room = np.empty(n_bytes + _ALIGNED, np.uint8)
-    start = -room.__array_interface__["data"][0] % _ALIGNED
-    return room[start : start + n_bytes]

@@ -8,8 +8,6 @@ with several of its own it adds in another order for some shapes.
 
 from __future__ import annotations
 
-import ctypes
-import sys
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -103,28 +101,22 @@ class Accumulator:
 class Replica:
     """A copy of a tree of Modules: the same weights, leaves and random streams of its own, all else shared."""
 
-    def __init__(self, model: Any, masters: Sequence[Tensor], streams: Iterable[int]) -> None:
+    def __init__(self, model: Any, masters: Sequence[Tensor], keys: Iterable[int]) -> None:
         self.masters = masters
         self.leaves = [Tensor(master.data, requires_grad=True) for master in masters]
-        self.streams = {key: np.random.default_rng(0) for key in streams}
+        streams = {key: np.random.default_rng(0) for key in keys}
         leaves = {id(master): leaf for master, leaf in zip(masters, self.leaves, strict=True)}
-        self.steps = Steps(_copy(model, leaves | self.streams), self.leaves, self._set_streams)
-        self._seeds: Sequence[int] = ()
+        self.steps = Steps(_copy(model, leaves | streams), self.leaves, list(streams.values()))
 
     def run(self, batch: tuple[Any, ...], weight: float, seeds: Sequence[int]) -> float:
         """The loss of a micro-batch; its gradient, times weight, is in the leaves' `grad`."""
-        self._seeds = seeds
         for master, leaf in zip(self.masters, self.leaves, strict=True):
             leaf.data = master.data  # an optimizer made meanwhile has moved it
         with (
             one_blas_thread(),
             np.errstate(all="ignore"),
         ):  # a run that diverges is stopped by name, not by warnings of each thread
-            return self.steps.run(batch, weight)
-
-    def _set_streams(self) -> None:
-        for stream, seed in zip(self.streams.values(), self._seeds, strict=True):
-            stream.bit_generator.state = type(stream.bit_generator)(seed).state
+            return self.steps.run(batch, weight, seeds)
 
 
 def _collect(master: Tensor, leaves: list[Tensor], first: bool) -> None:
@@ -168,26 +160,3 @@ def _generators(item: Any, found: dict[int, np.random.Generator]) -> dict[int, n
     elif isinstance(item, Module):
         _generators(list(vars(item).values()), found)
     return found
-
-
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8  # glibc's malloc.h; man 3 mallopt
-_LARGEST = 1 << 30  # bytes; a larger array still gets a mapping of its own, and gives it back
-_LARGEST_OF_OLD = 1 << 25  # bytes; older versions of glibc refuse more
-
-
-def keep_freed_pages() -> bool:
-    """Ask the C allocator to keep freed memory up to 1 GiB; True if it agreed.
-
-    Linux with glibc only: elsewhere (macOS, Windows, musl) nothing happens and the answer is False. Affects the
-    whole process from here on, so it is for the program that owns the process to call, once, before it trains and
-    before it starts threads.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    try:
-        libc = ctypes.CDLL(None)
-        libc.gnu_get_libc_version  # noqa: B018  absent in musl, whose mallopt is not there or does nothing
-        raised = libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST) or libc.mallopt(_M_MMAP_THRESHOLD, _LARGEST_OF_OLD)
-        return bool(raised and libc.mallopt(_M_TRIM_THRESHOLD, _LARGEST) and libc.mallopt(_M_ARENA_MAX, 1))
-    except (OSError, AttributeError):
-        return False

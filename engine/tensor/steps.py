@@ -1,18 +1,18 @@
 """The steps of a run: by a graph, or by a replay where a shape repeats.
 
 Batches of a run have few shapes, and a step of a shape is the same calls of NumPy on other numbers. So the first step
-of a shape is worked out by the graph, the second is recorded as it runs, a replay of the third is compared with the
-graph, and from then on no graph is made. Its bits are the same, so it does not matter when a run goes over: a resumed
-run begins with graphs again.
+of a shape is worked out by the graph, the second is recorded as it runs, and from the third on no graph is made. The
+bits are the same, so it does not matter when a run goes over: a resumed run begins with graphs again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from .allocator import give_back_freed_pages
 from .recording import Array, Recording, Unrecordable
 from .replay import Replay
 from .tensor import Tensor
@@ -30,64 +30,59 @@ class Step(NamedTuple):
     replay: Replay
     inputs: list[Array | None]
     weight: Array
-    is_compared: bool = False
 
 
 class Steps:
     """Loss and gradients of a model, batch after batch."""
 
-    def __init__(self, model: Any, leaves: Sequence[Tensor], begin: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, model: Any, leaves: Sequence[Tensor], streams: Sequence[np.random.Generator] = ()) -> None:
         """leaves: the model's parameters; where their `data` are other arrays than before, all records are forgotten.
 
-        begin: called before a step is worked out, which may be twice: sets the random streams that the model draws from
+        streams: what the model draws random numbers from.
         """
-        self.model, self.leaves, self.begin = model, leaves, begin
+        self.model, self.leaves, self.streams = model, leaves, streams
         self.refused: dict[Shape, str] = {}
         """Why steps of a shape are not replayed."""
         self._forget()
 
-    def run(self, batch: Sequence[Any], weight: float) -> float:
+    def run(self, batch: Sequence[Any], weight: float, seeds: Sequence[int] = ()) -> float:
         """The loss of a batch of arrays or None; its gradient, times weight, is in `grad` of the leaves until the next.
 
-        Raises what the model's loss raises.
+        seeds: of the streams. Raises what the model's loss raises.
         """
         if any(leaf.data is not array for leaf, array in zip(self.leaves, self._weights, strict=True)):
             self._forget()
         shape = (weight == 1, *[None if part is None else (part.shape, part.dtype) for part in batch])
         step = self._known.get(shape)
-        if step is not None and step.is_compared:
-            return self._replay(step, batch, weight)
         if step is not None:
-            return self._compare(shape, step, batch, weight)
-        if shape in self.refused:
-            return self._graph(batch, weight)
-        if shape in self._known:
-            return self._record(shape, batch, weight)
+            return self._replay(step, batch, weight, seeds)
+        if shape in self._known and shape not in self.refused:
+            return self._record(shape, batch, weight, seeds)
         if len(self._known) < MOST_SHAPES:
             self._known[shape] = None
-        return self._graph(batch, weight)
+        return self._graph(batch, weight, seeds)
 
     @property
     def n_replayed(self) -> int:
         """Shapes whose steps are replayed."""
-        return sum(step is not None and step.is_compared for step in self._known.values())
+        return sum(step is not None for step in self._known.values())
 
     def _forget(self) -> None:
         self._weights = [leaf.data for leaf in self.leaves]
         self._known: dict[Shape, Step | None] = {}
         self._memory: Array | None = None
 
-    def _graph(self, batch: Sequence[Any], weight: float) -> float:
-        self.begin()
+    def _graph(self, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
+        self._seed(seeds)
         for leaf in self.leaves:
             leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
         loss = self.model.loss(*batch)
         (loss if weight == 1 else loss * weight).backward()
         return float(loss)
 
-    def _record(self, shape: Shape, batch: Sequence[Any], weight: float) -> float:
-        """A step that is written down as it runs."""
-        self.begin()
+    def _record(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
+        """A step that is written down as it runs, then replayed: where the bits are the same, so is the next one."""
+        self._seed(seeds)
         recording, factor = Recording(), np.array(weight, self._weights[0].dtype)
         inputs = [None if part is None else np.array(part, order="C") for part in batch]
         try:
@@ -95,38 +90,30 @@ class Steps:
                 leaf.data, leaf.grad = recording.outside(array), None  # type: ignore[assignment]  # it behaves as one
             loss = self.model.loss(*[None if part is None else recording.outside(part) for part in inputs])
             (loss if weight == 1 else loss * recording.outside(factor)).backward()
-            replay = Replay(recording.calls, [loss.data, *[leaf.grad for leaf in self.leaves]], self._memory)
+            outputs = [loss.data, *[leaf.grad for leaf in self.leaves]]
         except Exception as error:  # noqa: BLE001  whatever an op makes of what only behaves as an array
             self.refused[shape] = str(error) if isinstance(error, Unrecordable) else repr(error)
         finally:
             for leaf, array in zip(self.leaves, self._weights, strict=True):
                 leaf.data = array
         if shape in self.refused:
-            return self._graph(batch, weight)  # which has the same error, or none
-        for leaf in self.leaves:
-            leaf.grad = getattr(leaf.grad, "array", leaf.grad)
-        self._memory = replay.memory
-        self._known[shape] = Step(replay, inputs, factor)
-        return float(loss.data.array)
-
-    def _compare(self, shape: Shape, step: Step, batch: Sequence[Any], weight: float) -> float:
-        """The graph's step, and whether its replay gives the same bits: then it holds nothing that should change."""
-        loss = self._graph(batch, weight)
-        gradients = [leaf.grad for leaf in self.leaves]
-        replayed = self._replay(step, batch, weight)
-        pairs = zip([loss, *gradients], [replayed, *[leaf.grad for leaf in self.leaves]], strict=True)
-        if all(_same(a, b) for a, b in pairs):
-            self._known[shape] = step._replace(is_compared=True)
+            return self._graph(batch, weight, seeds)  # which has the same error, or none
+        found, states = [getattr(output, "array", output) for output in outputs], self._states()
+        give_back_freed_pages()  # by the graph, before the replay takes as much
+        step = Step(Replay(recording.calls, outputs, self._memory), inputs, factor)
+        self._seed(seeds)
+        self._replay(step, batch, weight, seeds)
+        if states == self._states() and all(map(_same, found, step.replay.outputs)):
+            self._known[shape], self._memory = step, step.replay.memory
         else:
-            self.refused[shape] = "its replay gave other numbers than its graph"
-            del self._known[shape]
-        for leaf, g in zip(self.leaves, gradients, strict=True):
-            leaf.grad = g
-        return loss
+            self.refused[shape] = "its replay gives other numbers than its graph"
+            for leaf, g in zip(self.leaves, found[1:], strict=True):
+                leaf.grad = g
+        return float(found[0])
 
-    def _replay(self, step: Step, batch: Sequence[Any], weight: float) -> float:
+    def _replay(self, step: Step, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         if step.replay.draws:
-            self.begin()
+            self._seed(seeds)
         for place, part in zip(step.inputs, batch, strict=True):
             if place is not None:
                 np.copyto(place, part)
@@ -136,6 +123,14 @@ class Steps:
         for leaf, g in zip(self.leaves, gradients, strict=True):
             leaf.grad = g
         return float(loss)
+
+    def _seed(self, seeds: Sequence[int]) -> None:
+        for stream, seed in zip(self.streams, seeds, strict=True):
+            stream.bit_generator.state = type(stream.bit_generator)(seed).state
+
+    def _states(self) -> list[Any]:
+        """How far the streams are: a number that is drawn outside the record would be the same at each replay."""
+        return [stream.bit_generator.state for stream in self.streams]
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from ...data.batches import Batch
-from ...engine.tensor.replicas import keep_freed_pages
+from ...engine.tensor.allocator import keep_freed_pages
 from ...inference.decoding import decoder_of
 from ...machine import one_blas_thread
 from ...models.base import logits_array

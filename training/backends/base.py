@@ -94,6 +94,9 @@ class Backend(Protocol):
     def surroundings(self) -> dict[str, str]:
         """What else decides a figure, beside what machine.py describes."""
 
+    def pause(self) -> None:
+        """Between two steps: give back memory that only steps need, since what comes now needs some of its own."""
+
     def kept_bytes(self) -> int:
         """Memory of the process that grows on purpose, up to a bound: no leak, for who looks for one."""
 
@@ -123,6 +126,9 @@ class OneProcess:
 
     def surroundings(self) -> dict[str, str]:
         return {}
+
+    def pause(self) -> None:
+        pass
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         return map(function, items)

@@ -76,11 +76,16 @@ class NumpyBackend(OneProcess):
     @contextmanager
     def session(self) -> Iterator[None]:
         """Freed pages are kept, for good: what is to go back to the system is given back before."""
-        from ...engine.tensor.replicas import keep_freed_pages
+        from ...engine.tensor.allocator import keep_freed_pages
 
         keep_freed_pages()
         with one_blas_thread():
             yield
+
+    def pause(self) -> None:
+        from ...engine.tensor.allocator import give_back_arenas
+
+        give_back_arenas()
 
     def kept_bytes(self) -> int:
         return 0

@@ -181,6 +181,9 @@ class TorchBackend:
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         }
 
+    def pause(self) -> None:
+        """PyTorch has its own memory."""
+
     def kept_bytes(self) -> int:
         return 0
 

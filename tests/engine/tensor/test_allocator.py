@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from nanochat.engine.tensor import replicas as memory
+from nanochat.engine.tensor import allocator as memory
 
 
 def test_pages_are_kept_on_glibc_only():
@@ -24,6 +24,7 @@ def test_other_platforms_are_left_alone(platform, monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: pytest.fail("no library is to be opened"))
 
     assert memory.keep_freed_pages() is False
+    assert memory.give_back_freed_pages() is False
 
 
 def test_a_libc_without_mallopt_is_left_alone(monkeypatch):
@@ -31,3 +32,4 @@ def test_a_libc_without_mallopt_is_left_alone(monkeypatch):
     monkeypatch.setattr(ctypes, "CDLL", lambda name: object())
 
     assert memory.keep_freed_pages() is False
+    assert memory.give_back_freed_pages() is False
