@@ -47,17 +47,18 @@ _ARENAS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
 
 
 def arena(n_bytes: int) -> np.ndarray:
-    """(n_bytes,) of uint8 that begin at a page and hold anything, also after `give_back_arenas`."""
-    pages = mmap.mmap(-1, max(1, n_bytes))
-    if hasattr(mmap, "MADV_HUGEPAGE"):
+    """(n_bytes,) of uint8 that begin at a page, in large pages where there are some. They hold anything."""
+    if sys.platform.startswith("linux"):
+        pages = mmap.mmap(-1, max(1, n_bytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         with suppress(OSError):  # of a kernel without large pages
             pages.madvise(mmap.MADV_HUGEPAGE)
-    _ARENAS.add(pages)
+        _ARENAS.add(pages)
+    else:
+        pages = mmap.mmap(-1, max(1, n_bytes))
     return np.frombuffer(pages, np.uint8, n_bytes)
 
 
 def give_back_arenas() -> None:
-    """Let the system have the pages of all arenas, until they are written to again: between steps, on Linux only."""
-    if sys.platform.startswith("linux"):
-        for pages in _ARENAS:
-            pages.madvise(mmap.MADV_DONTNEED)
+    """Let the system have the pages of all arenas, between steps: what they hold is lost. Linux only."""
+    for pages in list(_ARENAS):
+        pages.madvise(mmap.MADV_DONTNEED)

@@ -158,6 +158,8 @@ class Recorded(NDArrayOperatorsMixin):
         return Place(self.buffer, offset, array.shape, array.strides, array.dtype)
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
+        if method == "at":
+            return self.record(ufunc.at, *inputs)
         axis, keepdims = options.get("axis", 0), options.get("keepdims", False)
         is_reduction = method == "reduce" and options.keys() <= {"axis", "keepdims"}
         if ufunc.nout != 1 or not (is_reduction or (method == "__call__" and not options)):
@@ -186,6 +188,15 @@ class Recorded(NDArrayOperatorsMixin):
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise Unrecordable(f"an array of the step, {self.shape}, is read otherwise than by functions and operators")
+
+    def __bool__(self) -> bool:
+        raise Unrecordable(f"a decision by the numbers of an array of the step, {self.shape}, outside what is opaque")
+
+    def __float__(self) -> float:
+        raise Unrecordable(f"a number of Python is made of an array of the step, {self.shape}, outside what is opaque")
+
+    __complex__ = __float__
+    __index__ = __int__ = __float__
 
     def __getattr__(self, name: str) -> Any:
         """shape, dtype and the like as they are; methods as calls."""

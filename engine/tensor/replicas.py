@@ -57,6 +57,16 @@ class Accumulator:
             losses += self._run_wave(jobs[len(losses) : len(losses) + self.n_threads], first=not losses)
         return sum([job[1] * loss for job, loss in zip(jobs, losses, strict=True)])
 
+    @property
+    def n_replayed(self) -> int:
+        """Shapes of batches whose steps are replayed, of all replicas together."""
+        return sum(replica.steps.n_replayed for replica in self._replicas)
+
+    @property
+    def refused(self) -> dict[Any, str]:
+        """Shapes of batches whose steps cannot be replayed, and why."""
+        return {shape: why for replica in self._replicas for shape, why in replica.steps.refused.items()}
+
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:
@@ -81,17 +91,12 @@ class Accumulator:
         losses += [future.result() for future in futures]
         for master, *leaves in zip(self._masters, *[replica.leaves for replica in team], strict=True):
             _collect(master, leaves, first)
-        for replica in team:
-            if replica.steps.refused.keys() - self._told:
-                self._warn(replica.steps.refused)
+        for shape, why in self.refused.items():
+            if shape not in self._told:
+                self._told.add(shape)
+                text = f"training steps are worked out by the graph and not replayed, which takes longer: {why}"
+                warnings.warn(NanochatWarning(text), stacklevel=2)
         return losses
-
-    def _warn(self, refused: Mapping[Any, str]) -> None:
-        """Say once of each shape why its steps stay slower."""
-        for shape in refused.keys() - self._told:
-            self._told.add(shape)
-            text = f"training steps are not replayed, only worked out by the graph, which is slower: {refused[shape]}"
-            warnings.warn(NanochatWarning(text), stacklevel=2)
 
     def _draw_seeds(self) -> list[int]:
         """A seed of each of the model's random streams, for one micro-batch: drawn in order, whoever runs it."""
