@@ -1,6 +1,6 @@
 """A recorded step made ready, as a list of calls and one piece of memory.
 
-    1 drop     calls whose result nobody reads (`_needed`)
+    1 drop     calls whose result nobody reads (`needed`)
     2 lay out  the buffers: each from the first call that touches it to the last one has a place of its own (`lay_out`);
                what is worked out number by number goes where an operand lies that is read for the last time
     3 bind     arrays at these places to the calls; to replay is to make the calls, in order
@@ -31,7 +31,7 @@ class Replay:
     def __init__(self, calls: Sequence[Call], outputs: Sequence[Any], memory: Array | None = None) -> None:
         """memory: bytes to use where they are enough."""
         last = [output.buffer for output in outputs if isinstance(output, Recorded)]
-        kept = _needed(calls, last)
+        kept = needed(calls, last)
         births, deaths = _lives(kept)
         for buffer in last:
             deaths[buffer] = len(kept)
@@ -77,7 +77,7 @@ def _buffers(item: Any) -> list[Buffer]:
     return [buffer for part in item for buffer in _buffers(part)] if type(item) in (tuple, list) else []
 
 
-def _needed(calls: Sequence[Call], outputs: Sequence[Buffer]) -> list[Call]:
+def needed(calls: Sequence[Call], outputs: Sequence[Buffer]) -> list[Call]:
     """Without those that write only what no later call reads and is no output."""
     read, kept = set(outputs), []
     for call in reversed(calls):

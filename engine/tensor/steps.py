@@ -30,7 +30,7 @@ class Step(NamedTuple):
 
     replay: Replay
     inputs: list[Array | None]
-    weight: Array
+    weight: Array | None
 
 
 class Steps:
@@ -84,20 +84,13 @@ class Steps:
     def _record(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         """A step that is written down as it runs, then replayed: where the bits are the same, so is the next one."""
         self._seed(seeds)
-        recording, factor = Recording(), np.array(weight, self._weights[0].dtype)
-        before = _attributes(self.model)
+        recording, factor = Recording(), None if weight == 1 else np.array(weight, self._weights[0].dtype)
         inputs = [None if part is None else np.array(part, order="C") for part in batch]
+        before = _attributes(self.model)
         try:
-            for leaf, array in zip(self.leaves, self._weights, strict=True):
-                leaf.data, leaf.grad = recording.outside(array), None  # type: ignore[assignment]  # it behaves as one
-            loss = self.model.loss(*[None if part is None else recording.outside(part) for part in inputs])
-            (loss if weight == 1 else loss * recording.outside(factor)).backward()
-            outputs = [loss.data, *[leaf.grad for leaf in self.leaves]]
+            outputs = record(recording, self.model, self.leaves, inputs, factor)
         except Exception as error:  # noqa: BLE001  whatever an op makes of what only behaves as an array
             self.refused[shape] = str(error) if isinstance(error, Unrecordable) else repr(error)
-        finally:
-            for leaf, array in zip(self.leaves, self._weights, strict=True):
-                leaf.data = array
         if shape in self.refused:
             return self._graph(batch, weight, seeds)  # which has the same error, or none
         found, states = [getattr(output, "array", output) for output in outputs], self._states()
@@ -120,7 +113,8 @@ class Steps:
         for place, part in zip(step.inputs, batch, strict=True):
             if place is not None:
                 np.copyto(place, part)
-        step.weight[...] = weight
+        if step.weight is not None:
+            step.weight[...] = weight
         step.replay.run()
         loss, *gradients = step.replay.outputs
         for leaf, g in zip(self.leaves, gradients, strict=True):
@@ -134,6 +128,22 @@ class Steps:
     def _states(self) -> list[Any]:
         """How far the streams are: a number that is drawn outside the record would be the same at each replay."""
         return [stream.bit_generator.state for stream in self.streams]
+
+
+def record(
+    recording: Recording, model: Any, leaves: Sequence[Tensor], batch: Sequence[Array | None], weight: Array | None
+) -> list[Any]:
+    """The model's loss, and the gradient of weight loss for each leaf, worked out on what `recording` notes."""
+    weights = [leaf.data for leaf in leaves]
+    try:
+        for leaf in leaves:
+            leaf.data, leaf.grad = recording.outside(leaf.data), None  # type: ignore[assignment]  # it behaves as one
+        loss = model.loss(*[None if part is None else recording.outside(part) for part in batch])
+        (loss if weight is None else loss * recording.outside(weight)).backward()
+        return [loss.data, *[leaf.grad for leaf in leaves]]
+    finally:
+        for leaf, array in zip(leaves, weights, strict=True):
+            leaf.data = array
 
 
 def _attributes(item: Any) -> Any:

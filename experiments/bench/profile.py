@@ -1,98 +1,127 @@
-"""Where the time of a training step goes: time, bytes and arithmetic of every op, forward and backward together.
-
-Times come from cProfile over several steps, sizes from the graph that one forward pass leaves. An op that another op
-calls is part of it.
-"""
+"""Where the time of a replayed training step goes: what each op's calls of NumPy take, touch and multiply."""
 
 from __future__ import annotations
 
-import cProfile
-from collections import defaultdict
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from statistics import median
+from types import FrameType
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from ...engine.tensor import ops
+from ...engine.tensor.recording import Recorded, Recording
+from ...engine.tensor.replay import Replay, needed
+from ...engine.tensor.steps import record
 
 _OPS = "engine/tensor/ops/"
+MEETING = "sum of gradients"
+"""What the graph itself computes, where an array has several readers."""
 
 
 @dataclass
 class OpProfile:
-    """One kind of op in one training step."""
+    """One kind of op in one training step, forward and backward."""
 
     name: str
     calls: int = 0
+    """Of NumPy, or of what an op has recorded as one call."""
     seconds: float = 0.0
-    """Forward and backward."""
     n_bytes: int = 0
-    """Arrays read and written going forward."""
+    """Arrays that the calls read or write."""
     flops: float = 0.0
-    """Of matrix products, backward included; 0 for elementwise ops."""
+    """Of matrix products, one of two axes or of stacks; those within an `opaque` call are not counted."""
 
 
-def profile_ops(loss: Callable[[], Any], *, n_steps: int = 5) -> tuple[list[OpProfile], float]:
-    """The ops of `loss().backward()`, those that take longest first, and the seconds of a whole step.
+class StepProfile(NamedTuple):
+    """A training step without its optimizer."""
 
-    `loss` builds a fresh graph and returns its end, a Tensor.
-    """
-    for _ in range(2):
-        loss().backward()
-    profiler = cProfile.Profile()
-    profiler.enable()
-    for _ in range(n_steps):
-        loss().backward()
-    profiler.disable()
-    seconds: defaultdict[str, float] = defaultdict(float)
-    total = 0.0
-    for entry in profiler.getstats():
-        if not hasattr(entry.code, "co_filename"):
-            continue  # a built-in function, part of its caller
-        total += entry.inlinetime
-        for call in entry.calls or ():
-            name = _op_of(call.code)
-            if name and not _op_of(entry.code):  # called by the graph, not by another op
-                seconds[name] += call.totaltime / n_steps
-        total += sum(call.inlinetime for call in entry.calls or () if not hasattr(call.code, "co_filename"))
-    profiles = {name: OpProfile(name, seconds=time) for name, time in seconds.items()}
-    for node in _nodes(loss()):
-        profile = profiles.setdefault(_name(node._vjp), OpProfile(_name(node._vjp)))
-        inputs = [parent for parent in node._parents if parent is not None]
+    ops: list[OpProfile]
+    """Those that take longest first."""
+    graph_s: float
+    """Of the step by its graph."""
+    replay_s: float
+    """Of the replay; what it takes beyond its ops is Python's, from call to call."""
+    n_bytes: int
+    """Memory of the replay."""
+
+
+class _Named(Recording):
+    """A record that knows which op made a call."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: dict[int, str] = {}
+
+    def note(self, function: Callable[..., Any], arguments: tuple[Any, ...], *written: Recorded) -> None:
+        super().note(function, arguments, *written)
+        self.names[id(self.calls[-1])] = _op_of(sys._getframe(1))
+
+
+def profile_step(model: Any, batch: tuple[Any, ...], *, n_steps: int = 20) -> StepProfile:
+    """The model's step on this batch, medians of n_steps; the gradients of its parameters are overwritten."""
+    leaves, recording = list(model.parameters()), _Named()
+
+    def graph() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        model.loss(*batch).backward()
+
+    graph_s = _seconds(graph, n_steps)
+    outputs = record(recording, model, leaves, batch, None)
+    kept = needed(recording.calls, [output.buffer for output in outputs if isinstance(output, Recorded)])
+    replay = Replay(recording.calls, outputs)
+    replay_s = _seconds(replay.run, n_steps)
+    times = np.median([_times(replay) for _ in range(n_steps)], axis=0)
+    found: dict[str, OpProfile] = {}
+    for call, (function, arguments), seconds in zip(kept, replay.calls, times, strict=True):
+        profile = found.setdefault(recording.names[id(call)], OpProfile(recording.names[id(call)]))
+        arrays = [x for x in arguments if isinstance(x, np.ndarray)]
         profile.calls += 1
-        profile.n_bytes += node.data.nbytes + sum(parent.data.nbytes for parent in inputs)
-        profile.flops += _flops(profile.name, node, inputs)
-    return sorted(profiles.values(), key=lambda profile: -profile.seconds), total / n_steps
+        profile.seconds += float(seconds)
+        profile.n_bytes += sum(x.nbytes for x in arrays)
+        profile.flops += _flops(function, arrays)
+    return StepProfile(sorted(found.values(), key=lambda op: -op.seconds), graph_s, replay_s, replay.n_bytes)
 
 
-def _op_of(code: Any) -> str | None:
-    """The op that a code object belongs to, itself or its vjp; None for everything else."""
-    path = getattr(code, "co_filename", "").replace("\\", "/")
-    if _OPS not in path:
-        return None
-    name = str(code.co_qualname).split(".")[0]
-    return name if hasattr(ops, name) else None  # what ops/ does not offer is a part of what calls it
+def _times(replay: Replay) -> list[float]:
+    """Seconds of each call, less those of looking at the clock."""
+    clock, times = time.perf_counter, []
+    for function, arguments in replay.calls:
+        start = clock()
+        function(*arguments)
+        times.append(clock() - start)
+    start = clock()
+    look = clock() - start
+    return [max(0.0, seconds - look) for seconds in times]
 
 
-def _name(vjp: Any) -> str:
-    function = getattr(vjp, "func", vjp)
-    return str(getattr(function, "__qualname__", type(function).__name__)).split(".")[0]
+def _seconds(step: Callable[[], None], n: int) -> float:
+    """The median of n calls, after two that do not count."""
+    times = []
+    for _ in range(n + 2):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return median(times[2:])
 
 
-def _nodes(end: Any) -> list[Any]:
-    """Every node of the graph below `end` that an op made."""
-    found, frontier = {id(end): end}, [end]
-    while frontier:
-        parents = [p for node in frontier for p in node._parents if p is not None and id(p) not in found]
-        frontier = list({id(parent): parent for parent in parents}.values())
-        found |= {id(parent): parent for parent in frontier}
-    return [node for node in found.values() if node._vjp is not None]
+def _op_of(frame: FrameType | None) -> str:
+    """The op that asked for a call: of those on the stack the outermost, since ops call each other."""
+    name = MEETING
+    while frame is not None:
+        if _OPS in frame.f_code.co_filename.replace("\\", "/"):
+            first = frame.f_code.co_qualname.split(".")[0]
+            name = first if hasattr(ops, first) else name
+        frame = frame.f_back
+    return name
 
 
-def _flops(name: str, node: Any, inputs: list[Any]) -> float:
-    """Three products for each: forward, and one for the gradient of each side."""
-    if name in ("linear", "matmul") and len(inputs) >= 1:
-        return 3 * 2.0 * node.data.size * inputs[0].data.shape[-1]
-    if name in ("attention", "self_attention"):
-        T = node.data.shape[-2]
-        return 3 * 2.0 * 2.0 * node.data.size * (T + 1) / 2  # half a square: keys up to the query
-    return 0.0
+def _flops(function: Any, arrays: list[np.ndarray]) -> float:
+    """2 K for each number of a product's result."""
+    if getattr(function, "__name__", "") == "dot":
+        return 2.0 * arrays[-1].size * function.__self__.shape[-1]
+    return 2.0 * arrays[-1].size * arrays[0].shape[-1] if function is np.matmul else 0.0

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ....errors import ConfigError, UsageError
+from ....machine import one_blas_thread
 from ....models.gpt.config import GPTConfig
 from ....models.presets import PRESETS, get_preset
 from ....validation import nearest
@@ -21,7 +22,9 @@ commands = Commands()
 
 @commands.work("bench", "nanochat bench --profile --preset nanogpt-cpu")
 def bench(
-    profile: Annotated[bool, typer.Option("--profile", help="Take one training step apart, op by op.")] = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Take one replayed training step apart, op by op.")
+    ] = False,
     preset: Annotated[str, typer.Option(help="Whose step.", metavar="NAME")] = "nanogpt-cpu",
     rounds: Annotated[int, typer.Option(min=1, help="Rounds in which the contenders take turns.")] = 7,
     torch_compile: Annotated[
@@ -69,9 +72,9 @@ def bench(
 
 
 def _take_apart(name: str, *, as_json: bool) -> None:
-    """One training step of a preset, op by op."""
+    """One replayed training step of a preset, op by op."""
     from ....experiments.bench.contenders import draw_batch, first_weights
-    from ....experiments.bench.profile import profile_ops
+    from ....experiments.bench.profile import profile_step
     from ....models.build import build_model
 
     preset = get_preset(name)
@@ -80,12 +83,17 @@ def _take_apart(name: str, *, as_json: bool) -> None:
     model = build_model(preset.model, "tensor")
     model.load_state_dict(first_weights(preset.model))
     batch = draw_batch(preset.model, int(preset.training.get("batch_size", 1)))
-    ops, seconds = profile_ops(lambda: model.loss(*batch))
+    with one_blas_thread():
+        step = profile_step(model, batch)
     if as_json:
-        print_json({"preset": name, "seconds": seconds, "ops": [asdict(op) for op in ops]})
+        print_json({"preset": name, **step._asdict(), "ops": [asdict(op) for op in step.ops]})
         return
-    print_table([_row(op, seconds) for op in ops], right=("calls", "ms", "share", "MB", "GFLOP_per_s"))
-    say(f"one step forward and backward, with the profiler's own cost: {seconds * 1e3:.2f} ms")
+    print_table([_row(op, step.replay_s) for op in step.ops], right=("calls", "ms", "share", "MB", "GFLOP_per_s"))
+    rest = max(0.0, step.replay_s - sum(op.seconds for op in step.ops))
+    say(
+        f"one step forward and backward, one thread: {step.replay_s * 1e3:.3f} ms replayed in {step.n_bytes / 1e6:.2f} "
+        f"MB, {rest * 1e3:.3f} of them between the calls; {step.graph_s * 1e3:.3f} ms by the graph"
+    )
 
 
 def _row(op: Any, seconds: float) -> dict[str, Any]:
