@@ -79,7 +79,7 @@ class Tensor:
     __slots__ = ("_parents", "_vjp", "born", "data", "grad", "requires_grad")
 
     def __init__(self, data: Any, *, requires_grad: bool = False) -> None:
-        data = _array(data) if not isinstance(data, Tensor) else data.data
+        data = array_of(data) if not isinstance(data, Tensor) else data.data
         self.data: np.ndarray = data if data.dtype.kind == "f" else data.astype(np.float64)
         self.grad: np.ndarray | None = None
         self.requires_grad = requires_grad
@@ -202,18 +202,20 @@ class Tensor:
     def __add__(self, other: Any) -> Tensor:
         if type(other) is Tensor:
             return apply(ops.add, self, other)
-        return apply(ops.shift, self, by=float(other)) if _is_number(other) else apply(ops.add, self, _array(other))
+        return apply(ops.shift, self, by=float(other)) if _is_number(other) else apply(ops.add, self, array_of(other))
 
     def __mul__(self, other: Any) -> Tensor:
-        return apply(ops.scale, self, factor=float(other)) if _is_number(other) else apply(ops.mul, self, _array(other))
+        return (
+            apply(ops.scale, self, factor=float(other)) if _is_number(other) else apply(ops.mul, self, array_of(other))
+        )
 
     def __sub__(self, other: Any) -> Tensor:
-        return apply(ops.shift, self, by=-float(other)) if _is_number(other) else apply(ops.sub, self, _array(other))
+        return apply(ops.shift, self, by=-float(other)) if _is_number(other) else apply(ops.sub, self, array_of(other))
 
     def __truediv__(self, other: Any) -> Tensor:
         if _is_number(other) and other:
             return apply(ops.scale, self, factor=1 / float(other))
-        return apply(ops.div, self, np.asarray(other, self.dtype) if _is_number(other) else _array(other))
+        return apply(ops.div, self, np.asarray(other, self.dtype) if _is_number(other) else array_of(other))
 
     def __pow__(self, exponent: float) -> Tensor:
         if not _is_number(exponent):
@@ -221,7 +223,7 @@ class Tensor:
         return apply(ops.power, self, exponent=float(exponent))
 
     def __matmul__(self, other: Any) -> Tensor:
-        return apply(ops.matmul, self, _array(other))
+        return apply(ops.matmul, self, array_of(other))
 
     def __neg__(self) -> Tensor:
         return apply(ops.neg, self)
@@ -239,7 +241,7 @@ class Tensor:
         return self**-1 * other
 
     def __rmatmul__(self, other: Any) -> Tensor:
-        return apply(ops.matmul, _array(other), self)
+        return apply(ops.matmul, array_of(other), self)
 
     __radd__ = __add__
     __rmul__ = __mul__
@@ -311,8 +313,8 @@ _ARRAY_ON_THE_LEFT = {
 }
 
 
-def _array(x: Any) -> Any:
-    """Raises TypeError for what holds no numbers."""
+def array_of(x: Any) -> Any:
+    """x, if it behaves as an array; else the array of it. Raises TypeError for what holds no numbers."""
     if isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "__array_function__"):
         return x
     array = np.asarray(x)

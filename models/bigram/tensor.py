@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.module import Module
-from ...engine.tensor import Tensor, nn, no_grad
+from ...engine.tensor import Tensor, array_of, nn, no_grad
 from ...engine.tensor import functional as F
 from ..initial import draw_weights
 from .config import BigramConfig
@@ -27,11 +27,11 @@ class Bigram(Module):
 
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
-        return F.cross_entropy(self.logits(inputs), targets=targets)
+        return F.cross_entropy(self.logits(inputs), targets=array_of(targets))
 
     def logits(self, ids: np.ndarray, cache: None = None) -> Tensor:
         """(B, T) -> (B, T, V); a bigram needs no cache."""
-        x = self.wte(ids)
+        x = self.wte(array_of(ids))
         if self.config.input_rmsnorm:
             x = F.rms_norm(x, None, eps=self.config.norm_eps)
         return F.linear(x, self.wte.weight, None) if self.lm_head is None else self.lm_head(x)

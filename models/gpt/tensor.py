@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...engine.module import Module
-from ...engine.tensor import Tensor, nn, no_grad, ops
+from ...engine.tensor import Tensor, array_of, nn, no_grad, ops
 from ...engine.tensor import functional as F
 from ...engine.tensor.ops.attention import attend_last
 from ..initial import draw_weights
@@ -51,14 +51,14 @@ class GPT(Module):
     def loss(self, inputs: np.ndarray, targets: np.ndarray, segments: np.ndarray | None = None) -> Tensor:
         """Mean cross-entropy in nats over the targets that are not -1       inputs, targets (B, T) -> ()"""
         self.dropout.training = True
-        x = self._blocks(inputs, segments, None)
+        x = self._blocks(array_of(inputs), segments, None)
         smoothing, cap = self.config.label_smoothing, self.config.logit_softcap
-        return F.cross_entropy(self.head(x), targets=targets, label_smoothing=smoothing, softcap=cap)
+        return F.cross_entropy(self.head(x), targets=array_of(targets), label_smoothing=smoothing, softcap=cap)
 
     def logits(self, ids: np.ndarray, cache: KVCache | None = None) -> Tensor:
         """(B, T) -> (B, T, V). With a cache the ids follow those that it has seen, and are added to it."""
         self.dropout.training = False
-        return self.capped(self.head(self._blocks(np.asarray(ids), None, cache)))
+        return self.capped(self.head(self._blocks(array_of(ids), None, cache)))
 
     def predict(self, ids: np.ndarray, cache: KVCache | None = None) -> np.ndarray:
         """`logits` as a plain array, without a graph; whoever reads it names what is not finite."""
@@ -90,7 +90,7 @@ class GPT(Module):
         if self.wpe is not None:
             x = F.embedding_sum(self.wte.weight, self.wpe.weight, ids=ids, positions=positions)  # (B, T, C)
         else:
-            x = self.wte(ids)
+            x = self.wte(array_of(ids))
         if self.config.positions == "sinusoidal":
             x = x + sinusoids(positions, self.config.n_embd).astype(self.dtype)
         if self.config.input_rmsnorm:
