@@ -251,16 +251,15 @@ class _Loop:
                 self.guard.observe(max(0, n_bytes - self.config.engine.kept_bytes()))
 
     def _save(self) -> None:
-        self.config.engine.pause()
-        path = self.writer.save(self.progress)
+        with self.config.engine.paused():
+            path = self.writer.save(self.progress)
         if path is not None:
             self._emit(Saved(self.progress.step, path))
 
     def _evaluate(self) -> None:
         step = self.progress.step
         self.weights_are_good = False
-        self.config.engine.pause()
-        with span("evaluation", step=step):
+        with span("evaluation", step=step), self.config.engine.paused():
             token_bytes = self.session.dataset.tokenizer.token_bytes()
             evaluation = evaluate(self.session.model, self.session.validation(), token_bytes, self.config.engine.map)
         self.progress.evaluations[step] = evaluation

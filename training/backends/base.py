@@ -94,8 +94,8 @@ class Backend(Protocol):
     def surroundings(self) -> dict[str, str]:
         """What else decides a figure, beside what machine.py describes."""
 
-    def pause(self) -> None:
-        """Between two steps: give back memory that only steps need, since what comes now needs some of its own."""
+    def paused(self) -> AbstractContextManager[None]:
+        """Inside, between two steps, memory that only steps need is given back; after it, what was needed inside."""
 
     def kept_bytes(self) -> int:
         """Memory of the process that grows on purpose, up to a bound: no leak, for who looks for one."""
@@ -127,8 +127,8 @@ class OneProcess:
     def surroundings(self) -> dict[str, str]:
         return {}
 
-    def pause(self) -> None:
-        pass
+    def paused(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         return map(function, items)

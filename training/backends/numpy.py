@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+
+import numpy as np
 
 from ...errors import ConfigError
 from ...machine import cores, one_blas_thread, threads
@@ -25,6 +30,10 @@ class NumpyBackend(OneProcess):
 
     eval_rows = 32
     """Arrays waste time on few rows."""
+
+    def __init__(self) -> None:
+        self._given = threading.local()
+        """`threads` that the session of this thread had before BLAS was held to one."""
 
     def precision(self, dtype: str) -> DType:
         return "float64" if dtype == "float64" else "float32"
@@ -79,13 +88,28 @@ class NumpyBackend(OneProcess):
         from ...engine.tensor.allocator import keep_freed_pages
 
         keep_freed_pages()
-        with one_blas_thread():
-            yield
+        self._given.threads = threads()
+        try:
+            with one_blas_thread():
+                yield
+        finally:
+            self._given.threads = 1
 
-    def pause(self) -> None:
-        from ...engine.tensor.allocator import give_back_arenas
+    def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
+        """On as many threads as the session was given."""
+        n = getattr(self._given, "threads", 1)
+        return _on_threads(one_blas_thread()(function), items, n) if n > 1 else map(function, items)
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """A step's memory is the replay's, an evaluation's is the C library's: one at a time."""
+        from ...engine.tensor.allocator import give_back_arenas, give_back_freed_pages
 
         give_back_arenas()
+        try:
+            yield
+        finally:
+            give_back_freed_pages()
 
     def kept_bytes(self) -> int:
         return 0
@@ -100,11 +124,27 @@ class NumpyBackend(OneProcess):
         weights = n_parameters(model) * width
         held = weights * (2 + n_slots(settings) + max(1, settings.replicas))
         evaluated = min(self.eval_rows, -(-(settings.eval_tokens or self.eval_rows * T) // T))
-        numbers = max(activation_numbers(model, settings.batch_size, T), forward_numbers(model, evaluated, T))
+        forward = forward_numbers(model, evaluated, T) * threads()
+        numbers = max(activation_numbers(model, settings.batch_size, T), forward)
         activations = numbers * width
         # of freed activations, about half can be used again
         saving = weights * (1 + n_slots(settings)) + activations // 2
         return held + max(activations, saving)
+
+
+def _on_threads(function: Callable[[Any], np.ndarray], items: Iterable[Any], n: int) -> Iterator[np.ndarray]:
+    """function of each item, in order, n at a time and no more than that ahead."""
+    pool = ThreadPoolExecutor(n, "evaluation")
+    waiting: deque[Future[np.ndarray]] = deque()
+    try:
+        for item in items:
+            waiting.append(pool.submit(function, item))
+            if len(waiting) > n:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def activation_numbers(model: ModelConfig, B: int, T: int) -> int:

@@ -10,7 +10,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cached_property
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, cast
@@ -181,8 +181,9 @@ class TorchBackend:
             "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
         }
 
-    def pause(self) -> None:
-        """PyTorch has its own memory."""
+    def paused(self) -> AbstractContextManager[None]:
+        """PyTorch keeps what it has."""
+        return nullcontext()
 
     def kept_bytes(self) -> int:
         return 0
