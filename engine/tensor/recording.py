@@ -140,10 +140,11 @@ class Recording:
 class Recorded(NDArrayOperatorsMixin):
     """An array of a step that is being recorded; behaves as one."""
 
-    __slots__ = ("array", "buffer", "recording", "start")
+    __slots__ = ("_place", "array", "buffer", "recording", "start")
 
     def __init__(self, array: Array, buffer: Buffer, start: int, recording: Recording) -> None:
         self.array, self.buffer, self.start, self.recording = array, buffer, start, recording
+        self._place: Place | None = None
 
     def record(self, function: Callable[..., None], *arguments: Any) -> None:
         """Make a call that is `opaque`: it may write into any array that it is given."""
@@ -153,9 +154,11 @@ class Recorded(NDArrayOperatorsMixin):
     @property
     def place(self) -> Place:
         """Where it lies."""
-        array = self.array
-        offset = array.__array_interface__["data"][0] - self.start if array.size else 0
-        return Place(self.buffer, offset, array.shape, array.strides, array.dtype)
+        if self._place is None:
+            array = self.array
+            offset = array.__array_interface__["data"][0] - self.start if array.size else 0
+            self._place = Place(self.buffer, offset, array.shape, array.strides, array.dtype)
+        return self._place
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
         if method == "at":
@@ -260,6 +263,8 @@ def _as_places(item: Any) -> Any:
 
 def _in_kind(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
     """Python's numbers as arrays of the others' type, which NumPy would make of them in each call."""
+    if not any(type(x) in (int, float) for x in inputs):
+        return inputs
     kinds = {x.dtype for x in inputs if hasattr(x, "dtype")}
     if len(kinds) != 1 or next(iter(kinds)).kind != "f":
         return inputs
