@@ -43,10 +43,10 @@ class Shape:
 
 _RUSTGPT = replace(PRESETS["rustgpt"].model, vocab_size=66, block_size=64)
 SHAPES = (
-    Shape("B1 T16 L1 H4 C16 (microgpt)", PRESETS["microgpt"].model, 1, 4.0, 6.0),  # type: ignore[arg-type]  # a GPTConfig
-    Shape("B12 T64 L4 H4 C128 (nanogpt-cpu)", PRESETS["nanogpt-cpu"].model, 12, 1.0, 1.25),  # type: ignore[arg-type]
-    Shape("B16 T64 L3 H8 C128 (rustgpt-like)", _RUSTGPT, 16, 1.0, 1.25),  # type: ignore[arg-type]
-    Shape("B8 T256 L6 H6 C384 (nanogpt-char)", replace(PRESETS["nanogpt-char"].model, dropout=0.0), 8, 1.0, 1.1),  # type: ignore[arg-type]
+    Shape("B1 T16 L1 H4 C16 (microgpt)", PRESETS["microgpt"].model, 1, 6.0, 9.0),  # type: ignore[arg-type]  # a GPTConfig
+    Shape("B12 T64 L4 H4 C128 (nanogpt-cpu)", PRESETS["nanogpt-cpu"].model, 12, 1.05, 1.15),  # type: ignore[arg-type]
+    Shape("B16 T64 L3 H8 C128 (rustgpt-like)", _RUSTGPT, 16, 1.0, 1.03),  # type: ignore[arg-type]
+    Shape("B8 T256 L6 H6 C384 (nanogpt-char)", replace(PRESETS["nanogpt-char"].model, dropout=0.0), 8, 1.0, 1.02),  # type: ignore[arg-type]
 )
 TRAINING = TrainingConfig(lr=1e-4, weight_decay=0.1, max_grad_norm=1.0, replicas=0)
 
