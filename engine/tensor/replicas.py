@@ -91,12 +91,16 @@ class Accumulator:
         losses += [future.result() for future in futures]
         for master, *leaves in zip(self._masters, *[replica.leaves for replica in team], strict=True):
             _collect(master, leaves, first)
+        if any(replica.steps.refused for replica in team):
+            self._warn_once()
+        return losses
+
+    def _warn_once(self) -> None:
         for shape, why in self.refused.items():
             if shape not in self._told:
                 self._told.add(shape)
                 text = f"training steps are worked out by the graph and not replayed, which takes longer: {why}"
                 warnings.warn(NanochatWarning(text), stacklevel=2)
-        return losses
 
     def _draw_seeds(self) -> list[int]:
         """A seed of each of the model's random streams, for one micro-batch: drawn in order, whoever runs it."""
