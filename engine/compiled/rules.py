@@ -29,8 +29,7 @@ Nodes = Sequence[Value]
 Back = Callable[[Array], Any]
 """Emits the calls of a group's way back, given the array of its gradients."""
 Do = Callable[..., Array]
-Slope = float | Callable[..., Array]
-"""A number, or slope(do, z, c, *xs)"""
+Slope = float | Callable[..., Array]  # a number, or slope(do, z, c, *xs)
 Rule = tuple[Callable[..., Any], tuple[Slope, ...]]
 """forward(do, z, c, *xs) fills z; one slope for each parent."""
 
@@ -62,10 +61,9 @@ class Calls:
         return out
 
     def gather(self, source: Array, places: Array) -> Array:
-        """source[places]: a view, which costs no call, where the places follow each other."""
-        first = places.flat[0] if places.size else 0
-        if (places.reshape(-1) == np.arange(first, first + places.size)).all():
-            return source[first : first + places.size].reshape(places.shape)
+        """source[places]: a view, which costs no call, where there is one."""
+        if (view := view_of(source, places)) is not None:
+            return view
         out = np.empty(places.shape, source.dtype)
         self.call(source.take, places, None, out, "clip")  # "clip": any other mode copies the result once more
         return out
@@ -91,7 +89,6 @@ class Site(Protocol):
 
     samples: int
     p: Array
-    gp: Array
     leaf: dict[Value, int]
     forward_calls: Calls
     backward_calls: Calls
@@ -102,6 +99,14 @@ class Site(Protocol):
     def view(self, group: Nodes) -> Array: ...  # where the results of a whole group go: (S, k)
     def edges(self, operands: Nodes) -> Array: ...  # where each finds its share of the gradient: (S, n)
     def pass_on(self, operands: Nodes, g: Array, counts: Sequence[int]) -> None: ...  # or reads g itself, at no cost
+    def learn(self, first: int, x: Array, y: Array) -> None: ...  # weights from `first` on get x y as their share
+
+
+def view_of(source: Array, places: Array) -> Array | None:
+    """source[places] as a view: where the places follow each other, else None"""
+    first = places.flat[0] if places.size else 0
+    follow = (places.reshape(-1) == np.arange(first, first + places.size)).all()
+    return source[first : first + places.size].reshape(places.shape) if follow else None
 
 
 def _by(ufunc: np.ufunc, *slopes: Slope) -> Rule:
@@ -264,14 +269,14 @@ def elementwise(site: Site, kind: str, nodes: Nodes) -> Back:
 
 
 def _constants(site: Site, kind: str, nodes: Nodes) -> Any:
-    """What the ops took besides their parents: one number for powers, else (k,), or (S, k) where looked at anew."""
+    """What the ops took besides their parents: one number for powers, else (S, k), as z, or NumPy would take longer."""
     if nodes[0].constant is None:
         return None
     if kind in POWERS:
         return float(nodes[0].constant)
     if looked_at(nodes[0]):
         return site.read_largest(nodes)
-    return np.array([float(node.constant) for node in nodes])
+    return np.tile([float(node.constant) for node in nodes], (site.samples, 1))
 
 
 def _sum(site: Site, kind: str, nodes: Nodes) -> Back:
@@ -326,19 +331,18 @@ def _linear(site: Site, kind: str, nodes: Nodes) -> Back:
     n, has_bias = divmod(len(nodes[0].parents), 2)
     rows, inputs = n_rows(nodes), operands_of(kind, nodes)
     first, first_bias = (site.leaf[nodes[0].parents[i]] for i in (n, -1))
-    w, gw = (a[first : first + rows * n].reshape(rows, n) for a in (site.p, site.gp))
-    b, gb = (a[first_bias : first_bias + rows] for a in (site.p, site.gp))
+    w, b = site.p[first : first + rows * n].reshape(rows, n), site.p[first_bias : first_bias + rows]
     x, z = site.read(inputs).reshape(-1, n), site.view(nodes).reshape(-1, rows)
-    site.forward_calls.call(np.matmul, x, w.T, z)
+    site.forward_calls.call(np.dot, x, w.T, z)  # of a few rows in half the time of matmul
     if has_bias:
         site.forward_calls.call(np.add, z, b, z)
 
     def back(g: Array) -> None:
         do, g = site.backward_calls.do, g.reshape(-1, rows)
-        do(np.add, gw, do(np.matmul, g.T, x), out=gw)
-        do(np.matmul, g, w, out=site.edges(inputs).reshape(-1, n))
+        site.learn(first, g.T, x)
+        do(np.dot, g, w, out=site.edges(inputs).reshape(-1, n))
         if has_bias:
-            do(np.add, gb, do(np.matmul, np.ones(len(g)), g), out=gb)
+            site.learn(first_bias, np.ones(len(g)), g)
 
     return back
 
@@ -370,13 +374,12 @@ def _no_target(site: Site, kind: str, nodes: Nodes) -> Back:
 
 
 POWERS = ("x**c", "c**x")  # whose c is frozen, and one for a whole group
-EMIT: dict[str, Callable[[Site, str, Nodes], Back]] = {
+EMIT: dict[str, Callable[[Site, str, Nodes], Back]] = {  # the others are `elementwise`
     **dict.fromkeys(("sum", "mean", "dot", "dot+b"), _sum),
     "linear": _linear,
     "cross_entropy": _cross_entropy,
     "no target": _no_target,
 }
-"""The others are `elementwise`."""
 
 
 def looked_at(node: Value) -> Sequence[Value]:
