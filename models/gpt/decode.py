@@ -97,7 +97,8 @@ class Decoder:
                 f"{len(ids)} rows of tokens do not go with a cache of keys {cache.keys.shape}: give a token for each "
                 "of its rows, and make it with the model's own empty_cache"
             )
-        cache.positions(1)  # is there room?
+        if cache.longest == cache.block_size:
+            cache.positions(1)  # raises: there is no room
         with self._lock, np.errstate(all="ignore"):  # whoever reads logits names what is not finite
             if self._weights is None:
                 self._weights, self._mark = FoldedWeights(self.model), mark_of(self.model)
@@ -148,14 +149,14 @@ class _Step:
         self.y, self.qkv = np.zeros((R, H * D), dtype), np.zeros((R, (H + 2 * G) * D), dtype)
         self.hidden, self.u = np.zeros((2, R, config.hidden), dtype)
         self.root, self.mean, self.average = np.zeros(R, dtype), np.zeros(R, dtype), np.full(C, 1.0 / C, dtype)
-        self.ids, self.at, self.each = np.zeros(R, np.int64), np.zeros(R, np.int64), np.arange(B)
+        self.ids, self.each = np.zeros(R, np.int64), np.arange(B)
         heads = self.qkv[:B].reshape(B, H + 2 * G, D)
         self.placed, self.k, self.v = heads[:, : H + G], heads[:, H : H + G], heads[:, H + G :]
         queries = (B, G, H // G, 1) if self.steady else (B, G, H // G)  # alone, or those of a key's group together
         self.q = heads[:, :H].reshape(*queries, D)
         self.heads_of_y = self.y[:B].reshape(*queries, D)
-        self.totals = np.zeros((config.n_layer, *queries, 1), dtype)
-        self.all_totals = self.totals.reshape(-1)
+        totals = np.zeros((config.n_layer, *queries, 1), dtype)
+        self.totals, self.all_totals = list(totals), totals.reshape(-1)
         room = -(-config.block_size // KEYS) * KEYS
         self.ones = np.ones((room, 1), dtype)
         self.seen = np.tri(config.block_size + 1, room, -1, dtype=dtype)  # row n: 1 for the first n keys
@@ -195,13 +196,13 @@ class _Step:
     def _embed(self, ids: Array, lengths: Array) -> None:
         """x = token + place"""
         weights, B = self.weights, self.n_rows
-        self.ids[:B], self.at[:B] = ids, lengths
+        self.ids[:B] = ids
         weights.wte.take(self.ids, 0, self.x)
         if weights.places is not None:
-            weights.places.take(self.at, 0, self.place, "clip")
+            weights.places.take(lengths, 0, self.place[:B], "clip")
             np.add(self.x, self.place, self.x)
         if weights.turns is not None:
-            weights.turns.take(self.at[:B], 0, self.turn[:, 0], "clip")
+            weights.turns.take(lengths, 0, self.turn[:, 0], "clip")
 
     def _attend(self, k: Array, v: Array, mask: Array | None, total: Array, *, is_safe: bool) -> None:
         """y = e v / sum(e),  e = exp(q k^T)       q, y (B, G, R, D), k, v (B, G, S, D), an axis more where steady
