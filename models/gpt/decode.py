@@ -133,6 +133,7 @@ class _Step:
         self.calls, self.before = Calls(), list[Calls]()  # what stands before the attention of each block
         if weights.config.input_rmsnorm:
             self._divide(self.x, self.x)
+            self._call(np.multiply, self.x, weights.length, self.x)
         for layer in weights.layers:
             self._prepare(layer)
             self.before.append(self.calls)
@@ -294,7 +295,7 @@ class _Step:
             self._call(np.add, to, bias, to)
 
     def _normalise(self, x: Array, to: Array) -> Array:
-        """x / sqrt(mean(x^2) + eps), of x without its mean in a LayerNorm; gain and bias come later"""
+        """`_divide`, of x without its mean in a LayerNorm; sqrt(C), gain and bias come later"""
         if self.weights.config.norm == "layer" and not self.weights.is_centred:
             self._call(np.vecdot, x, self.average, self.mean)
             self._call(np.subtract, x, self.mean[:, None], to)
@@ -302,17 +303,16 @@ class _Step:
         return self._divide(x, to)
 
     def _divide(self, x: Array, to: Array) -> Array:
-        """x / sqrt(mean(x^2) + eps), as sqrt(C) / sqrt(sum(x^2) + C eps)"""
-        C, root = x.shape[1], self.root
-        shift = C * eps_of(self.weights.config, self.weights.dtype)
+        """x / sqrt(sum(x^2) + C eps), a sqrt(C)th of x / sqrt(mean(x^2) + eps)"""
+        root = self.root
+        shift = x.shape[1] * eps_of(self.weights.config, self.weights.dtype)
         if len(x) == 1:
             self._call(_divide_one, x[0], shift, np.zeros((), x.dtype), to[0])
             return to
         self._call(np.vecdot, x, x, root)
         self._call(np.add, root, np.array(shift, root.dtype), root)
         self._call(np.sqrt, root, root)
-        self._call(np.divide, np.array(math.sqrt(C), root.dtype), root, root)
-        self._call(np.multiply, x, root[:, None], to)
+        self._call(np.divide, x, root[:, None], to)
         return to
 
     def _scale(self, gain: Array | None, bias: Array | None) -> None:
@@ -344,7 +344,7 @@ class _Step:
         self._call(np.divide, h, u, h)
 
 
-def _divide_one(x: Array, shift: float, scale: Array, to: Array) -> None:
+def _divide_one(x: Array, shift: float, length: Array, to: Array) -> None:
     """As `_divide`, of a row alone: a root of a number costs less than one of an array       (C,) -> (C,)"""
-    scale[()] = math.sqrt(len(x) / (float(x.dot(x)) + shift))
-    np.multiply(x, scale, to)
+    length[()] = math.sqrt(float(x.dot(x)) + shift)
+    np.divide(x, length, to)
