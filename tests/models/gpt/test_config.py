@@ -85,7 +85,7 @@ sizes = st.fixed_dictionaries(
 @settings(max_examples=200)
 @given(sizes)
 def test_following_the_advice_ends_in_a_configuration_that_works(asked: dict[str, Any]) -> None:
-    for _ in range(4):
+    for _ in range(5):  # four corrections at most, as n_embd=0, n_head=2, n_kv_head=3 with rope needs
         try:
             config = GPTConfig(**asked)
         except ConfigError as error:
