@@ -40,7 +40,7 @@ import numpy as np
 
 from ..module import Module, shape_of
 from ..scalar.value import Value
-from .rules import EMIT, POWERS, RULES, Array, Back, Calls, Nodes, elementwise, looked_at, n_rows, operands_of
+from .rules import EMIT, POWERS, RULES, Array, Back, Calls, Nodes, elementwise, looked_at, n_rows, operands_of, view_of
 
 
 class Open(int):
@@ -102,8 +102,7 @@ class Group:
     level: int
     kind: str
     nodes: list[Value]
-    n_nodes: int = 0
-    """Stays when the graph is forgotten, as do the calls below."""
+    n_nodes: int = 0  # stays when the graph is forgotten, as do the calls below
     n_forward: int = 0
     n_back: int = 0
 
@@ -121,8 +120,7 @@ class Program:
         """Raises ValueError for an op without a rule. Without `gradient` there is no way back."""
         self.samples = samples
         self._place_weights(dict(parameters))
-        self.groups = self._groups(outputs)
-        """In the order of the calls."""
+        self.groups = self._groups(outputs)  # in the order of the calls
         self._allot(outputs)
         with np.errstate(all="ignore"):
             backs = [self._emit_forward(group) for group in self.groups]
@@ -163,18 +161,16 @@ class Program:
 
     def forget(self) -> None:
         """Let the graph go: a replay needs none of it."""
-        for places in (self.at, self.readers, self.leaf, self.matrices, self.learns):
-            places.clear()
-        for group in self.groups:
-            group.nodes.clear()
+        found: list[Any] = [self.at, self.readers, self.leaf, self.matrices, self.learns]
+        for kept in (*found, *[group.nodes for group in self.groups]):
+            kept.clear()
 
     # **** before all: where the weights lie, by which pass 1 tells them from other numbers
 
     def _place_weights(self, parameters: Mapping[str, Any]) -> None:
         """Weights in one vector p, gradients in gp, each with a view by parameter; where each leaf lies in them."""
         self.leaf: dict[Value, int] = {}
-        self.matrices: dict[Value, tuple[int, int, str]] = {}
-        """Of each leaf the parameter that it stands in: (rows, columns, name)."""
+        self.matrices: dict[Value, tuple[int, int, str]] = {}  # rows, columns and name of a leaf's parameter
         slices, n = [], 0
         for name, parameter in parameters.items():
             shape, leaves = shape_of(parameter), flat(parameter)
@@ -186,15 +182,14 @@ class Program:
         if n > len(self.leaf):
             raise ValueError("a Value stands twice among the parameters: name one that is shared once")
         self.p, self.gp = np.zeros((2, len(self.leaf)))
-        self.weights = [self.p[place].reshape(shape) for place, shape in slices]
-        self.gradients = [self.gp[place].reshape(shape) for place, shape in slices]
+        self.is_zero = np.ones(len(self.leaf), bool)  # of gp, what nothing was added to so far on the way back
+        self.weights, self.gradients = ([a[place].reshape(shape) for place, shape in slices] for a in (self.p, self.gp))
 
     # **** pass 1: levels and groups
 
     def _groups(self, outputs: Nodes) -> list[Group]:
         nodes = sorted(_seen_from(outputs, looked_at), key=lambda node: node.born)
-        self.learns = _seen_from(outputs, lambda node: ())
-        """What a gradient goes back to; the other nodes were only looked at."""
+        self.learns = _seen_from(outputs, lambda node: ())  # a gradient goes back to them; others were only looked at
         inner = self._inner_groups([node for node in nodes if node.parents and node.op != "pick"])
         read = set(outputs)  # a weight that is read in matrices alone is not among them
         for group in inner:
@@ -268,15 +263,12 @@ class Program:
         opened: defaultdict[int, int] = defaultdict(lambda: 1 << 62)  # of each slot, the fewest rows it chooses from
         for node in chain.from_iterable(group.nodes for group in self.groups):
             if isinstance(node.constant, Open):
-                opened[node.constant.slot] = min(opened[node.constant.slot], self._n_choices(node))
+                n_choices = self.matrices[node.parents[0]][0] if node.op == "pick" else len(node.parents)
+                opened[node.constant.slot] = min(opened[node.constant.slot], n_choices)
         self.limits = np.array([opened[slot] for slot in range(1 + max(opened, default=-1))], np.uint64)
         self.indices = np.zeros((S, len(self.limits)), np.int64)
         self.unsigned = self.indices.view(np.uint64)  # the same memory, in which a negative index is a huge one
         self.forward_calls, self.backward_calls = Calls(), Calls()
-
-    def _n_choices(self, node: Value) -> int:
-        """How many rows, or classes, an open index chooses from."""
-        return self.matrices[node.parents[0]][0] if node.op == "pick" else len(node.parents)
 
     def _samples(self, places: Iterable[tuple[int, int]]) -> Array:
         """(place in the first sample, step to the next) of n numbers -> (S, n) places"""
@@ -333,13 +325,23 @@ class Program:
         for i, operand in zip(np.repeat(np.arange(len(counts)), counts).tolist(), operands, strict=True):
             self.readers[operand].append((first + i, len(counts)))  # in the first sample, and the step to the next one
 
+    def learn(self, first: int, x: Array, y: Array) -> None:
+        """gp += x y for the weights from number `first` on, or gp = x y: level 0, which adds as well, comes later"""
+        product, do = x @ y, self.backward_calls.do
+        place = slice(first, first + product.size)
+        gradient = self.gp[place].reshape(product.shape)
+        if self.is_zero[place].all():
+            do(np.dot, x, y, out=gradient)
+        else:
+            do(np.add, gradient, do(np.dot, x, y, out=product), out=gradient)
+        self.is_zero[place] = False
+
     def _pull(self, nodes: Nodes) -> Array:
         """The gradients of nodes, in e: the sum of what lies on their edges       (S, k)"""
         edges = [self.readers[node] for node in nodes]
         places, counts = self._samples(chain.from_iterable(edges)), list(map(len, edges))
-        first = places[0, 0]
-        if max(counts) == 1 and (places.reshape(-1) == np.arange(first, first + places.size)).all():
-            return self.backward_calls.gather(self.e, places)
+        if max(counts) == 1 and (view := view_of(self.e, places)) is not None:
+            return view
         out = self._new_edges(len(nodes))
         self.backward_calls.reduce(np.add, self.e, places, counts, out)
         return out
@@ -369,17 +371,15 @@ class Program:
 
     def _load_rows(self, kind: str, picks: Nodes) -> Back:
         """Weights of rows that the indices choose: index times columns after the place in row 0"""
-        columns = np.array([self.matrices[pick.parents[0]][1] for pick in picks])
-        first = np.array(
-            [self.leaf[pick.parents[0]] - int(pick.constant) * n for pick, n in zip(picks, columns, strict=True)]
-        )
-        do = self.forward_calls.do
+        do, leaves = self.forward_calls.do, [pick.parents[0] for pick in picks]
+        columns = np.tile([self.matrices[leaf][1] for leaf in leaves], (self.samples, 1))
+        first = np.array([self.leaf[leaf] for leaf in leaves]) - columns * [int(pick.constant) for pick in picks]
         return self._load(picks, do(np.add, do(np.multiply, self.read_indices(picks), columns), first))
 
     def _load(self, nodes: Nodes, places: Array) -> Back:
-        """The weights at `places` of p; several nodes may read one, whose gradients add.at adds.     places (S, n)"""
+        """The weights at places (S, n) of p. Several nodes may read one: add.at adds, twice as fast when flat."""
         self.forward_calls.call(self.p.take, places, None, self.view(nodes), "clip")
-        return lambda g: self.backward_calls.call(np.add.at, self.gp, places, g)
+        return lambda g: self.backward_calls.call(np.add.at, self.gp, places.reshape(-1), g.reshape(-1))
 
 
 _LOADS = {"row": Program._load_rows, "weight": Program._load_weights, "number": Program._load_numbers}

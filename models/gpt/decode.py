@@ -21,6 +21,9 @@ from .tensor import GPT, eps_of
 
 TILE = 8
 """Rows of a product of several: OpenBLAS gives a row the same bits whatever stands in the other seven (docs/log.md)."""
+_SMALL = 100**3
+"""Multiplications of a product that OpenBLAS does at once, on the numbers as they lie; for a larger one it copies them
+first, which takes longer than to multiply TILE rows at a time."""
 _SMALLEST, _LARGEST = 1e-20, 1e20
 """Sums of exp(score) that lost nothing: outside of these the largest score is subtracted first."""
 Calls = list[tuple[Callable[..., object], tuple[Any, ...]]]
@@ -94,7 +97,8 @@ class Decoder:
                 f"{len(ids)} rows of tokens do not go with a cache of keys {cache.keys.shape}: give a token for each "
                 "of its rows, and make it with the model's own empty_cache"
             )
-        cache.positions(1)  # is there room?
+        if cache.longest == cache.block_size:
+            cache.positions(1)  # raises: there is no room
         with self._lock, np.errstate(all="ignore"):  # whoever reads logits names what is not finite
             if self._weights is None:
                 self._weights, self._mark = FoldedWeights(self.model), mark_of(self.model)
@@ -108,24 +112,16 @@ class Decoder:
 def mark_of(model: Any) -> int:
     """A number that an array model with other weights does not have, but by chance.
 
-    Of sums of bits, one for each row and not one for all, so that rows that have changed places give another number;
-    columns that have are seen in some eight rows, whose bits are taken as they are.
+    Of sums of bits over pieces an entry shorter than two rows: they begin in every column, and none holds two whole
+    rows, so that rows or columns that have changed places give another number. Vectors are taken as they are.
     """
     marks = []
     for parameter in model.parameters():
         array = np.ascontiguousarray(parameter.data)
-        bits = array.view("u8" if array.shape[-1] * array.itemsize % 8 == 0 else f"u{array.itemsize}")
-        rows = bits.reshape(-1, bits.shape[-1])
-        marks += [rows.sum(1, dtype=bits.dtype).tobytes(), rows[:: 1 + len(rows) // 8].tobytes()]
+        bits = array.reshape(-1).view("u8" if array.nbytes % 8 == 0 else f"u{array.itemsize}")
+        piece = max(1, 2 * len(bits) // len(array) - 1) if array.ndim > 1 else 1
+        marks.append(np.add.reduceat(bits, np.arange(0, len(bits), piece), 0, bits.dtype).tobytes())
     return hash(tuple(marks))
-
-
-class _Tiled:
-    """An array of rows (R, N) and the pieces of it that are multiplied at once: the only row, or up to TILE rows."""
-
-    def __init__(self, n_rows: int, n: int, dtype: Any) -> None:
-        self.whole = np.zeros((n_rows, n), dtype)
-        self.tiles = [self.whole[0]] if n_rows == 1 else [self.whole[i : i + TILE] for i in range(0, n_rows, TILE)]
 
 
 class _Step:
@@ -137,30 +133,31 @@ class _Step:
         self.calls, self.before = Calls(), list[Calls]()  # what stands before the attention of each block
         if weights.config.input_rmsnorm:
             self._divide(self.x, self.x)
+            self._call(np.multiply, self.x, weights.length, self.x)
         for layer in weights.layers:
             self._prepare(layer)
             self.before.append(self.calls)
             self.calls = Calls()
             self._finish(layer)
         self.last = self._normalise(self.x, self.n) if weights.config.final_norm else self.x
+        self.head_tiles = self._tiles(weights.head)
 
     def _lay_out(self, R: int) -> None:
         """Arrays of R rows, and views of the first B of them."""
         weights, config, B = self.weights, self.weights.config, self.n_rows
         dtype, C, D, H, G = weights.dtype, config.n_embd, config.head_size, config.n_head, config.kv_heads
-        self.x, self.n, self.o = (_Tiled(R, C, dtype) for _ in range(3))
-        self.y, self.qkv = _Tiled(R, H * D, dtype), _Tiled(R, (H + 2 * G) * D, dtype)
-        self.hidden = _Tiled(R, config.hidden, dtype)
-        self.u, self.place = np.zeros((R, config.hidden), dtype), np.zeros((R, C), dtype)
+        self.x, self.n, self.o, self.place = np.zeros((4, R, C), dtype)
+        self.y, self.qkv = np.zeros((R, H * D), dtype), np.zeros((R, (H + 2 * G) * D), dtype)
+        self.hidden, self.u = np.zeros((2, R, config.hidden), dtype)
         self.root, self.mean, self.average = np.zeros(R, dtype), np.zeros(R, dtype), np.full(C, 1.0 / C, dtype)
-        self.ids, self.at, self.each = np.zeros(R, np.int64), np.zeros(R, np.int64), np.arange(B)
-        heads = self.qkv.whole[:B].reshape(B, H + 2 * G, D)
+        self.ids, self.each = np.zeros(R, np.int64), np.arange(B)
+        heads = self.qkv[:B].reshape(B, H + 2 * G, D)
         self.placed, self.k, self.v = heads[:, : H + G], heads[:, H : H + G], heads[:, H + G :]
         queries = (B, G, H // G, 1) if self.steady else (B, G, H // G)  # alone, or those of a key's group together
         self.q = heads[:, :H].reshape(*queries, D)
-        self.heads_of_y = self.y.whole[:B].reshape(*queries, D)
-        self.totals = np.zeros((config.n_layer, *queries, 1), dtype)
-        self.all_totals = self.totals.reshape(-1)
+        self.heads_of_y = self.y[:B].reshape(*queries, D)
+        totals = np.zeros((config.n_layer, *queries, 1), dtype)
+        self.totals, self.all_totals = list(totals), totals.reshape(-1)
         room = -(-config.block_size // KEYS) * KEYS
         self.ones = np.ones((room, 1), dtype)
         self.seen = np.tri(config.block_size + 1, room, -1, dtype=dtype)  # row n: 1 for the first n keys
@@ -200,13 +197,13 @@ class _Step:
     def _embed(self, ids: Array, lengths: Array) -> None:
         """x = token + place"""
         weights, B = self.weights, self.n_rows
-        self.ids[:B], self.at[:B] = ids, lengths
-        weights.wte.take(self.ids, 0, self.x.whole)
+        self.ids[:B] = ids
+        weights.wte.take(self.ids, 0, self.x)
         if weights.places is not None:
-            weights.places.take(self.at, 0, self.place, "clip")
-            np.add(self.x.whole, self.place, self.x.whole)
+            weights.places.take(lengths, 0, self.place[:B], "clip")
+            np.add(self.x, self.place, self.x)
         if weights.turns is not None:
-            weights.turns.take(self.at[:B], 0, self.turn[:, 0], "clip")
+            weights.turns.take(lengths, 0, self.turn[:, 0], "clip")
 
     def _attend(self, k: Array, v: Array, mask: Array | None, total: Array, *, is_safe: bool) -> None:
         """y = e v / sum(e),  e = exp(q k^T)       q, y (B, G, R, D), k, v (B, G, S, D), an axis more where steady
@@ -234,16 +231,22 @@ class _Step:
 
     def _head(self) -> Array:
         weights, cap = self.weights, self.weights.config.logit_softcap
-        z = _Tiled(len(self.x.whole), weights.head.shape[1], weights.dtype)
-        for row, logits in zip(self.last.tiles, z.tiles, strict=True):
-            np.dot(row, weights.head, logits)
+        z = np.empty((len(self.x), weights.head.shape[1]), weights.dtype)
+        for rows in self.head_tiles:
+            np.dot(self.last[rows], weights.head, z[rows])
         if weights.head_bias is not None:
-            z.whole += weights.head_bias
+            z += weights.head_bias
         if cap:
-            z.whole *= 1 / cap
-            np.tanh(z.whole, z.whole)
-            z.whole *= cap
-        return z.whole[: self.n_rows]
+            z *= 1 / cap
+            np.tanh(z, z)
+            z *= cap
+        return z[: self.n_rows]
+
+    def _tiles(self, weight: Array) -> list[slice]:
+        """Rows that are multiplied at once: TILE, or all where that is quick and bits may depend on it."""
+        n_rows = len(self.x)
+        n = TILE if self.steady or n_rows * weight.size > _SMALL else n_rows
+        return [slice(first, first + n) for first in range(0, n_rows, n)]
 
     # **** what is written into `calls`, in the order of a block
 
@@ -267,16 +270,16 @@ class _Step:
 
     def _finish(self, layer: Layer) -> None:
         """What attention found, and the MLP."""
-        pre, x, whole = self.weights.pre, self.x, self.x.whole
+        pre, x = self.weights.pre, self.x
         self._linear(self.y, layer.proj, layer.proj_bias, self.o)
-        self._call(np.add, whole, self.o.whole, whole)
+        self._call(np.add, x, self.o, x)
         n = self._normalise(x, self.n if pre else x)
         if not pre:
             self._scale(layer.gain_1, layer.bias_1)
         self._linear(n, layer.fc, layer.fc_bias, self.hidden)
         self._activate()
         self._linear(self.hidden, layer.out, layer.out_bias, self.o)
-        self._call(np.add, whole, self.o.whole, whole)
+        self._call(np.add, x, self.o, x)
         if not pre:
             self._normalise(x, x)
             self._scale(layer.gain_2, layer.bias_2)
@@ -284,55 +287,54 @@ class _Step:
     def _call(self, function: Callable[..., object], *arguments: Any) -> None:
         self.calls.append((function, arguments))
 
-    def _linear(self, x: _Tiled, weight: Array, bias: Array | None, to: _Tiled) -> None:
-        """x W + b, tile by tile       x (R, K), W (K, N), b (N,) -> (R, N)"""
-        for row, y in zip(x.tiles, to.tiles, strict=True):
-            self._call(np.dot, row, weight, y)
+    def _linear(self, x: Array, weight: Array, bias: Array | None, to: Array) -> None:
+        """x W + b       x (R, K), W (K, N), b (N,) -> (R, N)"""
+        for rows in self._tiles(weight):
+            self._call(np.dot, x[rows], weight, to[rows])
         if bias is not None:
-            self._call(np.add, to.whole, bias, to.whole)
+            self._call(np.add, to, bias, to)
 
-    def _normalise(self, x: _Tiled, to: _Tiled) -> _Tiled:
-        """x / sqrt(mean(x^2) + eps), of x without its mean in a LayerNorm; gain and bias come later"""
+    def _normalise(self, x: Array, to: Array) -> Array:
+        """`_divide`, of x without its mean in a LayerNorm; sqrt(C), gain and bias come later"""
         if self.weights.config.norm == "layer" and not self.weights.is_centred:
-            self._call(np.vecdot, x.whole, self.average, self.mean)
-            self._call(np.subtract, x.whole, self.mean[:, None], to.whole)
+            self._call(np.vecdot, x, self.average, self.mean)
+            self._call(np.subtract, x, self.mean[:, None], to)
             x = to
         return self._divide(x, to)
 
-    def _divide(self, x: _Tiled, to: _Tiled) -> _Tiled:
-        """x / sqrt(mean(x^2) + eps), as sqrt(C) / sqrt(sum(x^2) + C eps)"""
-        C, root = x.whole.shape[1], self.root
-        shift = C * eps_of(self.weights.config, self.weights.dtype)
-        if len(x.whole) == 1:
-            self._call(_divide_one, x.tiles[0], shift, np.zeros((), x.whole.dtype), to.tiles[0])
+    def _divide(self, x: Array, to: Array) -> Array:
+        """x / sqrt(sum(x^2) + C eps), a sqrt(C)th of x / sqrt(mean(x^2) + eps)"""
+        root = self.root
+        shift = x.shape[1] * eps_of(self.weights.config, self.weights.dtype)
+        if len(x) == 1:
+            self._call(_divide_one, x[0], shift, np.zeros((), x.dtype), to[0])
             return to
-        self._call(np.vecdot, x.whole, x.whole, root)
+        self._call(np.vecdot, x, x, root)
         self._call(np.add, root, np.array(shift, root.dtype), root)
         self._call(np.sqrt, root, root)
-        self._call(np.divide, np.array(math.sqrt(C), root.dtype), root, root)
-        self._call(np.multiply, x.whole, root[:, None], to.whole)
+        self._call(np.divide, x, root[:, None], to)
         return to
 
     def _scale(self, gain: Array | None, bias: Array | None) -> None:
         """x * gain + bias"""
         if gain is not None:
-            self._call(np.multiply, self.x.whole, gain, self.x.whole)
+            self._call(np.multiply, self.x, gain, self.x)
         if bias is not None:
-            self._call(np.add, self.x.whole, bias, self.x.whole)
+            self._call(np.add, self.x, bias, self.x)
 
     def _activate(self) -> None:
         """The MLP's nonlinearity, in place, of what the folded matrix gives: see GELU_SHIFT.
 
         Numbers are arrays, since NumPy takes longer to make an array of a number than to add it.
         """
-        h, u, name = self.hidden.whole, self.u, self.weights.config.activation
+        h, u, name = self.hidden, self.u, self.weights.config.activation
         if name in ("relu", "relu2"):
             self._call(partial(np.maximum, out=h), h, np.zeros(h.shape[1], h.dtype))  # with a row it is vectorised
             if name == "relu2":
                 self._call(np.multiply, h, h, h)
             return
         if name == "gelu":
-            self._call(np.multiply, h, h, u)
+            self._call(np.square, h, u)
             self._call(np.add, u, np.array(GELU_SHIFT, h.dtype), u)
             self._call(np.multiply, u, h, u)
         else:  # silu: h / (1 + exp(-h))
@@ -342,7 +344,7 @@ class _Step:
         self._call(np.divide, h, u, h)
 
 
-def _divide_one(x: Array, shift: float, scale: Array, to: Array) -> None:
+def _divide_one(x: Array, shift: float, length: Array, to: Array) -> None:
     """As `_divide`, of a row alone: a root of a number costs less than one of an array       (C,) -> (C,)"""
-    scale[()] = math.sqrt(len(x) / (float(x.dot(x)) + shift))
-    np.multiply(x, scale, to)
+    length[()] = math.sqrt(float(x.dot(x)) + shift)
+    np.divide(x, length, to)

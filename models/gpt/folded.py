@@ -1,8 +1,9 @@
 """A GPT's weights as decoding wants them: whatever does not depend on the text is worked out once.
 
-Gains and biases of norms are part of the matrices behind them, 1/sqrt(D) of that of q; where every reader of the
-residual stream subtracts its mean, what is written into it has none. Matrices lie (in, out): several rows are
-multiplied twice as fast so (docs/log.md).
+Gains and biases of norms are part of the matrices behind them, 1/sqrt(D) of that of q; so is the sqrt(C) by which a row
+over the root of its mean square is longer than over its length. Where every reader of the residual stream subtracts
+its mean, what is written into it has none. Matrices lie (in, out): several rows are multiplied twice as fast so
+(docs/log.md).
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ class FoldedWeights:
                     "and load the weights with load_state_dict"
                 )
         self.pre = config.norm_position == "pre"
+        self.length = np.array(math.sqrt(config.n_embd), self.dtype)
         # A norm after the sum, the input's RMSNorm and a head without a norm would see the mean that is left out.
         self.is_centred = config.norm == "layer" and self.pre and config.final_norm and not config.input_rmsnorm
         self.wte = self._stream(self._found["wte.weight"])
@@ -91,12 +93,14 @@ class FoldedWeights:
                     array *= -GELU_SCALE
             out *= -1 / GELU_SCALE
         gain_1, bias_1, gain_2, bias_2 = (self._copy(at + name) for name in _KEPT)
+        if not self.pre:
+            gain_1, gain_2 = (self.length if gain is None else self.length * gain for gain in (gain_1, gain_2))
         return Layer(qkv, qkv_bias, proj, proj_bias, gain_1, bias_1, fc, fc_bias, out, out_bias, gain_2, bias_2)
 
     def _linear(self, name: str, norm: str = "", *, writes: bool = False) -> tuple[Array, Array | None]:
         """W (g n + b) + c = (W g) n + (W b + c): the matrix (in, out), and the bias; `writes` into the stream."""
         weight, bias = self._found[f"{name}.weight"], self._copy(f"{name}.bias")
-        gain, shift = self._found.get(f"{norm}.weight"), self._found.get(f"{norm}.bias")
+        gain, shift = self._found.get(f"{norm}.weight", np.ones(1)), self._found.get(f"{norm}.bias")
         if shift is not None:
             bias = weight @ shift if bias is None else weight @ shift + bias
         matrix = np.empty(weight.shape[::-1], self.dtype)
@@ -104,7 +108,7 @@ class FoldedWeights:
             np.subtract(weight.T, weight.mean(0)[:, None], matrix)
             bias = None if bias is None else bias - bias.mean()
         else:
-            np.multiply(weight.T, 1 if gain is None else gain[:, None], matrix)
+            np.multiply(weight.T, self.length * gain[:, None] if norm else 1, matrix)
         return matrix, bias
 
     def _stream(self, rows: Array) -> Array:

@@ -142,7 +142,17 @@ def test_a_text_keeps_the_weights_it_was_begun_with_and_the_next_one_has_the_new
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("turn", [lambda w: w[::-1], lambda w: w[..., ::-1], lambda w: -w, np.asfortranarray])
+@pytest.mark.parametrize(
+    "turn",
+    [
+        lambda w: w[::-1],
+        lambda w: w[..., ::-1],
+        lambda w: w[[1, 0, *range(2, len(w))]],
+        lambda w: w[..., [0, 2, 1, *range(3, w.shape[-1])]],
+        lambda w: -w,
+        np.asfortranarray,
+    ],
+)
 def test_weights_that_changed_places_are_other_weights(turn: Any, dtype: Any) -> None:
     model = random_model(ARCHITECTURES["nanogpt-cpu"], dtype)
     decoder = Decoder(model)
