@@ -1,5 +1,7 @@
 """What a step does, written down as it runs: the calls of NumPy, and the memory that each reads and writes.
 
+Elsewhere this is called tracing or capture. It is not the graph of tensor.py: forward and backward are both recorded.
+
 A `Recorded` stands for an array. Whatever NumPy is asked to do with one, by a function, a method or an operator, is
 done, and noted by its `Recording`:
 
@@ -7,12 +9,12 @@ done, and noted by its `Recording`:
     y += bias                    one call of add, into the same memory
     gate = x[..., :half]         a view: no call
 
-So an op need not know that it is recorded, as long as it makes its arrays by `like=`, asks NumPy by functions and
-operators, and leaves decisions that depend on numbers to what is `opaque`. Where it does otherwise, Unrecordable is
-raised: a number cannot leave the record unseen. What is made of numbers that are not Recorded (masks, tables of
-angles) is a constant of the record.
+So an op need not know that it is recorded, as long as it makes its arrays with `like=`, calls NumPy by functions,
+methods and operators, and leaves what depends on the numbers (a branch, a shape, a random draw) to `opaque` functions.
+Where a number would leave the record, as by float(x), Unrecordable is raised: it would be the same at each replay.
+Arrays that are not Recorded (masks, tables of angles) are constants: their numbers are the same at each replay.
 
-A call does not hold arrays but `Place`s, so that memory is freed while the record is made as without one.
+A call holds `Place`s instead of arrays, so that memory is freed during a recording when it is freed without one.
 engine/tensor/replay.py lays the buffers out in one piece of memory and makes the calls again.
 """
 
@@ -41,7 +43,7 @@ class Buffer:
     def __init__(self, n_bytes: int, array: Array | None = None) -> None:
         self.n_bytes = n_bytes
         self.array = array
-        """What lies outside; None where the record has to find the memory."""
+        """The array from outside; None where the replay has to find the memory."""
 
 
 class Place(NamedTuple):
@@ -60,7 +62,7 @@ class Call(NamedTuple):
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
     written: tuple[Buffer, ...]
-    """None where it is made for its effects: to raise an error."""
+    """Where it may write."""
 
 
 class Recording:
@@ -70,18 +72,18 @@ class Recording:
         self.calls: list[Call] = []
 
     def outside(self, array: Array) -> Recorded:
-        """An array that is there at each replay. Raises Unrecordable where its memory has gaps."""
+        """`array`, Recorded; a replay reads what it then holds. Raises Unrecordable where its memory has gaps."""
         if not array.flags.c_contiguous:
             raise Unrecordable(f"an array of the step, {array.shape}, does not lie in one piece of memory")
         return Recorded(array, Buffer(array.nbytes, array), array.__array_interface__["data"][0], self)
 
     def note(self, function: Callable[..., Any], arguments: tuple[Any, ...], *written: Recorded) -> None:
-        """A call that has been made."""
+        """Add a call that has just been made, and the arrays that it may have written into."""
         places = tuple([_as_places(argument) for argument in arguments])
         self.calls.append(Call(function, places, tuple([array.buffer for array in written])))
 
     def new(self, array: Any) -> Recorded:
-        """An array that a call has just made, and nobody else has."""
+        """`array`, Recorded, in a buffer of its own: a call has just made it."""
         array = np.asarray(array)
         owner = array
         while isinstance(owner.base, np.ndarray):
@@ -124,7 +126,7 @@ class Recording:
         return out
 
     def assign(self, into: Recorded, value: Any) -> None:
-        """into[...] = value; nothing where that is what lies there, as after `into[...] += 1`."""
+        """into[...] = value; nothing if that is `into` itself, as Python assigns x[1:] to itself after x[1:] += 1."""
         if not (isinstance(value, Recorded) and value.place == into.place):
             np.copyto(into.array, _as_arrays(value))
             self.note(np.copyto, (into, value), into)
@@ -147,7 +149,7 @@ class Recorded(NDArrayOperatorsMixin):
         self._place: Place | None = None
 
     def record(self, function: Callable[..., None], *arguments: Any) -> None:
-        """Make a call that is `opaque`: it may write into any array that it is given."""
+        """Make an opaque call as one: it may write into any argument that is an array, and into none within a tuple."""
         function(*[_as_arrays(argument) for argument in arguments])
         self.recording.note(function, arguments, *[a for a in arguments if isinstance(a, Recorded)])
 
@@ -222,6 +224,11 @@ class Recorded(NDArrayOperatorsMixin):
     def T(self) -> Any:
         return self.transpose()
 
+    @property
+    def base(self) -> Buffer | None:
+        """None for what has memory of its own, as of an array; the memory itself is not to be had."""
+        return None if self.array.base is None else self.buffer
+
     def __len__(self) -> int:
         return len(self.array)
 
@@ -238,12 +245,12 @@ class Recorded(NDArrayOperatorsMixin):
 
 
 _FILL: dict[Any, Any] = {np.zeros: 0, np.zeros_like: 0, np.ones: 1, np.ones_like: 1, np.full: None}
-_FACTS = {"base", "dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
+_FACTS = {"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
 _METHODS = {"astype", "copy", "reshape", "swapaxes", "take", "transpose", "view"}
 
 
 def _store(out: Array, function: Callable[..., Array], arguments: tuple[Any, ...]) -> None:
-    """A function that has no `out` of its own."""
+    """out[...] = function(*arguments), for a function that cannot write into a given array."""
     np.copyto(out, function(*arguments))
 
 
@@ -262,7 +269,7 @@ def _as_places(item: Any) -> Any:
 
 
 def _in_kind(inputs: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Python's numbers as arrays of the others' type, which NumPy would make of them in each call."""
+    """Python's numbers as 0-d arrays of the others' float type, which NumPy would else make of them at each call."""
     if not any(type(x) in (int, float) for x in inputs):
         return inputs
     kinds = {x.dtype for x in inputs if hasattr(x, "dtype")}

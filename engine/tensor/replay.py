@@ -1,8 +1,8 @@
 """A recorded step made ready, as a list of calls and one piece of memory.
 
     1 drop     calls whose result nobody reads (`needed`)
-    2 lay out  the buffers: each from the first call that touches it to the last one has a place of its own (`lay_out`);
-               what is worked out number by number goes where an operand lies that is read for the last time
+    2 lay out  buffers: each lives from the first call that touches it to the last; two that live at once lie apart
+               (`lay_out`), but an elementwise result lies where an operand does that is not read again (`_in_place`)
     3 bind     arrays at these places to the calls; to replay is to make the calls, in order
 
 Same functions, same numbers, same order: the bits are those of the graph, and so are overflow, nan and the errors that
@@ -29,7 +29,7 @@ class Replay:
     """Calls that leave what is asked for in `outputs`."""
 
     def __init__(self, calls: Sequence[Call], outputs: Sequence[Any], memory: Array | None = None) -> None:
-        """memory: bytes to use where they are enough."""
+        """memory: of another replay, shared if large enough; a run of one then writes over the other's outputs."""
         last = [output.buffer for output in outputs if isinstance(output, Recorded)]
         kept = needed(calls, last)
         births, deaths = _lives(kept)
@@ -62,7 +62,7 @@ class Replay:
 
 
 def _bound(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-    """As NumPy takes it fastest: a product is found sooner by its array. maximum wants its output by name."""
+    """A call as NumPy takes it: a bound dot is faster, and maximum and minimum deprecate an output by position."""
     if function is np.ndarray.dot:
         return arguments[0].dot, arguments[1:]
     if function in (np.maximum, np.minimum):
@@ -71,24 +71,24 @@ def _bound(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Ca
 
 
 def _buffers(item: Any) -> list[Buffer]:
-    """Those of a call's arguments."""
+    """Those of the Places in an item, in its tuples and lists too."""
     if isinstance(item, Place):
         return [item.buffer]
     return [buffer for part in item for buffer in _buffers(part)] if type(item) in (tuple, list) else []
 
 
 def needed(calls: Sequence[Call], outputs: Sequence[Buffer]) -> list[Call]:
-    """Without those that write only what no later call reads and is no output."""
+    """The calls that write into an output, into what a later one of them touches, or into an array from outside."""
     read, kept = set(outputs), []
     for call in reversed(calls):
-        if not call.written or any(buffer in read or buffer.array is not None for buffer in call.written):
+        if any(buffer in read or buffer.array is not None for buffer in call.written):
             read.update(_buffers(call.arguments))
             kept.append(call)
     return kept[::-1]
 
 
 def _lives(calls: Sequence[Call]) -> tuple[dict[Buffer, int], dict[Buffer, int]]:
-    """The first and the last call that touches a buffer."""
+    """For each buffer the numbers of the first and of the last call that touches it."""
     births: dict[Buffer, int] = {}
     deaths: dict[Buffer, int] = {}
     for number, call in enumerate(calls):
@@ -99,11 +99,11 @@ def _lives(calls: Sequence[Call]) -> tuple[dict[Buffer, int], dict[Buffer, int]]
 
 
 def _in_place(calls: Sequence[Call], births: dict[Buffer, int], deaths: dict[Buffer, int]) -> dict[Buffer, Buffer]:
-    """Buffers that can lie where an earlier one lies, as its last reader works number by number; it then lives on."""
+    """{result: operand} where a ufunc may write over an operand that it reads last; updates the operand's death."""
     same: dict[Buffer, Buffer] = {}
     for number, call in enumerate(calls):
         if not isinstance(call.function, np.ufunc) or call.function.signature is not None:
-            continue  # a product of matrices reads what it has written over
+            continue  # not elementwise: a product of matrices reads an operand again after it has begun to write
         *inputs, out = call.arguments
         if births[out.buffer] != number or out.buffer.array is not None:
             continue
@@ -120,7 +120,7 @@ def _in_place(calls: Sequence[Call], births: dict[Buffer, int], deaths: dict[Buf
 def lay_out(
     sizes: dict[Buffer, int], births: dict[Buffer, int], deaths: dict[Buffer, int]
 ) -> tuple[dict[Buffer, int], int]:
-    """Offsets in bytes at which buffers whose lives overlap do not, and the bytes of all: the smallest gap that fits"""
+    """Offsets so that buffers whose lives overlap lie apart, and the bytes of all: best fit, in the order of births."""
     dying: defaultdict[int, list[Buffer]] = defaultdict(list)
     for buffer in sizes:
         dying[deaths[buffer]].append(buffer)

@@ -1,8 +1,9 @@
 """The steps of a run: by a graph, or by a replay where a shape repeats.
 
 Batches of a run have few shapes, and a step of a shape is the same calls of NumPy on other numbers. So the first step
-of a shape is worked out by the graph, the second is recorded as it runs, and from the third on no graph is made. The
-bits are the same, so it does not matter when a run goes over: a resumed run begins with graphs again.
+of a shape is worked out by the graph, since it may be the only one; the second is recorded, and replayed to compare;
+from the third on no graph is made. Loss and gradients are those of the graph, so that a resumed run, which begins with
+graphs again, has the same results.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MOST_SHAPES = 8
 """Those that come first are replayed; where there are many more, each has too few steps to be worth its memory."""
 
 Shape = tuple[Any, ...]
-"""Is the weight 1, and shape and type of each part of the batch."""
+"""What a record holds for: whether the weight is 1 (then nothing is multiplied), and shape and type of each part."""
 
 
 class Step(NamedTuple):
@@ -47,9 +48,9 @@ class Steps:
         self._forget()
 
     def run(self, batch: Sequence[Any], weight: float, seeds: Sequence[int] = ()) -> float:
-        """The loss of a batch of arrays or None; its gradient, times weight, is in `grad` of the leaves until the next.
+        """The loss of a batch of arrays or None; until the next run weight times its gradient is in the leaves' `grad`.
 
-        seeds: of the streams. Raises what the model's loss raises.
+        seeds: one for each stream. Raises what the model's loss raises.
         """
         if any(leaf.data is not array for leaf, array in zip(self.leaves, self._weights, strict=True)):
             self._forget()
@@ -70,7 +71,7 @@ class Steps:
 
     def _forget(self) -> None:
         self._weights = [leaf.data for leaf in self.leaves]
-        self._known: dict[Shape, Step | None] = {}
+        self._known: dict[Shape, Step | None] = {}  # None after the first step, and where replays are refused
         self._memory: Array | None = None
 
     def _graph(self, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
@@ -82,7 +83,7 @@ class Steps:
         return float(loss)
 
     def _record(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
-        """A step that is written down as it runs, then replayed: where the bits are the same, so is the next one."""
+        """A step that is recorded as it runs, then replayed. Later ones are replayed, too, if the two agree."""
         self._seed(seeds)
         recording, factor = Recording(), None if weight == 1 else np.array(weight, self._weights[0].dtype)
         inputs = [None if part is None else np.array(part, order="C") for part in batch]
@@ -90,11 +91,11 @@ class Steps:
         try:
             outputs = record(recording, self.model, self.leaves, inputs, factor)
         except Exception as error:  # noqa: BLE001  whatever an op makes of what only behaves as an array
+            loss = self._graph(batch, weight, seeds)  # raises the error again if it is the model's own
             self.refused[shape] = str(error) if isinstance(error, Unrecordable) else repr(error)
-        if shape in self.refused:
-            return self._graph(batch, weight, seeds)  # which has the same error, or none
+            return loss
         found, states = [getattr(output, "array", output) for output in outputs], self._states()
-        give_back_freed_pages()  # by the graph, before the replay takes as much
+        give_back_freed_pages()  # what recording has freed, before the replay takes as much
         step = Step(Replay(recording.calls, outputs, self._memory), inputs, factor)
         self._seed(seeds)
         self._replay(step, batch, weight, seeds)
@@ -126,14 +127,14 @@ class Steps:
             stream.bit_generator.state = type(stream.bit_generator)(seed).state
 
     def _states(self) -> list[Any]:
-        """How far the streams are: a number that is drawn outside the record would be the same at each replay."""
+        """Where the streams stand: elsewhere after a replay than after its recording, if a draw was not recorded."""
         return [stream.bit_generator.state for stream in self.streams]
 
 
 def record(
     recording: Recording, model: Any, leaves: Sequence[Tensor], batch: Sequence[Array | None], weight: Array | None
 ) -> list[Any]:
-    """The model's loss, and the gradient of weight loss for each leaf, worked out on what `recording` notes."""
+    """The model's loss, and d(weight * loss)/d(leaf) of each leaf, worked out on arrays that `recording` records."""
     weights = [leaf.data for leaf in leaves]
     try:
         for leaf in leaves:
@@ -147,7 +148,7 @@ def record(
 
 
 def _attributes(item: Any) -> Any:
-    """What a tree of Modules remembers: numbers and words as they are, other objects by who they are."""
+    """What a tree of Modules remembers: numbers and words as they are, other objects by their id."""
     if isinstance(item, Module):
         return {name: _attributes(child) for name, child in vars(item).items()}
     if type(item) in (list, tuple):
@@ -156,5 +157,5 @@ def _attributes(item: Any) -> Any:
 
 
 def _same(a: Any, b: Any) -> bool:
-    """Equal to the bit, but for what a nan holds besides; None is equal to None."""
+    """Equal number by number, a nan to a nan and 0 to -0; None is equal to None."""
     return a is b if a is None or b is None else np.array_equal(a, b, equal_nan=True)

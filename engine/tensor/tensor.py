@@ -57,7 +57,7 @@ def apply(op: Callable[..., Any], *inputs: Any, **static: Any) -> Tensor:
             parents.append(None)
     y, vjp = op(*arrays, **static)
     out = _new(Tensor)
-    out.data = np.asarray(y) if isinstance(y, np.generic) else y
+    out.data = np.asarray(y) if isinstance(y, np.generic) else y  # x.sum() is a NumPy scalar
     out.grad = None
     out.born = _next_birth()
     if needed and _switch.recording:
@@ -205,9 +205,9 @@ class Tensor:
         return apply(ops.shift, self, by=float(other)) if _is_number(other) else apply(ops.add, self, array_of(other))
 
     def __mul__(self, other: Any) -> Tensor:
-        return (
-            apply(ops.scale, self, factor=float(other)) if _is_number(other) else apply(ops.mul, self, array_of(other))
-        )
+        if _is_number(other):
+            return apply(ops.scale, self, factor=float(other))
+        return apply(ops.mul, self, array_of(other))
 
     def __sub__(self, other: Any) -> Tensor:
         return apply(ops.shift, self, by=-float(other)) if _is_number(other) else apply(ops.sub, self, array_of(other))
@@ -314,7 +314,7 @@ _ARRAY_ON_THE_LEFT = {
 
 
 def array_of(x: Any) -> Any:
-    """x, if it behaves as an array; else the array of it. Raises TypeError for what holds no numbers."""
+    """np.asarray(x), but Tensors and what is Recorded as they are. Raises TypeError for what holds no numbers."""
     if isinstance(x, (Tensor, np.ndarray)) or hasattr(x, "__array_function__"):
         return x
     array = np.asarray(x)

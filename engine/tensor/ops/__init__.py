@@ -3,7 +3,7 @@
 Positional arguments are differentiable arrays (None for an optional one that is not there), keywords are not.
 vjp(g), with g = dL/dy, returns one gradient for each positional argument (None for one that is not there): g itself,
 a view of g, or an array that shares memory with nothing else. Ops write neither into their inputs nor into g, and
-keep float32 and float64.
+keep float32 and float64. They ask for new memory with like=x, so that it is recorded where x is (recording.py).
 """
 
 from .activations import dropout, gelu, relu, relu2, silu, swiglu

@@ -6,7 +6,7 @@ Tiles above the diagonal are not computed. What backward saves is e and the sums
 dL/ds = p (g v^T - mean), and the mean under p is g . y, a short product where p . (g v^T) is a long one. Where one key
 has all the weight the difference is 0 and what is computed is a rounding of |g| |v|, multiplied by |k| and |q|. It
 matters where these are huge, so there, and only there, the mean is taken apart from its largest term: with m the
-heaviest key and d = gs - gs_m, gs - mean = d - sum_s p_s d_s, of which m has a sum as small as the others' weights.
+heaviest key, u = g v^T and d = u - u_m, u - mean = d - sum_s p_s d_s, of which key m has only the others' small terms.
 """
 
 from __future__ import annotations
@@ -120,6 +120,8 @@ def attend(
     def back(g: Array, gq: Array, gk: Array, gv: Array) -> None:
         g5, gq5 = _grouped(g, G), _grouped(gq, G)
         right = v.swapaxes(-1, -2) if short else _scaled_transpose(v, c)
+        taken_apart = np.full(1, False, like=q)
+        _decide(taken_apart, distance, q, k, y, c)
         if window or lengths is not None:
             gk[...] = 0
             gv[...] = 0
@@ -128,7 +130,7 @@ def attend(
             whole = not window and t.stop == T
             gy = _rows(g5[b, :, :, t]) * inverse  # g / sum(e)       (b, G, R t, D)
             gs = (gy * c if short else gy) @ right[b, :, :, s]
-            _subtract_mean(gs, e, inverse, gy, _rows(y5[b, :, :, t]), c, (distance, q, k, y))
+            _subtract_mean(gs, e, inverse, gy, _rows(y5[b, :, :, t]), c, taken_apart)
             gs *= e  # dL/d(q k^T) = c p (g v^T - mean)
             to = gq5[b, :, :, t]
             if to.shape[2] == 1:
@@ -154,7 +156,7 @@ def visible(B: int, T: int, S: int, window: int, segments: Array | None, lengths
         seen &= keys > positions[..., None] - window
     if segments is not None:
         own = np.take_along_axis(segments, np.maximum(positions, 0), axis=1)
-        seen = seen & (own[..., None] == segments[:, None])
+        seen = seen & (own[..., None] == segments[:, None])  # not &=: segments may be recorded, seen is not
     return seen
 
 
@@ -199,9 +201,9 @@ def check_shapes(q: Array, k: Array, v: Array) -> None:
 
 @opaque
 def _exp(scores: Array, inverse: Array, distance: Array, mask: Array | None) -> None:
-    """Turn scores into exp(scores - m) in place, 0 where the mask is 0; write 1 / sum of each row, keep the distance.
+    """Turn scores into exp(scores - m) in place, 0 where the mask is 0; write 1 / the sum of each row into `inverse`.
 
-    m is 0 where it is safe, since no exp can overflow or vanish, else the largest of a row.
+    m is 0 where it is safe, since no exp can overflow or vanish, else the largest of a row. distance (1,) is raised.
     """
     low, high = extremes(scores)
     distance[0] = max(distance.item(), high - low)
@@ -217,26 +219,28 @@ def _exp(scores: Array, inverse: Array, distance: Array, mask: Array | None) -> 
         scores -= np.maximum(largest, np.finfo(scores.dtype).min)  # a row that sees nothing stays -inf, not nan
         np.exp(scores, scores)
     n = scores.shape[-1]
-    total = scores.reshape(-1, n).dot(filled(n, 1.0, scores.dtype), inverse.reshape(-1))
+    total = scores.reshape(-1, n).dot(filled(n, 1.0, scores.dtype), inverse.reshape(-1))  # a view of inverse
     if mask is not None and mask.ndim > 2:
         total += total == 0  # a row that sees nothing gives 0
     np.reciprocal(total, total)
 
 
 @opaque
-def _subtract_mean(gs: Array, e: Array, inverse: Array, gy: Array, y: Array, c: float, of: tuple[Array, ...]) -> None:
-    """gs -= its mean under p = e / sum(e), in place       gs, e (b, G, R t, s), inverse (b, G, R t, 1)"""
-    distance, q, k, mean = of
-    if distance.item() > _SATURATED and c * q.shape[-1] * _size(mean) * max(_size(q), _size(k)) > _HUGE:
+def _decide(taken_apart: Array, distance: Array, q: Array, k: Array, y: Array, c: float) -> None:
+    """Set taken_apart (1,), which is False, where a key may have all the weight and the mean's rounding may be seen."""
+    if distance.item() > _SATURATED:
+        size_q, size_k, size_y = [float(max(x.max(initial=0.0), -x.min(initial=0.0))) for x in (q, k, y)]  # max|x|
+        taken_apart[0] = c * q.shape[-1] * size_y * max(size_q, size_k) > _HUGE
+
+
+@opaque
+def _subtract_mean(gs: Array, e: Array, inverse: Array, gy: Array, y: Array, c: float, taken_apart: Array) -> None:
+    """gs -= its mean under p = e / sum(e), in place       gs, e (b, G, R t, s), inverse (..., 1), gy, y (..., D)"""
+    if taken_apart.item():
         gs -= np.take_along_axis(gs, e.argmax(-1)[..., None], -1)
         gs -= np.vecdot(e, gs)[..., None] * inverse
     else:
-        gs -= (np.vecdot(gy, y) * c)[..., None]  # over sum(e)
-
-
-def _size(x: Array) -> float:
-    """max|x|, 0 for none"""
-    return float(max(x.max(initial=0.0), -x.min(initial=0.0)))
+        gs -= (np.vecdot(gy, y) * c)[..., None]  # the mean is g . y; over sum(e), as gs and gy are
 
 
 def _grouped(x: Array, n_groups: int) -> Array:

@@ -18,22 +18,6 @@ Array = np.ndarray
 Vjp = Callable[[Array], tuple[Array | None, ...]]
 
 
-def opaque(function: Callable[..., None]) -> Callable[..., None]:
-    """function(first, ...) decides by numbers, and writes into `first` and other arrays that it is given.
-
-    A step that is recorded (engine/tensor/recording.py) holds it as one call, and looks only into what else it does.
-    """
-
-    @wraps(function)
-    def call(first: Any, *others: Any) -> None:
-        if type(first) is np.ndarray:
-            function(first, *others)
-        else:
-            first.record(function, first, *others)
-
-    return call
-
-
 def add(a: Array, b: Array) -> tuple[Array, Vjp]:
     """y = a + b, broadcast"""
     y, a_shape, b_shape = a + b, a.shape, b.shape
@@ -146,3 +130,20 @@ def _power(x: Array, exponent: float) -> Array:
         return 1.0 / np.sqrt(x)
     y = np.power(np.abs(x), exponent) if exponent == math.floor(exponent) else np.power(x, exponent)
     return np.copysign(y, x) if exponent % 2 == 1 else y
+
+
+def opaque(function: Callable[..., None]) -> Callable[..., None]:
+    """Mark a function that decides by the numbers in its arrays, draws random ones, or raises an error for some.
+
+    A recorded step (engine/tensor/recording.py) repeats calls of NumPy, not decisions: this is one call, made whole and
+    anew. It returns nothing, and writes into arrays among its arguments, which go by position, an array first.
+    """
+
+    @wraps(function)
+    def call(first: Any, *others: Any) -> None:
+        if hasattr(first, "record"):  # an array that is being recorded
+            first.record(function, first, *others)
+        else:
+            function(first, *others)
+
+    return call

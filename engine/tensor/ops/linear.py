@@ -44,7 +44,7 @@ def linear(x: Array, weight: Array, bias: Array | None = None) -> tuple[Array, V
 
     def vjp(g: Array) -> tuple[Array | None, ...]:
         g2 = rows(g)
-        gx = np.empty(shape, x2.dtype, like=g)
+        gx = np.empty(shape, x2.dtype, like=x2)
         g2.dot(weight, rows(gx))
         gw = g2.T.dot(x2)
         return gx, gw, None if bias is None else column_sums(g2)
@@ -82,7 +82,7 @@ def _check_ids(ids: Array, n: int) -> None:
 
 
 def _add_rows(g: Array, ids: Array, shape: tuple[int, ...]) -> Array:
-    """What embedding's gradient is: row v is the sum of the rows of g (..., C) whose id is v       -> (V, C)"""
+    """What embedding's gradient is, `shape` (V, C): row v is the sum of the rows of g (..., C) whose id is v"""
     total = np.zeros(shape, g.dtype, like=g)
     _sum_by_id(total, g.reshape(-1, shape[1]), ids.reshape(-1))
     return total
@@ -90,6 +90,7 @@ def _add_rows(g: Array, ids: Array, shape: tuple[int, ...]) -> Array:
 
 @opaque
 def _sum_by_id(total: Array, g2: Array, flat: Array) -> None:
+    """Add to row v of total (V, C), which comes as zeros, the rows of g2 (N, C) whose id in flat (N,) is v."""
     if len(total) <= _FEW_ROWS:
         one_hot = np.zeros((len(total), len(flat)), g2.dtype)
         one_hot[flat, counting(len(flat))] = 1

@@ -20,35 +20,33 @@ def cross_entropy(
     dL/dz = (softmax(z) - t) / n. Where every target is ignored the loss is 0, and so is its gradient; an ignored row
     may hold anything, nan too. Raises IndexError on a target that is no class and not -1.
     """
-    capped = _cap(rows(logits), softcap) if softcap else rows(logits)  # (N, V)
-    shape, y = capped.shape, targets.reshape(-1)
-    if len(y) != shape[0]:
+    z, y = _cap(rows(logits), softcap) if softcap else rows(logits), targets.reshape(-1)  # (N, V), (N,)
+    if len(y) != len(z):
         raise ValueError(f"cross_entropy: logits are {logits.shape} and targets {targets.shape}: give one target a row")
-    e, total = np.empty(shape, capped.dtype, like=capped), np.empty(shape[:1], capped.dtype, like=capped)
-    loss = np.empty((), capped.dtype, like=capped)
-    _mean_loss(loss, e, total, capped, y, label_smoothing)
+    loss, e, total = [np.empty(shape, z.dtype, like=z) for shape in ((), z.shape, y.shape)]
+    _forward(loss, e, total, z, y, label_smoothing)
 
     def vjp(g: Array) -> tuple[Array]:
-        gz = np.empty(shape, capped.dtype, like=capped)
-        _loss_slope(gz, g, e, total, capped, y, label_smoothing, softcap)
+        gz = np.empty(z.shape, z.dtype, like=z)
+        _backward(gz, g, e, total, z, y, label_smoothing, softcap)
         return (gz.reshape(logits.shape),)
 
     return loss, vjp
 
 
 @opaque
-def _mean_loss(loss: Array, e: Array, total: Array, capped: Array, y: Array, label_smoothing: float) -> None:
-    """The loss; and e = exp(z - m) and its row sums, with which its slope is made."""
-    n_rows, n_classes = capped.shape
-    y, counted, share = _counted(y, n_classes, e.dtype)
+def _forward(loss: Array, e: Array, total: Array, z: Array, y: Array, smoothing: float) -> None:
+    """Write the loss () and what its gradient needs: e = exp(z - m) (N, V) and its row sums, total (N,)"""
+    n_rows, n_classes = z.shape
+    y, counted, share = _split_ignored(y, n_classes, z.dtype)
     try:
-        losses = capped[counting(n_rows), y]
+        losses = z[counting(n_rows), y]
     except IndexError:
         raise _no_class(int(y.max()), n_classes) from None
-    if label_smoothing:
-        losses *= 1.0 - label_smoothing
-        losses += capped.dot(filled(n_classes, label_smoothing / n_classes, e.dtype))
-    np.copyto(e, capped)
+    if smoothing:
+        losses *= 1.0 - smoothing
+        losses += z.dot(filled(n_classes, smoothing / n_classes, z.dtype))
+    np.copyto(e, z)
     total[...], largest = exp_rows(e)
     np.subtract(np.log(total), losses, losses)
     if largest is not None:
@@ -60,27 +58,27 @@ def _mean_loss(loss: Array, e: Array, total: Array, capped: Array, y: Array, lab
 
 
 @opaque
-def _loss_slope(gz: Array, g: Array, e: Array, total: Array, z: Array, y: Array, smooth: float, cap: float) -> None:
-    """gz = dL/dz g, of an ignored row 0"""
-    n_rows, n_classes = e.shape
-    y, counted, share = _counted(y, n_classes, e.dtype)
+def _backward(gz: Array, g: Array, e: Array, total: Array, z: Array, y: Array, smoothing: float, cap: float) -> None:
+    """Write gz = g dL/dlogits (N, V), 0 in ignored rows"""
+    n_rows, n_classes = z.shape
+    y, counted, share = _split_ignored(y, n_classes, z.dtype)
     weight = float(g) * share
     weights: Array | float = weight if counted is None else counted * weight
     np.multiply(e, (weights / total)[:, None], gz)
-    gz[counting(n_rows), y] -= weights * (1.0 - smooth)
-    if smooth:
-        spread = weights * (smooth / n_classes)
+    gz[counting(n_rows), y] -= weights * (1.0 - smoothing)
+    if smoothing:
+        spread = weights * (smoothing / n_classes)
         gz -= spread if counted is None else spread[:, None]
     if cap:
         slope = z * (1.0 / cap)
         slope *= slope
         gz *= np.subtract(1.0, slope, slope)  # d cap(z)/dz = 1 - tanh^2
     if counted is not None:
-        gz[counted == 0] = 0.0
+        gz[counted == 0] = 0.0  # it may be nan: 0 times nan is not 0
 
 
-def _counted(y: Array, n_classes: int, dtype: np.dtype) -> tuple[Array, Array | None, float]:
-    """Targets with 0 for -1; 1 for those that count and 0 for the others, None where all do; 1 / how many do."""
+def _split_ignored(y: Array, n_classes: int, dtype: np.dtype) -> tuple[Array, Array | None, float]:
+    """y with 0 for -1 (N,); 1 where a row counts, 0 where it is ignored (N,), None if all count; 1 / how many count"""
     lowest = y.item(y.argmin()) if len(y) else 0
     if lowest < -1:
         raise _no_class(lowest, n_classes)
@@ -113,7 +111,7 @@ def softmax(x: Array) -> tuple[Array, Vjp]:
     dL/dx = p (g - sum_j g_j p_j)
     """
     p = rows(x).copy()
-    _exp_to_softmax(p)
+    _normalise_exp(p)
 
     def vjp(g: Array) -> tuple[Array]:
         g2 = rows(g)
@@ -125,8 +123,8 @@ def softmax(x: Array) -> tuple[Array, Vjp]:
 
 
 @opaque
-def _exp_to_softmax(z: Array) -> None:
-    """z = exp(z) over its row sums, in place"""
+def _normalise_exp(z: Array) -> None:
+    """Turn z into exp(z) / its row sums in place       (N, C)"""
     total = exp_rows(z)[0]
     z *= np.reciprocal(total, total)[:, None]
 
@@ -139,7 +137,7 @@ def exp_rows(z: Array) -> tuple[Array, Array | None]:
     """
     largest: Array | None = None
     low, high = extremes(z)
-    if not (low >= -SAFE and high <= SAFE):
+    if not (low >= -SAFE and high <= SAFE):  # so that nan is not safe
         largest = np.maximum.reduce(z, axis=-1)
         z -= largest[:, None]
     np.exp(z, z)
@@ -147,5 +145,5 @@ def exp_rows(z: Array) -> tuple[Array, Array | None]:
 
 
 def extremes(z: Array) -> tuple[float, float]:
-    """The smallest and the largest, nan if there is one, 0 and 0 of nothing; argmax is fast on small arrays, too."""
+    """The smallest and the largest, nan if there is one, 0 and 0 of nothing; on small arrays argmax beats max."""
     return (z.item(z.argmin()), z.item(z.argmax())) if z.size else (0.0, 0.0)

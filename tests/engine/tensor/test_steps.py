@@ -172,6 +172,33 @@ def test_a_bad_token_is_named_in_a_replay_and_costs_nothing(monkeypatch):
     assert accumulator.backward([batch(6)]) == pytest.approx(float(model.loss(*batch(6)).data), abs=0)
 
 
+def test_a_bad_batch_does_not_keep_the_next_from_being_recorded():
+    accumulator = Accumulator(build())
+    accumulator.backward([batch(0)])
+    bad = batch(1)
+    bad.inputs[0, 0] = -1
+    with pytest.raises(IndexError, match="id -1 is negative"):
+        accumulator.backward([bad])
+
+    accumulator.backward([batch(2)])
+    assert accumulator.n_replayed == 1
+
+
+def test_tokens_may_lie_in_a_file(tmp_path):
+    made = [batch(i) for i in range(5)]
+    mapped = []
+    for i, b in enumerate(made):
+        parts = []
+        for name, part in zip("xy", b[:2], strict=True):
+            part.tofile(tmp_path / f"{name}{i}")
+            parts.append(np.memmap(tmp_path / f"{name}{i}", part.dtype, "r", shape=part.shape))
+        mapped.append(Batch(*parts))
+
+    model = build()
+    assert model.loss(*mapped[0][:2]).data == model.loss(*made[0][:2]).data
+    assert train(build(), mapped)[0] == train(build(), made)[0]
+
+
 def test_weights_that_move_elsewhere_are_followed(monkeypatch):
     def run(patch):
         if patch is not None:
