@@ -5,8 +5,8 @@ from __future__ import annotations
 import ctypes
 import mmap
 import sys
-import weakref
 from contextlib import suppress
+from typing import Any
 
 import numpy as np
 
@@ -43,22 +43,20 @@ def give_back_freed_pages() -> bool:
         return False
 
 
-_ARENAS: weakref.WeakSet[mmap.mmap] = weakref.WeakSet()
-
-
 def arena(n_bytes: int) -> np.ndarray:
     """(n_bytes,) of uint8 that begin at a page, in large pages where there are some. They hold anything."""
     if sys.platform.startswith("linux"):
         pages = mmap.mmap(-1, max(1, n_bytes), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         with suppress(OSError):  # of a kernel without large pages
             pages.madvise(mmap.MADV_HUGEPAGE)
-        _ARENAS.add(pages)
     else:
         pages = mmap.mmap(-1, max(1, n_bytes))
     return np.frombuffer(pages, np.uint8, n_bytes)
 
 
-def give_back_arenas() -> None:
-    """Let the system have the pages of all arenas, between steps: what they hold is lost. Linux only."""
-    for pages in list(_ARENAS):
+def give_back(memory: np.ndarray) -> None:
+    """Let the system have the pages of an arena that nobody is at work in: what they hold is lost. Linux only."""
+    base: Any = memory.base
+    pages = base.obj if isinstance(base, memoryview) else base
+    if sys.platform.startswith("linux") and isinstance(pages, mmap.mmap):
         pages.madvise(mmap.MADV_DONTNEED)

@@ -67,6 +67,11 @@ class Accumulator:
         """Shapes of batches whose steps cannot be replayed, and why."""
         return {shape: why for replica in self._replicas for shape, why in replica.steps.refused.items()}
 
+    def rest(self) -> None:
+        """Give back the memory of replays until the next step; gradients stay where the model has them."""
+        for replica in self._replicas:
+            replica.steps.give_back()
+
     def close(self) -> None:
         """End the threads."""
         if self._pool is not None:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..module import Module
-from .allocator import give_back_freed_pages
+from .allocator import give_back, give_back_freed_pages
 from .recording import Array, Recording, Unrecordable
 from .replay import Replay
 from .tensor import Tensor
@@ -68,6 +68,12 @@ class Steps:
     def n_replayed(self) -> int:
         """Shapes whose steps are replayed."""
         return sum(step is not None for step in self._known.values())
+
+    def give_back(self) -> None:
+        """The memory of all replays, until the next step."""
+        for step in self._known.values():
+            if step is not None:
+                give_back(step.replay.memory)
 
     def _forget(self) -> None:
         self._weights = [leaf.data for leaf in self.leaves]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -32,8 +33,8 @@ class NumpyBackend(OneProcess):
     """Arrays waste time on few rows."""
 
     def __init__(self) -> None:
-        self._given = threading.local()
-        """`threads` that the session of this thread had before BLAS was held to one."""
+        self._own = threading.local()
+        """Of a run, which stays in its thread: `threads` that it had before BLAS was held to one, its `accumulator`."""
 
     def precision(self, dtype: str) -> DType:
         return "float64" if dtype == "float64" else "float32"
@@ -80,7 +81,9 @@ class NumpyBackend(OneProcess):
         """Several micro-batches at a time, on the threads that the process may have now."""
         from ...engine.tensor.replicas import Accumulator
 
-        return Accumulator(model, min(settings.replicas, threads())).backward
+        accumulator = Accumulator(model, min(settings.replicas, threads()))
+        self._own.accumulator = weakref.ref(accumulator)
+        return accumulator.backward
 
     @contextmanager
     def session(self) -> Iterator[None]:
@@ -88,24 +91,26 @@ class NumpyBackend(OneProcess):
         from ...engine.tensor.allocator import keep_freed_pages
 
         keep_freed_pages()
-        self._given.threads = threads()
+        self._own.threads = threads()
         try:
             with one_blas_thread():
                 yield
         finally:
-            self._given.threads = 1
+            self._own.threads = 1
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         """On as many threads as the session was given."""
-        n = getattr(self._given, "threads", 1)
+        n = getattr(self._own, "threads", 1)
         return _on_threads(one_blas_thread()(function), items, n) if n > 1 else map(function, items)
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """A step's memory is the replay's, an evaluation's is the C library's: one at a time."""
-        from ...engine.tensor.allocator import give_back_arenas, give_back_freed_pages
+        from ...engine.tensor.allocator import give_back_freed_pages
 
-        give_back_arenas()
+        accumulator = getattr(self._own, "accumulator", lambda: None)()
+        if accumulator is not None:
+            accumulator.rest()
         try:
             yield
         finally:

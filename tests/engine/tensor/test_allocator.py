@@ -47,7 +47,7 @@ def test_an_arena_begins_at_a_page_and_can_be_written():
 def test_pages_that_are_given_back_come_again_empty():
     memory = allocator.arena(1 << 16)
     memory[:] = 7
-    allocator.give_back_arenas()
+    allocator.give_back(memory)
     assert not memory.any()
     memory[5] = 1
     assert memory.sum() == 1

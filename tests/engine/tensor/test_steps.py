@@ -305,6 +305,32 @@ def test_dropout_draws_anew_at_each_replay(monkeypatch):
     assert len(found) == 5
 
 
+def test_memory_that_was_given_back_is_taken_again():
+    model, made = build(), [batch(i) for i in range(8)]
+    accumulator = Accumulator(model)
+    expected = [Accumulator(model).backward([b]) for b in made]
+    losses = []
+    for b in made:
+        losses.append(accumulator.backward([b]))
+        accumulator.rest()
+        assert np.isfinite(model.wte.weight.grad).all()
+    assert losses == expected
+
+
+def test_a_run_that_rests_takes_nothing_from_another_at_work():
+    """Cells of a study may share a process: each gives back its own memory alone."""
+    models = [build(seed=i) for i in range(2)]
+    one, other = [Accumulator(model) for model in models]
+    for i in range(3):
+        one.backward([batch(i)])
+        other.backward([batch(i)])
+    memory = next(iter(other._replicas[0].steps._known.values())).replay.memory
+    held = memory.copy()
+    one.rest()
+    np.testing.assert_array_equal(memory, held)
+    assert held.any()
+
+
 def test_threads_replay_as_one_does():
     losses = []
     for n_threads in (1, 2):
