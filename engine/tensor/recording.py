@@ -95,6 +95,8 @@ class Recording:
         if any(isinstance(option, Recorded) for option in options.values()):
             raise Unrecordable(f"{_name(function)} takes an array of the step as an option")
         found = function(*_as_arrays(arguments), **options)
+        if any(found is plain for plain in (*arguments, *options.values()) if isinstance(plain, np.ndarray)):
+            raise Unrecordable(f"{_name(function)} writes into an array {found.shape} that was made without like=")
         if isinstance(found, (tuple, list)):
             views = [self._view(part, arguments) for part in found]
             if any(view is None for view in views):
@@ -108,9 +110,9 @@ class Recording:
         out = self.new(found)
         if function in _FILL:
             self.assign(out, arguments[1] if function is np.full else _FILL[function])
-        elif function is np.ndarray.reshape:
+        elif function is np.ndarray.reshape and not options:
             self.assign(Recorded(out.array.reshape(arguments[0].shape), out.buffer, out.start, self), arguments[0])
-        elif function is np.ndarray.copy:
+        elif function is np.ndarray.copy and not options:
             self.assign(out, arguments[0])
         elif function not in (np.empty, np.empty_like):
             self.note(_store, (out, partial(function, **options) if options else function, arguments), out)
@@ -163,7 +165,7 @@ class Recorded(NDArrayOperatorsMixin):
         return self._place
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, out: Any = None, **options: Any) -> Any:
-        if method == "at":
+        if method == "at" and isinstance(inputs[0], Recorded):
             return self.record(ufunc.at, *inputs)
         axis, keepdims = options.get("axis", 0), options.get("keepdims", False)
         is_reduction = method == "reduce" and options.keys() <= {"axis", "keepdims"}
@@ -179,7 +181,7 @@ class Recorded(NDArrayOperatorsMixin):
                 raise Unrecordable(f"{ufunc.__name__} writes into an array {out.shape} that was made without like=")
             function(*values, **options, out=out.array)
         rest = (axis, None, out, keepdims) if is_reduction else (out,)
-        self.recording.note(function, (*_in_kind(inputs), *rest), out)
+        self.recording.note(function, (*(_in_kind(inputs) if ufunc in _ARITHMETIC else inputs), *rest), out)
         return out
 
     def __array_function__(self, function: Callable[..., Any], types: Any, arguments: Any, options: Any) -> Any:
@@ -193,6 +195,12 @@ class Recorded(NDArrayOperatorsMixin):
 
     def __array__(self, *_: Any, **__: Any) -> Array:
         raise Unrecordable(f"an array of the step, {self.shape}, is read otherwise than by functions and operators")
+
+    def __copy__(self) -> Recorded:
+        raise Unrecordable(f"a copy of an array of the step, {self.shape}, otherwise than by its method copy")
+
+    def __deepcopy__(self, memo: Any) -> Recorded:
+        return self.__copy__()
 
     def __bool__(self) -> bool:
         raise Unrecordable(f"a decision by the numbers of an array of the step, {self.shape}, outside what is opaque")
@@ -245,13 +253,19 @@ class Recorded(NDArrayOperatorsMixin):
 
 
 _FILL: dict[Any, Any] = {np.zeros: 0, np.zeros_like: 0, np.ones: 1, np.ones_like: 1, np.full: None}
+_ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum}
 _FACTS = {"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
 _METHODS = {"astype", "copy", "reshape", "swapaxes", "take", "transpose", "view"}
 
 
 def _store(out: Array, function: Callable[..., Array], arguments: tuple[Any, ...]) -> None:
     """out[...] = function(*arguments), for a function that cannot write into a given array."""
-    np.copyto(out, function(*arguments))
+    found = function(*arguments)
+    if np.shape(found) != out.shape:
+        raise Unrecordable(
+            f"{_name(function)} made {out.shape} of the numbers of one step, {np.shape(found)} of another"
+        )
+    np.copyto(out, found)
 
 
 def _as_arrays(item: Any) -> Any:

@@ -28,15 +28,17 @@ Job = tuple[tuple[Any, ...], float, list[int]]
 class Accumulator:
     """Runs loss and backward of a step's micro-batches, `n_threads` at a time."""
 
-    def __init__(self, model: Any, n_threads: int = 1) -> None:
+    def __init__(self, model: Any, n_threads: int = 1, *, repeats: bool = False) -> None:
+        """repeats: the model's loss depends on its weights, on the batch, and on random streams in its tree alone, so
+        that steps may be recorded and replayed (steps.py)."""
         if n_threads < 1:
             raise ValueError(f"n_threads={n_threads}: give 1 or more, at most one a core pays")
-        self.model, self.n_threads = model, n_threads
+        self.model, self.n_threads, self.repeats = model, n_threads, repeats
         self._streams = _generators(model, {})
         self._masters: list[Tensor] = [parameter for _, parameter in model.named_parameters()]
         self._replicas: list[Replica] = []  # made when first needed
         self._config: Any = None
-        self._told: set[Any] = set()
+        self._told: set[str] = set()
         self._pool = ThreadPoolExecutor(n_threads - 1, "replica") if n_threads > 1 else None
 
     def backward(self, batches: Sequence[tuple[Any, ...]]) -> float:
@@ -83,7 +85,7 @@ class Accumulator:
         if config is not self._config:
             self._config, self._replicas = config, []  # a replica is the model as it was at its first step
         while len(self._replicas) < len(jobs):
-            self._replicas.append(Replica(self.model, self._masters, self._streams))
+            self._replicas.append(Replica(self.model, self._masters, self._streams, repeats=self.repeats))
         team = self._replicas[: len(jobs)]
         futures = []
         if self._pool is not None:
@@ -101,9 +103,9 @@ class Accumulator:
         return losses
 
     def _warn_once(self) -> None:
-        for shape, why in self.refused.items():
-            if shape not in self._told:
-                self._told.add(shape)
+        for why in self.refused.values():
+            if why not in self._told:
+                self._told.add(why)
                 text = f"training steps are worked out by the graph and not replayed, which takes longer: {why}"
                 warnings.warn(NanochatWarning(text), stacklevel=2)
 
@@ -115,12 +117,12 @@ class Accumulator:
 class Replica:
     """A copy of a tree of Modules: the same weights, leaves and random streams of its own, all else shared."""
 
-    def __init__(self, model: Any, masters: Sequence[Tensor], keys: Iterable[int]) -> None:
+    def __init__(self, model: Any, masters: Sequence[Tensor], keys: Iterable[int], *, repeats: bool) -> None:
         self.masters = masters
         self.leaves = [Tensor(master.data, requires_grad=True) for master in masters]
         streams = {key: np.random.default_rng(0) for key in keys}
         leaves = {id(master): leaf for master, leaf in zip(masters, self.leaves, strict=True)}
-        self.steps = Steps(_copy(model, leaves | streams), self.leaves, list(streams.values()))
+        self.steps = Steps(_copy(model, leaves | streams), self.leaves, list(streams.values()), repeats=repeats)
 
     def run(self, batch: tuple[Any, ...], weight: float, seeds: Sequence[int]) -> float:
         """The loss of a micro-batch; its gradient, times weight, is in the leaves' `grad`."""

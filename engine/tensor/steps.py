@@ -1,9 +1,9 @@
 """The steps of a run: by a graph, or by a replay where a shape repeats.
 
 Batches of a run have few shapes, and a step of a shape is the same calls of NumPy on other numbers. So the first step
-of a shape is worked out by the graph, since it may be the only one; the second is recorded, and replayed to compare;
-from the third on no graph is made. Loss and gradients are those of the graph, so that a resumed run, which begins with
-graphs again, has the same results.
+of a shape is worked out by the graph, since it may be the only one; the second is recorded as it runs; the third is
+worked out both ways, and where loss and gradients are the same bits, no graph is made from the fourth on. It does not
+matter when a run goes over: a resumed run, which begins with graphs again, has the same results.
 """
 
 from __future__ import annotations
@@ -15,19 +15,28 @@ import numpy as np
 
 from ..module import Module
 from .allocator import give_back, give_back_freed_pages
-from .recording import Array, Recording, Unrecordable
+from .recording import Array, Call, Recording, Unrecordable
 from .replay import Replay
 from .tensor import Tensor
 
-MOST_SHAPES = 8
-"""Those that come first are replayed; where there are many more, each has too few steps to be worth its memory."""
+MOST_SHAPES = 64
+"""A run of more goes by graphs alone: each shape has too few steps to be worth its record."""
 
 Shape = tuple[Any, ...]
 """What a record holds for: whether the weight is 1 (then nothing is multiplied), and shape and type of each part."""
 
 
+class Record(NamedTuple):
+    """A step that was recorded: its calls, what they leave, and where its batch and weight go."""
+
+    calls: list[Call]
+    outputs: list[Any]
+    inputs: list[Array | None]
+    weight: Array | None
+
+
 class Step(NamedTuple):
-    """A replay, and where its batch and weight go."""
+    """A record that is replayed."""
 
     replay: Replay
     inputs: list[Array | None]
@@ -37,12 +46,20 @@ class Step(NamedTuple):
 class Steps:
     """Loss and gradients of a model, batch after batch."""
 
-    def __init__(self, model: Any, leaves: Sequence[Tensor], streams: Sequence[np.random.Generator] = ()) -> None:
+    def __init__(
+        self,
+        model: Any,
+        leaves: Sequence[Tensor],
+        streams: Sequence[np.random.Generator] = (),
+        *,
+        repeats: bool = True,
+    ) -> None:
         """leaves: the model's parameters; where their `data` are other arrays than before, all records are forgotten.
 
-        streams: what the model draws random numbers from.
+        streams: what the model draws random numbers from. repeats: its loss depends on weights, batch and streams
+        alone, so that a step may be recorded; else all is worked out by graphs.
         """
-        self.model, self.leaves, self.streams = model, leaves, streams
+        self.model, self.leaves, self.streams, self.repeats = model, leaves, streams, repeats
         self.refused: dict[Shape, str] = {}
         """Why steps of a shape are not replayed."""
         self._forget()
@@ -52,67 +69,87 @@ class Steps:
 
         seeds: one for each stream. Raises what the model's loss raises.
         """
+        if not self.repeats:
+            return self._graph(batch, weight, seeds)
         if any(leaf.data is not array for leaf, array in zip(self.leaves, self._weights, strict=True)):
             self._forget()
         shape = (weight == 1, *[None if part is None else (part.shape, part.dtype) for part in batch])
-        step = self._known.get(shape)
-        if step is not None:
-            return self._replay(step, batch, weight, seeds)
-        if shape in self._known and shape not in self.refused:
-            return self._record(shape, batch, weight, seeds)
-        if len(self._known) < MOST_SHAPES:
+        known = self._known.get(shape)
+        if shape not in self._known or shape in self.refused:
+            if len(self._known) == MOST_SHAPES and shape not in self._known:
+                self.repeats = False
+                self._forget()
             self._known[shape] = None
-        return self._graph(batch, weight, seeds)
+            return self._graph(batch, weight, seeds)
+        try:
+            if type(known) is Step:
+                return self._replay(known, batch, weight, seeds)
+            if type(known) is Record:
+                return self._compare(shape, known, batch, weight, seeds)
+            return self._record(shape, batch, weight, seeds)
+        except Exception as error:  # noqa: BLE001  the model's own, or of what only behaves as an array
+            loss = self._graph(batch, weight, seeds)  # raises the model's own again
+            self._known[shape] = None
+            self.refused[shape] = str(error) if isinstance(error, Unrecordable) else repr(error)
+            return loss
 
     @property
     def n_replayed(self) -> int:
         """Shapes whose steps are replayed."""
-        return sum(step is not None for step in self._known.values())
+        return sum(type(known) is Step for known in self._known.values())
 
     def give_back(self) -> None:
-        """The memory of all replays, until the next step."""
-        for step in self._known.values():
-            if step is not None:
-                give_back(step.replay.memory)
+        """The memory of the replays, until the next."""
+        if self._memory is not None:
+            give_back(self._memory)
 
     def _forget(self) -> None:
         self._weights = [leaf.data for leaf in self.leaves]
-        self._known: dict[Shape, Step | None] = {}  # None after the first step, and where replays are refused
+        self._known: dict[Shape, Step | Record | None] = {}  # None after the first step, and where it is refused
         self._memory: Array | None = None
 
     def _graph(self, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
+        """By the graph, whose memory and that of the replays are taken one at a time."""
         self._seed(seeds)
+        self.give_back()
         for leaf in self.leaves:
             leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
         loss = self.model.loss(*batch)
         (loss if weight == 1 else loss * weight).backward()
+        if self._memory is not None:
+            give_back_freed_pages()
         return float(loss)
 
     def _record(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
-        """A step that is recorded as it runs, then replayed. Later ones are replayed, too, if the two agree."""
+        """By the graph, of arrays that are recorded; what it leaves are arrays again."""
         self._seed(seeds)
-        recording, factor = Recording(), None if weight == 1 else np.array(weight, self._weights[0].dtype)
-        inputs = [None if part is None else np.array(part, order="C") for part in batch]
+        self.give_back()
         before = _attributes(self.model)
-        try:
-            outputs = record(recording, self.model, self.leaves, inputs, factor)
-        except Exception as error:  # noqa: BLE001  whatever an op makes of what only behaves as an array
-            loss = self._graph(batch, weight, seeds)  # raises the error again if it is the model's own
-            self.refused[shape] = str(error) if isinstance(error, Unrecordable) else repr(error)
-            return loss
-        found, states = [getattr(output, "array", output) for output in outputs], self._states()
-        give_back_freed_pages()  # what recording has freed, before the replay takes as much
-        step = Step(Replay(recording.calls, outputs, self._memory), inputs, factor)
-        self._seed(seeds)
-        self._replay(step, batch, weight, seeds)
-        is_alike = states == self._states() and all(map(_same, found, step.replay.outputs))
-        if is_alike and _attributes(self.model) == before:
-            self._known[shape], self._memory = step, step.replay.memory
+        inputs = [None if part is None else np.array(part, order="C") for part in batch]
+        made = record(Recording(), self.model, self.leaves, inputs, weight)
+        loss, *gradients = [getattr(output, "array", output) for output in made.outputs]
+        for leaf, g in zip(self.leaves, gradients, strict=True):
+            leaf.grad = g
+        if _attributes(self.model) == before:
+            self._known[shape] = made
         else:
-            self.refused[shape] = "a replay gives other numbers" if not is_alike else "the model changes as it computes"
-            for leaf, g in zip(self.leaves, found[1:], strict=True):
-                leaf.grad = g
-        return float(found[0])
+            self.refused[shape] = "the model changes as it computes"
+        return float(loss)
+
+    def _compare(self, shape: Shape, made: Record, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
+        """Both ways, on another batch than that of the record: what it takes for constant must be so."""
+        step = Step(Replay(made.calls, made.outputs, self._memory), made.inputs, made.weight)
+        if step.replay.memory is not self._memory:  # the largest is that of all: what lies elsewhere is recorded anew
+            self._known = {shape: None if type(known) is Step else known for shape, known in self._known.items()}
+            self._memory = step.replay.memory
+        give_back_freed_pages()  # what graphs had, before the replay takes as much
+        found = [self._replay(step, batch, weight, seeds), *[_copy(leaf.grad) for leaf in self.leaves]]
+        loss = self._graph(batch, weight, seeds)
+        if all(map(_same, found, [loss, *[leaf.grad for leaf in self.leaves]])):
+            self._known[shape] = step
+        else:
+            self.refused[shape] = "a replay gives other numbers"
+        return loss
 
     def _replay(self, step: Step, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         if step.replay.draws:
@@ -132,25 +169,26 @@ class Steps:
         for stream, seed in zip(self.streams, seeds, strict=True):
             stream.bit_generator.state = type(stream.bit_generator)(seed).state
 
-    def _states(self) -> list[Any]:
-        """Where the streams stand: elsewhere after a replay than after its recording, if a draw was not recorded."""
-        return [stream.bit_generator.state for stream in self.streams]
-
 
 def record(
-    recording: Recording, model: Any, leaves: Sequence[Tensor], batch: Sequence[Array | None], weight: Array | None
-) -> list[Any]:
-    """The model's loss, and d(weight * loss)/d(leaf) of each leaf, worked out on arrays that `recording` records."""
+    recording: Recording, model: Any, leaves: Sequence[Tensor], batch: list[Array | None], weight: float = 1.0
+) -> Record:
+    """The model's loss and d(weight * loss)/d(leaf) of each leaf, worked out on arrays that `recording` records."""
     weights = [leaf.data for leaf in leaves]
     try:
         for leaf in leaves:
             leaf.data, leaf.grad = recording.outside(leaf.data), None  # type: ignore[assignment]  # it behaves as one
         loss = model.loss(*[None if part is None else recording.outside(part) for part in batch])
-        (loss if weight is None else loss * recording.outside(weight)).backward()
-        return [loss.data, *[leaf.grad for leaf in leaves]]
+        factor = None if weight == 1 else np.array(weight, loss.dtype)
+        (loss if factor is None else loss * recording.outside(factor)).backward()
+        return Record(recording.calls, [loss.data, *[leaf.grad for leaf in leaves]], batch, factor)
     finally:
         for leaf, array in zip(leaves, weights, strict=True):
             leaf.data = array
+
+
+def _copy(g: Array | None) -> Array | None:
+    return None if g is None else g.copy()
 
 
 def _attributes(item: Any) -> Any:

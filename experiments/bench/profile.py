@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -13,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ...engine.tensor import ops
-from ...engine.tensor.recording import Recorded, Recording
+from ...engine.tensor.recording import Place, Recorded, Recording
 from ...engine.tensor.replay import Replay, needed
 from ...engine.tensor.steps import record
 
@@ -71,9 +72,9 @@ def profile_step(model: Any, batch: tuple[Any, ...], *, n_steps: int = 20) -> St
         model.loss(*batch).backward()
 
     graph_s = _seconds(graph, n_steps)
-    outputs = record(recording, model, leaves, batch, None)
-    kept = needed(recording.calls, [output.buffer for output in outputs if isinstance(output, Recorded)])
-    replay = Replay(recording.calls, outputs)
+    made = record(recording, model, leaves, list(batch))
+    kept = needed(made.calls, [output.buffer for output in made.outputs if isinstance(output, Recorded)])
+    replay = Replay(made.calls, made.outputs)
     replay_s = _seconds(replay.run, n_steps)
     times = np.median([_times(replay) for _ in range(n_steps)], axis=0)
     found: dict[str, OpProfile] = {}
@@ -82,9 +83,18 @@ def profile_step(model: Any, batch: tuple[Any, ...], *, n_steps: int = 20) -> St
         arrays = [x for x in arguments if isinstance(x, np.ndarray)]
         profile.calls += 1
         profile.seconds += float(seconds)
-        profile.n_bytes += sum(x.nbytes for x in arrays)
+        profile.n_bytes += _bytes(call.arguments)
         profile.flops += _flops(function, arrays)
     return StepProfile(sorted(found.values(), key=lambda op: -op.seconds), graph_s, replay_s, replay.n_bytes)
+
+
+def _bytes(item: Any) -> int:
+    """Of the arrays among a call's arguments."""
+    if isinstance(item, Place):
+        return math.prod(item.shape) * item.dtype.itemsize
+    if isinstance(item, (tuple, list)):
+        return sum(map(_bytes, item))
+    return item.nbytes if isinstance(item, np.ndarray) else 0
 
 
 def _times(replay: Replay) -> list[float]:

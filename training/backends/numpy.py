@@ -20,6 +20,8 @@ from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
 from .base import OneProcess, attended_pairs, build_optimizer, n_parameters, n_slots
 
+_ARCHITECTURES = f"{__name__.partition('.')[0]}.models."
+"""Models that are written there depend on nothing but weights, batch and streams; others may do anything."""
 _TOKENS_WORTH_A_THREAD = 256
 """A batch smaller than this is done before a second thread has woken up (docs/log.md)."""
 
@@ -81,7 +83,8 @@ class NumpyBackend(OneProcess):
         """Several micro-batches at a time, on the threads that the process may have now."""
         from ...engine.tensor.replicas import Accumulator
 
-        accumulator = Accumulator(model, min(settings.replicas, threads()))
+        repeats = type(model).__module__.startswith(_ARCHITECTURES)
+        accumulator = Accumulator(model, min(settings.replicas, threads()), repeats=repeats)
         self._own.accumulator = weakref.ref(accumulator)
         return accumulator.backward
 

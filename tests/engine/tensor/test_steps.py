@@ -44,7 +44,7 @@ def train(model, batches, monkeypatch=None, lr=0.05):
     """Losses and weights of some steps; with monkeypatch by graphs alone. Each item is one batch or several."""
     if monkeypatch is not None:
         monkeypatch.setattr(steps, "MOST_SHAPES", 0)
-    optimizer, accumulator = AdamW(model.named_parameters(), max_grad_norm=1.0), Accumulator(model)
+    optimizer, accumulator = AdamW(model.named_parameters(), max_grad_norm=1.0), Accumulator(model, repeats=True)
     losses = []
     for parts in batches:
         losses.append(accumulator.backward(parts if isinstance(parts, list) else [parts]))
@@ -116,11 +116,31 @@ def test_a_shape_that_comes_once_is_not_recorded():
     assert accumulator.n_replayed == 0
 
 
-def test_only_some_shapes_are_kept(monkeypatch):
-    monkeypatch.setattr(steps, "MOST_SHAPES", 2)
-    _, _, accumulator = train(build(), [batch(i, T=1 + i % 5) for i in range(20)])
+@pytest.mark.parametrize(("most", "n_replayed"), [(4, 0), (5, 5)])
+def test_a_run_of_too_many_shapes_goes_by_graphs_alone(most, n_replayed, monkeypatch):
+    monkeypatch.setattr(steps, "MOST_SHAPES", most)
+    _, _, accumulator = train(build(), [batch(i, T=5 - i % 5) for i in range(25)])
 
-    assert accumulator.n_replayed == 2
+    assert accumulator.n_replayed == n_replayed
+    assert not accumulator.refused
+
+
+def test_all_replays_share_the_memory_of_the_largest():
+    made = [batch(i, T=1 + i % 8) for i in range(80)]
+    _, _, accumulator = train(build(), made)
+
+    known = accumulator._replicas[0].steps._known.values()
+    assert accumulator.n_replayed == 8
+    assert len({id(step.replay.memory) for step in known}) == 1
+
+
+def test_a_model_that_says_nothing_of_itself_is_never_recorded():
+    accumulator = Accumulator(Odd(counts))
+    losses = [accumulator.backward([Batch(np.array([[0, 1]]), np.array([[0, 0]]))]) for _ in range(6)]
+
+    assert losses == [9.0 * n for n in range(1, 7)]
+    assert accumulator.n_replayed == 0
+    assert not accumulator.refused
 
 
 def test_segments_and_ignored_targets_come_and_go(monkeypatch):
@@ -139,7 +159,7 @@ def test_what_may_overflow_is_guarded_at_each_step(size, monkeypatch):
         if patch is not None:
             patch.setattr(steps, "MOST_SHAPES", 0)
         model = build()
-        accumulator, found = Accumulator(model), []
+        accumulator, found = Accumulator(model, repeats=True), []
         for i in range(8):
             found.append(accumulator.backward([batch(i)]))
             found += [parameter.grad.copy() for parameter in model.parameters()]
@@ -155,7 +175,7 @@ def test_what_may_overflow_is_guarded_at_each_step(size, monkeypatch):
 
 def test_a_bad_token_is_named_in_a_replay_and_costs_nothing(monkeypatch):
     model = build()
-    accumulator = Accumulator(model)
+    accumulator = Accumulator(model, repeats=True)
     for i in range(4):
         accumulator.backward([batch(i)])
     assert accumulator.n_replayed == 1
@@ -173,7 +193,7 @@ def test_a_bad_token_is_named_in_a_replay_and_costs_nothing(monkeypatch):
 
 
 def test_a_bad_batch_does_not_keep_the_next_from_being_recorded():
-    accumulator = Accumulator(build())
+    accumulator = Accumulator(build(), repeats=True)
     accumulator.backward([batch(0)])
     bad = batch(1)
     bad.inputs[0, 0] = -1
@@ -181,6 +201,7 @@ def test_a_bad_batch_does_not_keep_the_next_from_being_recorded():
         accumulator.backward([bad])
 
     accumulator.backward([batch(2)])
+    accumulator.backward([batch(3)])
     assert accumulator.n_replayed == 1
 
 
@@ -204,7 +225,7 @@ def test_weights_that_move_elsewhere_are_followed(monkeypatch):
         if patch is not None:
             patch.setattr(steps, "MOST_SHAPES", 0)
         model = build()
-        accumulator = Accumulator(model)
+        accumulator = Accumulator(model, repeats=True)
         for i in range(4):
             accumulator.backward([batch(i)])
         optimizer = AdamW(model.named_parameters())  # which lays them out anew
@@ -221,7 +242,7 @@ def test_weights_that_move_elsewhere_are_followed(monkeypatch):
 
 def test_a_config_that_is_exchanged_is_followed():
     model = build()
-    accumulator = Accumulator(model)
+    accumulator = Accumulator(model, repeats=True)
     for i in range(4):
         accumulator.backward([batch(i)])
 
@@ -240,7 +261,7 @@ def test_a_resumed_run_has_the_bits_of_one_that_was_not_stopped():
         optimizer = AdamW(model.named_parameters(), max_grad_norm=1.0)
         losses = []
         for part in (made[:stop], made[stop:]):
-            accumulator = Accumulator(model)
+            accumulator = Accumulator(model, repeats=True)
             for b in part:
                 losses.append(accumulator.backward([b]))
                 optimizer.clip_gradients()
@@ -253,7 +274,8 @@ class Odd(Module):
     """A model of one weight whose loss does what it is told to."""
 
     def __init__(self, rule, rng=None):
-        self.weight, self.rule, self.rng = nn.parameter(3, 3, fill=1.0), rule, rng
+        self.weight, self.rule, self.rng = nn.parameter(3, 3), rule, rng
+        self.weight.data += np.arange(1, 4)[:, None]
 
     def loss(self, inputs, targets, segments=None):
         return self.rule(self, F.embedding(self.weight, ids=inputs)).sum()
@@ -272,10 +294,32 @@ def counts(model, x):
     return x * float(model.n)
 
 
+def remembers(model, x):
+    """In what is neither a Module nor a number."""
+    MEMORY["n"] = MEMORY.get("n", 0) + 1
+    return x * float(MEMORY["n"])
+
+
+def writes_elsewhere(model, x):
+    m = np.empty(3, np.float32)
+    np.mean(x.data, (0, 1), out=m)
+    return x * m
+
+
+def picks(model, x):
+    return x * np.sum(x.data[x.data[..., 0] > 2], 0)
+
+
+MEMORY = {}
+
+
 @pytest.mark.parametrize(
     ("rule", "why"),
     [
         (decides, "a number of Python is made of an array of the step, ()"),
+        (remembers, "a replay gives other numbers"),
+        (writes_elsewhere, "that was made without like="),
+        (picks, "of the numbers of one step"),
         (draws, "a replay gives other numbers"),
         (counts, "the model changes as it computes"),
         (lambda model, x: x * np.asarray(x.data), "is read otherwise than by functions and operators"),
@@ -284,12 +328,14 @@ def counts(model, x):
 def test_what_cannot_be_replayed_says_so_once_and_is_right(rule, why):
     made = [Batch(np.array([[i % 3, 1]]), np.array([[0, 0]])) for i in range(6)]
     model, twin = Odd(rule, np.random.default_rng(0)), Odd(rule, np.random.default_rng(0))
-    accumulator, by_graph = Accumulator(model), Accumulator(twin)
+    accumulator, by_graph = Accumulator(model, repeats=True), Accumulator(twin, repeats=True)
+    MEMORY.clear()
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         losses = [accumulator.backward([b]) for b in made]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(steps, "MOST_SHAPES", 0)
+        MEMORY.clear()
         expected = [by_graph.backward([b]) for b in made]
 
     assert losses == expected
@@ -307,8 +353,8 @@ def test_dropout_draws_anew_at_each_replay(monkeypatch):
 
 def test_memory_that_was_given_back_is_taken_again():
     model, made = build(), [batch(i) for i in range(8)]
-    accumulator = Accumulator(model)
-    expected = [Accumulator(model).backward([b]) for b in made]
+    accumulator = Accumulator(model, repeats=True)
+    expected = [Accumulator(model, repeats=True).backward([b]) for b in made]
     losses = []
     for b in made:
         losses.append(accumulator.backward([b]))
@@ -320,8 +366,8 @@ def test_memory_that_was_given_back_is_taken_again():
 def test_a_run_that_rests_takes_nothing_from_another_at_work():
     """Cells of a study may share a process: each gives back its own memory alone."""
     models = [build(seed=i) for i in range(2)]
-    one, other = [Accumulator(model) for model in models]
-    for i in range(3):
+    one, other = [Accumulator(model, repeats=True) for model in models]
+    for i in range(4):
         one.backward([batch(i)])
         other.backward([batch(i)])
     memory = next(iter(other._replicas[0].steps._known.values())).replay.memory
@@ -335,7 +381,7 @@ def test_threads_replay_as_one_does():
     losses = []
     for n_threads in (1, 2):
         model = build(replace(SMALL, dropout=0.2))
-        accumulator = Accumulator(model, n_threads)
+        accumulator = Accumulator(model, n_threads, repeats=True)
         losses.append([accumulator.backward([batch(i), batch(i + 50)]) for i in range(6)])
         assert accumulator.n_replayed == n_threads
         accumulator.close()
