@@ -36,6 +36,26 @@ BLANK_PNG = bytes.fromhex(
 """One white pixel."""
 
 
+UNTRACED = tuple(
+    "tests/course/zoo tests/engine/tensor tests/experiments tests/golden tests/inference tests/models "
+    "tests/reliability tests/training".split()
+)
+"""Folders of tests that go over the same lines again and again, in loops that a tracer makes three times as slow.
+
+`make cover` looks away there, in slow tests and in laws of many examples. What it counts is what all others reach, and
+a lower bound of what all reach together.
+"""
+
+
+@pytest.hookimpl(trylast=True)  # Hypothesis marks its own before
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Pause coverage where it costs most and shows least."""
+    for item in items:
+        dear = any(item.get_closest_marker(name) for name in ("slow", "hypothesis", "more"))
+        if dear or item.nodeid.startswith(UNTRACED):
+            item.add_marker("no_cover")
+
+
 def pytest_collection_finish() -> None:
     """Fewer passes of the garbage collector, and none over what was collected: a fifth of the time goes into them."""
     gc.freeze()

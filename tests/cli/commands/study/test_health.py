@@ -47,7 +47,6 @@ def test_a_run_has_its_settings(nanochat):
     nanochat("health", "--run", "nowhere").assert_refused(3, "nowhere")
 
 
-@pytest.mark.figures
 def test_figures_are_drawn_where_there_is_something_inside(nanochat, tmp_path):
     words = ("--preset", "microgpt", "--set", "mode=tensor", "--figures")
     assert nanochat("health", *words, "pictures").code == 0
