@@ -28,7 +28,7 @@ RATES = ("unembedding-lr", "embedding-lr", "scalar-lr", "matrix-lr")
 
 @pytest.fixture(scope="module", autouse=True)
 def _drawn_once() -> Iterator[None]:
-    """The weights, number by number from `random`, are most of the time; no fault below is one of how they are drawn."""
+    """The weights, number by number from `random`, take most of the time; no fault below is in how they are drawn."""
     with pytest.MonkeyPatch.context() as patch:
         for name in ("first_weights", "shaken_weights", "rows_of"):
             patch.setattr(Case, name, cache(getattr(Case, name)))
