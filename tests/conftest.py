@@ -4,9 +4,11 @@ import functools
 import gc
 import os
 import random
+import runpy
 import signal
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import hypothesis
@@ -29,11 +31,8 @@ hypothesis.settings.register_profile("ci", **SAME, max_examples=25)
 hypothesis.settings.register_profile("thorough", **SAME, max_examples=100)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "home")
 
-BLANK_PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b55"
-    "0000000a4944415478da63f80f00010101001cb08c990000000049454e44ae426082"
-)
-"""One white pixel."""
+BLANK = Path(__file__).with_name("blank")
+"""A folder for PYTHONPATH: in processes that tests start, figures are blank, too."""
 
 
 UNTRACED = tuple(
@@ -88,13 +87,16 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _blank_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Figures are drawn, but rendered only for tests marked `figures`: half the time of a command goes into pixels."""
-    if "nanochat.experiments" not in sys.modules or request.node.get_closest_marker("figures"):
+    if request.node.get_closest_marker("figures"):
         return
+    monkeypatch.setenv("PYTHONPATH", str(BLANK), prepend=os.pathsep)
+    if "nanochat.experiments" in sys.modules:
+        monkeypatch.setattr("matplotlib.figure.Figure.savefig", _savefig())
 
-    def savefig(figure: Any, file: Any, **options: Any) -> None:
-        file.write(BLANK_PNG)
 
-    monkeypatch.setattr("matplotlib.figure.Figure.savefig", savefig)
+@functools.cache
+def _savefig() -> Any:
+    return runpy.run_path(str(BLANK / "sitecustomize.py"))["savefig"]
 
 
 @pytest.fixture

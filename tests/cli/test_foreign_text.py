@@ -169,6 +169,7 @@ def test_a_model_cannot_command_the_terminal_and_a_file_gets_its_text_as_it_is(
     assert shown.encode().decode("unicode_escape") == raw
 
 
+@pytest.mark.figures
 @posix
 @pytest.mark.slow
 def test_names_of_any_bytes_are_written_read_and_reported_in_any_locale(tmp_path):

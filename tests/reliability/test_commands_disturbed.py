@@ -22,6 +22,7 @@ def test_a_stderr_that_fails_costs_remarks_alone(tmp_path):
     assert [failure for tally in tallies for failure in tally.failures] == []
 
 
+@pytest.mark.figures
 @pytest.mark.slow
 def test_a_path_of_any_bytes_in_an_old_locale_is_taken_or_refused_in_a_sentence(tmp_path):
     (tally,) = anywhere(tmp_path / "places", every=len(NAMES), locales=["POSIX, no UTF-8"])
