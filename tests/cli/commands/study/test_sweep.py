@@ -187,7 +187,7 @@ def test_ctrl_c_stops_a_sweep_in_processes_and_a_second_one_is_refused_meanwhile
     second = nanochat(*words)
     assert (second.code, f"process {process.pid}" in second.err) == (5, True), second
     assert nanochat(*words, "--force").code == 5
-    time.sleep(0.5)  # the workers have begun, or begin
+    time.sleep(1)  # the workers have begun, or begin
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130
