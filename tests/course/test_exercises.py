@@ -14,7 +14,6 @@ def test_no_right_answer_is_refused(key):
     assert list(refused(key, one_seed_a_variant(key))) == []
 
 
-@pytest.mark.no_cover  # the laws are those that right answers are judged by
 @pytest.mark.parametrize(("key", "name"), WRONG)
 def test_a_known_wrong_answer_is_refused_by_its_own_name(key, name):
     assert list(misread(key, name, tried(key, name, 2))) == []
