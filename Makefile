@@ -11,12 +11,12 @@ HERE := $(shell pwd | cksum | cut -d ' ' -f 1)
 
 PYTEST := $(BIN)/pytest
 WORKERS := -n auto --maxprocesses 4
-ORDINARY := not slow and not oracle and not browser
+THOROUGH := --ignore tests/docs/test_readme.py --hypothesis-profile thorough
 
 # Some sixty tests start a process of the package, and each would compile it anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test cover slow tour docs site lint types oracle bench statistics course-full serving browser reliability lock clean
+.PHONY: help demo test slow cover tour docs site lint types oracle bench statistics course-full serving browser reliability lock clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -30,15 +30,14 @@ demo: .venv/$(HERE).runtime  ## train a GPT in pure Python, invent ten names, sw
 	@echo "The report of the run:   results/runs/demo/report.md"
 
 test: .venv/$(HERE).dev  ## run every test that is not marked slow or oracle
-	$(PYTEST) $(WORKERS) -m "$(ORDINARY)"
-
-# The laws of Hypothesis are left to `make slow`, which tries each on four times as many examples and needs no tracer.
-cover: .venv/$(HERE).dev  ## the same but the laws under coverage, twice as dear; fails under 85 % of the lines
-	$(PYTEST) $(WORKERS) -m "$(ORDINARY) and not hypothesis" --cov --cov-fail-under=85
+	$(PYTEST) $(WORKERS) -m "not slow and not oracle and not browser"
 
 slow: .venv/$(HERE).dev  ## run what `make test` leaves out: slow tests, 100 examples of each law, more faults
-	$(PYTEST) $(WORKERS) -m "(slow or hypothesis or more) and not oracle and not browser" --ignore tests/docs/test_readme.py \
-		--hypothesis-profile thorough $(LESS)
+	$(PYTEST) $(WORKERS) -m "(slow or hypothesis or more) and not oracle and not browser" $(THOROUGH)
+
+# The tracer takes more than twice the time: tests/conftest.py says for which tests it is at work.
+cover: .venv/$(HERE).dev  ## both in one session, each test once; fails where the tests traced reach under 85 % of the lines
+	$(PYTEST) $(WORKERS) -m "not oracle and not browser" $(THOROUGH) --cov --cov-fail-under=85 $(LESS)
 
 tour: .venv/$(HERE).dev  ## run the tour of README as it stands
 	$(PYTEST) -q tests/docs/test_readme.py
@@ -61,7 +60,7 @@ types: .venv/$(HERE).dev  ## check types with mypy, strictly in the package
 	MYPYPATH=.venv/src $(BIN)/mypy -p nanochat
 
 oracle: .venv/$(HERE).oracle  ## compare with torch, scipy, nbformat and others; sweep on a Dask cluster
-	$(PYTEST) $(WORKERS) -m oracle
+	$(PYTEST) $(WORKERS) -m oracle $$(grep -rl --include '*.py' 'mark\.oracle' tests)
 
 bench: .venv/$(HERE).runtime  ## measure both engines; against PyTorch too once `make oracle` has installed it
 	$(BIN)/python benchmarks/scalar.py

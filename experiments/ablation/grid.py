@@ -171,12 +171,16 @@ class AblationConfig:
         return self._combination(0)[0]
 
     def cells(self) -> list[Cell]:
-        """Variant by variant, the seeds of each in order."""
-        return [
+        """Variant by variant, the seeds of each in order; the same objects each time, since they keep their keys."""
+        return list(self._cells)
+
+    @cached_property
+    def _cells(self) -> tuple[Cell, ...]:
+        return tuple(
             Cell(variant, replace(config, seed=config.seed + i), self.eval_blocks or Cell.n_blocks)
             for variant, config in self.variants.items()
             for i in range(self.seeds_of(variant))
-        ]
+        )
 
     def seeds_of(self, variant: str) -> int:
         """Runs of the variant, so far as looks have decided; the baseline has as many as any."""

@@ -46,6 +46,17 @@ def refused(key: str, seeds: Iterable[int]) -> Iterator[Refusal]:
                 yield Refusal(key, i, seed, variant, report)
 
 
+def one_seed_a_variant(key: str) -> list[int]:
+    """The first seed that draws each variant: all variants, each on inputs of its own."""
+    exercise = find_exercise(key)
+    first: dict[str, int] = {}
+    seeds = count()
+    while len(first) < len(exercise.variants):
+        seed = next(seeds)
+        first.setdefault(variant_of(exercise, key, seed), seed)
+    return list(first.values())
+
+
 def tried(key: str, name: str, n_seeds: int) -> Iterator[Try]:
     """A known wrong answer on the first seeds in whose variant it is wrong."""
     exercise = find_exercise(key)

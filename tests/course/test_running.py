@@ -21,6 +21,7 @@ def bend(x):
     slope = 0.5 * (1 + math.tanh(n / 2))
     return Value(value, (x,), (slope,), "softplus")
 """
+LOCKED = "from dataclasses import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\n"
 FAST = Limits(wall_s=30.0, cpu_s=10)
 
 
@@ -137,19 +138,21 @@ def test_a_flood_of_output_is_cut(judged):
 
 
 def test_an_endless_loop_ends(judged):
-    report = judged("def bend(x):\n    while True:\n        pass\n", limits=Limits(wall_s=2.0, cpu_s=30))
-    assert "did not come to an end within 2 s, while the law `number` was tried" in report.failure
+    """This one waits; one that takes processor time is below."""
+    report = judged(f"{LOCKED}def bend(x):\n    while True:\n        lock.acquire()\n", limits=Limits(wall_s=3.0))
+    assert "did not come to an end within 3 s, while the law `number` was tried" in report.failure
+    assert "is there a loop that never ends?" in report.failure
 
 
 def test_a_loop_that_prints_is_asked_about_its_printing(judged):
-    report = judged("def bend(x):\n    while True:\n        print(x)\n", limits=Limits(wall_s=2.0, cpu_s=30))
+    text = f"{LOCKED}def bend(x):\n    while True:\n        print('x' * 100_000)\n        lock.acquire()\n"
+    report = judged(text, limits=Limits(wall_s=3.0))
     assert "does a loop print without an end" in report.failure
 
 
 def test_waiting_ends(judged):
     """It takes no processor time, so only the clock ends it."""
-    waits = "from dataclasses import _thread\nlock = _thread.allocate_lock()\nlock.acquire()\nlock.acquire()\n"
-    report = judged(waits + GOOD, limits=Limits(wall_s=1.5))
+    report = judged(f"{LOCKED}lock.acquire()\n{GOOD}", limits=Limits(wall_s=1.5))
     assert "within 1.5 s, while the file was loaded" in report.failure
 
 

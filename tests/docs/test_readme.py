@@ -15,6 +15,7 @@ README = Path(__file__).parents[2] / "README.md"
 
 
 @pytest.mark.slow
+@pytest.mark.figures
 def test_the_tour_is_true(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
     monkeypatch.chdir(tmp_path)
     tour = README.read_text(encoding="utf-8").split("## A tour")[1].split("\n## ")[0]

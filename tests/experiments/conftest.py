@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -52,9 +53,13 @@ def study_of(tiny_run):
     seed = AblationConfig(base=tiny_run, axes={"training.lr": (0.1, 0.2)}, seeds=1).cells()[0]
     template = run_cell(seed)
 
+    @cache
+    def config_of(n_variants, seeds, margin):
+        rates = tuple(float(i + 1) for i in range(n_variants))
+        return AblationConfig(base=tiny_run, axes={"training.lr": rates}, seeds=seeds, margin=margin)
+
     def build(*losses, margin=0.01):
-        rates = tuple(float(i + 1) for i in range(len(losses)))
-        config = AblationConfig(base=tiny_run, axes={"training.lr": rates}, seeds=len(losses[0]), margin=margin)
+        config = config_of(len(losses), len(losses[0]), margin)
         results, ends = [], [loss for variant in losses for loss in variant]
         for cell, loss in zip(config.cells(), ends, strict=True):
             status = "diverged" if math.isnan(loss) else "ok"

@@ -27,7 +27,12 @@ SOURCES = {  # dotted name inside the package -> file
     ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix("__init__").removesuffix("."): path
     for path in [*ROOT.glob("*.py"), *(path for name in FOLDERS for path in (ROOT / name).rglob("*.py"))]
 }
-NODES = {name: list(ast.walk(ast.parse(path.read_text(encoding="utf-8")))) for name, path in SOURCES.items()}
+
+
+@cache
+def nodes_of(name: str) -> list[ast.AST]:
+    """Every node of the module; not before a law asks, since who only collects the tests imports this file, too."""
+    return list(ast.walk(ast.parse(SOURCES[name].read_text(encoding="utf-8"))))
 
 
 @cache
@@ -42,7 +47,7 @@ def imports_of(name: str) -> tuple[tuple[str, str, int], ...]:
 def _imports_of(name: str) -> Iterator[tuple[str, str, int]]:
     package = name.split(".") if SOURCES[name].name == "__init__.py" else name.split(".")[:-1]
     package = [part for part in package if part]
-    for node in NODES[name]:
+    for node in nodes_of(name):
         if isinstance(node, ast.Import):
             yield from (("outside", alias.name.split(".")[0], node.lineno) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0:
@@ -56,7 +61,7 @@ def _imports_of(name: str) -> Iterator[tuple[str, str, int]]:
 
 def found(*kinds: type[ast.AST]) -> Iterator[tuple[str, ast.AST]]:
     """(module, node) for every node of these kinds in the package."""
-    return ((name, node) for name, nodes in NODES.items() for node in nodes if isinstance(node, kinds))
+    return ((name, node) for name in SOURCES for node in nodes_of(name) if isinstance(node, kinds))
 
 
 def at(name: str, line: int) -> str:

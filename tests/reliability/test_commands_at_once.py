@@ -12,20 +12,25 @@ pytestmark = pytest.mark.skipif(not CAN_FORK, reason="this system has no fork: i
 BY_NAME = {command.name: command for command in commands()}
 
 
-@pytest.mark.slow
-def test_commands_on_one_folder_end_as_in_some_order(tmp_path):
-    assert collide(tmp_path / "two", size=2, most=5).failures == []
-    assert collide(tmp_path / "three", size=3, most=1).failures == []
+@pytest.fixture(scope="module")
+def ring(tmp_path_factory):
+    return Ring(tmp_path_factory.mktemp("ring"))
 
 
 @pytest.mark.slow
-def test_three_that_name_no_folder_get_one_each(tmp_path):
-    assert number_folders(tmp_path / "ring", 3).failures == []
+def test_commands_on_one_folder_end_as_in_some_order(ring):
+    assert collide(ring, size=2, most=5).failures == []
+    assert collide(ring, size=3, most=1).failures == []
 
 
 @pytest.mark.slow
-def test_one_file_is_written_by_one_and_a_cache_filled_by_all(tmp_path):
-    assert share_a_file(tmp_path / "ring", 4).failures == []
+def test_three_that_name_no_folder_get_one_each(ring):
+    assert number_folders(ring, 3).failures == []
+
+
+@pytest.mark.slow
+def test_one_file_is_written_by_one_and_a_cache_filled_by_all(ring):
+    assert share_a_file(ring, 4).failures == []
 
 
 @pytest.mark.slow
@@ -64,8 +69,7 @@ def test_an_outcome_is_allowed_where_some_order_leads_to_it(names, expected):
 
 
 @pytest.mark.slow
-def test_the_harness_sees_a_run_that_another_has_cleared(tmp_path, monkeypatch):
-    ring = Ring(tmp_path / "ring")
+def test_the_harness_sees_a_run_that_another_has_cleared(ring, monkeypatch):
     monkeypatch.setattr("pairs.together", lambda *given: _and_clear(ring, together(*given)))
     problems = list(ring.trial("nothing", [BY_NAME["train"]], [0.0]))
     assert "metrics.jsonl" in " ".join(problems)
@@ -77,8 +81,7 @@ def _and_clear(ring, done):
 
 
 @pytest.mark.slow
-def test_two_folders_of_the_same_command_hold_the_same(tmp_path):
-    ring = Ring(tmp_path / "ring")
+def test_two_folders_of_the_same_command_hold_the_same(ring, tmp_path):
     words = BY_NAME["train"].words
     for i in range(2):
         ring.begin("nothing")

@@ -1,9 +1,7 @@
 """Signals, a stderr that fails, and paths of any bytes: a few; measure.py tries them all."""
 
-import sys
-
 import pytest
-from commands import Done, in_locale
+from commands import Done, ended, environment, started
 from kills import CAN_FORK
 from places import LOCALES, NAMES, anywhere
 from remarks import lose_remarks
@@ -24,6 +22,7 @@ def test_a_stderr_that_fails_costs_remarks_alone(tmp_path):
     assert [failure for tally in tallies for failure in tally.failures] == []
 
 
+@pytest.mark.figures
 @pytest.mark.slow
 def test_a_path_of_any_bytes_in_an_old_locale_is_taken_or_refused_in_a_sentence(tmp_path):
     (tally,) = anywhere(tmp_path / "places", every=len(NAMES), locales=["POSIX, no UTF-8"])
@@ -33,10 +32,13 @@ def test_a_path_of_any_bytes_in_an_old_locale_is_taken_or_refused_in_a_sentence(
 
 @pytest.mark.slow
 def test_words_of_any_bytes_reach_a_command_in_any_locale(tmp_path):
+    kept = {name: value for name, value in environment().items() if not name.startswith(("LC_", "LANG"))}
     for changes in LOCALES.values():
-        (done,) = in_locale([[b"data", b"stats", b"no-\xff.txt"]], tmp_path, tmp_path, changes)
+        words = ["data", "stats", b"no-\xff.txt"]
+        done = ended(started(words, tmp_path, env=kept | changes), words)
         assert done.code == 3
-        assert done.words[-1].encode(sys.getfilesystemencoding(), "surrogateescape") == b"no-\xff.txt"
+        assert done.trouble() is None
+        assert "file:no-%FF.txt" in done.said
 
 
 @pytest.mark.parametrize(

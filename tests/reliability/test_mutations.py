@@ -90,7 +90,7 @@ def test_the_harness_sees_what_is_wrong(tmp_path, read, options, complaint):
 
 
 def test_the_harness_sees_a_reader_that_takes_time_or_memory(tmp_path):
-    assert "takes 1." in failures_of(slow, tmp_path, n=12)
+    assert "takes 1." in failures_of(slow, tmp_path, n=8)
     assert "bytes of memory" in failures_of(greedy, tmp_path, n=1)
 
 

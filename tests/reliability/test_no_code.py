@@ -44,6 +44,7 @@ def test_the_scan_has_no_complaint_about(line):
     assert list(static_scan._in_tree(ast.parse(line))) == []
 
 
+@pytest.mark.figures
 @pytest.mark.slow
 def test_nothing_is_unpickled_executed_started_or_connected_while_everything_is_done_once(tmp_path):
     tally = watch(tmp_path)

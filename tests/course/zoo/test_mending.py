@@ -32,14 +32,7 @@ def test_a_file_with_the_bug_breaks_the_laws_and_one_without_keeps_them(tmp_path
     assert check(f"{KEY}B4", path, variant="", seed=1337).passed
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        pytest.param(one.id, marks=[pytest.mark.slow] if one.found_by[0] == "layer Block" else [])
-        for one in specimens().values()
-        if one.fault
-    ],
-)
+@pytest.mark.parametrize("name", [one.id for one in specimens().values() if one.fault])
 def test_with_what_is_shipped_in_its_place_the_instrument_that_names_it_finds_nothing(name):
     """The others of its row: `python tests/course/zoo/measure.py`."""
     specimen = specimens()[name]

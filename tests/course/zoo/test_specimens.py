@@ -9,25 +9,15 @@ from nanochat.course.zoo.instruments import LAW_NAMES, find, habitat, laws_on, r
 from nanochat.course.zoo.specimen import injected
 
 SPECIMENS = specimens()
-DEAR = ("op attention", "layer Block")
-"""Rows that take more than a second where they pass: as blind ones they are tried with the slow tests."""
 
 
 @pytest.mark.parametrize("name", SPECIMENS)
 def test_the_instruments_that_are_named_find_it_and_those_that_are_blind_do_not(name):
     specimen = SPECIMENS[name]
-    blind = [one for one in specimen.blind if one not in DEAR]
     with injected(specimen):
-        found = find(specimen, (*specimen.found_by, *blind))
+        found = find(specimen, (*specimen.found_by, *specimen.blind))
     assert [one for one in specimen.found_by if not found[one]] == []
-    assert [one for one in blind if found[one]] == []
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("name", [one.id for one in SPECIMENS.values() if set(one.blind) & set(DEAR)])
-def test_rows_that_take_long_and_are_called_blind_do_not_find_it(name):
-    with injected(SPECIMENS[name]):
-        assert not any(find(SPECIMENS[name], [one for one in SPECIMENS[name].blind if one in DEAR]).values())
+    assert [one for one in specimen.blind if found[one]] == []
 
 
 def test_without_a_specimen_no_law_is_broken_and_afterwards_again():

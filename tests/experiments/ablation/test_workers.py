@@ -130,7 +130,7 @@ def test_a_sweep_in_processes_from_an_unguarded_script_is_refused_once_and_leave
 
 
 @pytest.mark.skipif(os.name == "nt", reason="process groups of POSIX")
-@pytest.mark.parametrize("wait_s", [0.0, 0.4, 0.8, 1.2])
+@pytest.mark.parametrize("wait_s", [0.2, 1.0])
 def test_ctrl_c_in_the_terminal_is_no_traceback_of_a_worker(tmp_path, wait_s):
     words = "ablate --preset bigram --steps 3000 --batch-size 2 --seeds 3 --jobs 2 --eval-every 0 --out study".split()
     process = subprocess.Popen(

@@ -7,8 +7,9 @@ them. A fault is planted in ours; a line that no fault could break would prove n
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,15 @@ from nanochat.models.gpt.upstream import tensor
 from nanochat.training import schedule
 
 RATES = ("unembedding-lr", "embedding-lr", "scalar-lr", "matrix-lr")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _drawn_once() -> Iterator[None]:
+    """The weights, number by number from `random`, take most of the time; no fault below is in how they are drawn."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("first_weights", "shaken_weights", "rows_of"):
+            patch.setattr(Case, name, cache(getattr(Case, name)))
+        yield
 
 
 @pytest.fixture(scope="module", params=["head", "pin"])

@@ -177,14 +177,15 @@ def _code(counts: Counts, scratch: Path) -> Iterator[Tally]:
 
 def _pairs(counts: Counts, scratch: Path) -> Iterator[Tally]:
     from kills import CAN_FORK
-    from pairs import collide, number_folders, share_a_file
+    from pairs import Ring, collide, number_folders, share_a_file
 
     if not CAN_FORK:
         return
-    yield collide(scratch / "two", size=2, most=counts.pairs)
-    yield collide(scratch / "three", size=3, most=counts.threes)
-    yield number_folders(scratch / "numbered", counts.numbered)
-    yield share_a_file(scratch / "shared", counts.numbered)
+    ring = Ring(scratch / "ring")
+    yield collide(ring, size=2, most=counts.pairs)
+    yield collide(ring, size=3, most=counts.threes)
+    yield number_folders(ring, counts.numbered)
+    yield share_a_file(ring, counts.numbered)
 
 
 def _beside(counts: Counts, scratch: Path) -> Iterator[Tally]:

@@ -182,13 +182,9 @@ def crowds(size: int) -> list[tuple[Command, ...]]:
     return [crowd for crowd in every if any(command.owns for command in crowd)]
 
 
-def collide(scratch: Path, *, size: int, rounds: int = 1, most: int = 0, seed: int = 0) -> Tally:
+def collide(ring: Ring, *, size: int, rounds: int = 1, most: int = 0, seed: int = 0) -> Tally:
     """Every pairing in every state of the folder, `rounds` times; or `most` of these, drawn by lot."""
-    tally, lot, ring = (
-        Tally(f"{'two' if size == 2 else 'three'} commands on one folder"),
-        random.Random(seed),
-        Ring(scratch),
-    )
+    tally, lot = Tally(f"{'two' if size == 2 else 'three'} commands on one folder"), random.Random(seed)
     trials = [(state, crowd) for state in STATES for crowd in crowds(size)] * rounds
     if most:
         trials = lot.sample(trials, min(most, len(trials)))
@@ -202,9 +198,9 @@ def collide(scratch: Path, *, size: int, rounds: int = 1, most: int = 0, seed: i
     return tally
 
 
-def number_folders(scratch: Path, n_trials: int) -> Tally:
+def number_folders(ring: Ring, n_trials: int) -> Tally:
     """Three runs, or sweeps, or recipes, begun together without --out: each gets a folder of its own."""
-    tally, ring = Tally("three begun together, none of which names a folder"), Ring(scratch)
+    tally = Tally("three begun together, none of which names a folder")
     kinds = [
         _TRAIN,
         ["ablate", *_RUN, "--steps", "2", "--seeds", "1", "--jobs", "1"],
@@ -235,9 +231,9 @@ def _without_own_name(contents: Contents) -> Contents:
     return {name: part for name, part in contents.items() if not name.endswith(("/config.json", "/MANIFEST.json"))}
 
 
-def share_a_file(scratch: Path, n_trials: int) -> Tally:
+def share_a_file(ring: Ring, n_trials: int) -> Tally:
     """Two that write one new file without --force: one is refused. Three that fill one cache: all end as if alone."""
-    tally, ring = Tally("one file, or one cache of tokens, for several"), Ring(scratch)
+    tally = Tally("one file, or one cache of tokens, for several")
     files = [
         ["tokenizer", "train", "--data", "../corpus.txt", "--kind", "char", "--out", "one.json"],
         ["data", "convert", "../corpus.txt", "one.jsonl"],

@@ -43,6 +43,7 @@ def peak_of(words: str, out: Path) -> int:
     return int(re.search(r"VmHWM:\s+(\d+) kB", done.stderr)[1]) << 10
 
 
+@pytest.mark.figures
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what a process took at most")
 @pytest.mark.parametrize("preset", ["nanogpt-cpu", "microgpt"])
@@ -56,6 +57,7 @@ def test_the_prediction_is_what_a_process_takes(preset, tmp_path):  # a stream: 
     assert 0.8 < ratio < 1.25, f"predicted {ratio:.2f} times the {measured / MIB:.0f} MiB that were measured"
 
 
+@pytest.mark.figures
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux says what a process took at most")
 def test_going_on_takes_no_more_memory_than_starting(tmp_path):

@@ -2,6 +2,8 @@
 
 import functools
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -14,8 +16,10 @@ FEW = ("--calibration-rows", 8)
 
 @pytest.fixture(autouse=True)
 def _untimed(monkeypatch):
-    """Each model takes one turn: nothing here asks how fast it was."""
+    """Each model takes one short turn and draws two short texts: nothing here asks how fast it was, or what it said."""
     monkeypatch.setattr(outcome, "measure_speed", functools.partial(measure.measure_speed, rounds=1, seconds=0))
+    for where, name, few in ((measure, "_DECODED", 2), (outcome, "_PROMPTS", 2), (outcome, "_SAMPLE_TOKENS", 4)):
+        monkeypatch.setattr(where, name, few)
 
 
 @pytest.fixture
@@ -24,10 +28,20 @@ def run(trained):
     return "run"
 
 
+@pytest.fixture(scope="module")
+def _made() -> list[Path]:
+    return []
+
+
 @pytest.fixture
-def int8(nanochat, run):
-    done = nanochat("compress", "quantize", "--run", run, "--bits", 8, "--out", "int8")
-    assert done.code == 0, done
+def int8(nanochat, run, tmp_path, tmp_path_factory, _made):
+    """Made once, copied for each test."""
+    if not _made:
+        done = nanochat("compress", "quantize", "--run", run, "--bits", 8, "--out", "int8")
+        assert done.code == 0, done
+        _made.append(shutil.copytree("int8", tmp_path_factory.mktemp("made") / "int8"))
+    else:
+        shutil.copytree(_made[0], tmp_path / "int8")
     return "int8"
 
 

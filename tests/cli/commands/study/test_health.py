@@ -4,6 +4,8 @@ import json
 
 import pytest
 
+BIGRAM = ("--preset", "bigram", "--set", "mode=tensor")
+
 
 @pytest.fixture
 def run(nanochat, abab, tmp_path):
@@ -14,11 +16,11 @@ def run(nanochat, abab, tmp_path):
 
 
 def test_a_sound_configuration_is_a_table_of_80_columns(nanochat):
-    done = nanochat("health", "--preset", "bigram")
+    done = nanochat("health", *BIGRAM)
     assert done.code == 0
     assert max(len(line.rstrip()) for line in done.out.splitlines()) <= 80
     assert "does not" not in done.out
-    assert "a bigram keeps no cache" in nanochat("health", "--preset", "bigram", "--every").out
+    assert "a bigram keeps no cache" in nanochat("health", *BIGRAM, "--every").out
 
 
 def test_what_is_broken_says_why_and_ends_in_9(nanochat, run, abab):
@@ -47,7 +49,6 @@ def test_a_run_has_its_settings(nanochat):
     nanochat("health", "--run", "nowhere").assert_refused(3, "nowhere")
 
 
-@pytest.mark.figures
 def test_figures_are_drawn_where_there_is_something_inside(nanochat, tmp_path):
     words = ("--preset", "microgpt", "--set", "mode=tensor", "--figures")
     assert nanochat("health", *words, "pictures").code == 0

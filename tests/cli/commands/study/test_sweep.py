@@ -166,29 +166,28 @@ def test_a_dry_run_says_how_long_it_will_take(ablate, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not PROC.is_dir(), reason="finds the worker in /proc")
-def test_a_worker_that_the_system_kills_is_a_failed_cell_and_exit_7(start, abab, tmp_path):
-    process = start(*TINY, "--data", abab, "--steps", 3000, "--seeds", 1, "--axis", "lr=0.1,0.2,0.3", "--jobs", 2)
+def test_a_worker_that_the_system_kills_is_a_failed_cell_and_exit_7(start, nanochat, abab, tmp_path):
+    words = (*TINY, "--data", abab, "--steps", 3000, "--seeds", 1, "--axis", "lr=0.1,0.2,0.3")
+    process = start(*words, "--jobs", 2)
     os.kill(_worker(process.pid), signal.SIGKILL)
-    out, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=60)
     assert process.returncode == 7, err
     assert "1 of 3 cells failed" in err
     assert "ended by the system" in (tmp_path / "study" / "report.md").read_text(encoding="utf-8")
-    again = start(*TINY, "--data", abab, "--steps", 3000, "--seeds", 1, "--axis", "lr=0.1,0.2,0.3", "--jobs", 2)
-    out, err = again.communicate(timeout=60)
-    assert (again.returncode, err.count("(there already)")) == (0, 2), out
+    again = nanochat(*words)
+    assert (again.code, again.err.count("(there already)")) == (0, 2), again
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="no such signal")
-def test_ctrl_c_stops_a_sweep_in_processes_and_a_second_one_is_refused_meanwhile(start, abab, tmp_path):
+def test_ctrl_c_stops_a_sweep_in_processes_and_a_second_one_is_refused_meanwhile(start, nanochat, abab, tmp_path):
     words = (*TINY, "--data", abab, "--steps", 100_000, "--seeds", 1, "--jobs", 2)
     process = start(*words)
     _wait_for(tmp_path / "study" / "config.json")
-    time.sleep(1)
-    second = start(*words)
-    _, err = second.communicate(timeout=30)
-    assert (second.returncode, f"process {process.pid}" in err) == (5, True), err
-    assert start(*words, "--force").wait(30) == 5
+    second = nanochat(*words)
+    assert (second.code, f"process {process.pid}" in second.err) == (5, True), second
+    assert nanochat(*words, "--force").code == 5
+    time.sleep(1)  # the workers have begun, or begin
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert process.returncode == 130

@@ -7,6 +7,7 @@ import pytest
 from nanochat.cli import app
 from nanochat.course.zoo.casebook import drawn
 
+QUICK = ("health", "--preset", "bigram", "--set", "mode=tensor")
 HEALTH = ("health", "--preset", "microgpt", "--set", "mode=tensor", "--json")
 
 
@@ -58,7 +59,7 @@ def test_where_several_laws_are_broken_the_one_that_explains_them_is_named_first
 
 def test_a_name_without_an_instrument_earns_nothing_and_says_so(nanochat):
     assert "no instrument was used before" in nanochat("zoo", "name", "B3", "no-scale").out
-    nanochat("zoo", "run", "B4", "--", "health", "--preset", "bigram")
+    nanochat("zoo", "run", "B4", "--", *QUICK)
     assert "no points" not in nanochat("zoo", "name", "B4", "no-causal-mask").out
 
 
@@ -69,7 +70,7 @@ def test_an_exam_is_taken_under_names_of_its_own(nanochat):
     keys = [key for key, one in drawn("ada").items() if not one.fault]
     shown = nanochat("zoo", "show", keys[0])
     assert f"nanochat zoo run {keys[0]} -- health" in shown.out
-    assert nanochat("zoo", "run", keys[0], "--", "health", "--preset", "bigram").code == 0
+    assert nanochat("zoo", "run", keys[0], "--", *QUICK).code == 0
     assert nanochat("zoo", "name", keys[0], "sound").code == 0
     assert json.loads(nanochat("zoo", "exam", "--student", "ada", "--json").out)["points"] == 2
     assert nanochat("zoo", "list", "--lab", "a").out.splitlines()[-1].startswith("0 of ")
