@@ -252,7 +252,7 @@ class Recorded(NDArrayOperatorsMixin):
             self.recording.note(operator.setitem, (self, index, value), self)
 
 
-_FILL: dict[Any, Any] = {np.zeros: 0, np.zeros_like: 0, np.ones: 1, np.ones_like: 1, np.full: None}
+_FILL: dict[Any, Any] = {np.zeros: False, np.zeros_like: False, np.ones: True, np.ones_like: True, np.full: None}
 _ARITHMETIC = {np.add, np.subtract, np.multiply, np.divide, np.maximum, np.minimum}
 _FACTS = {"dtype", "flags", "itemsize", "nbytes", "ndim", "shape", "size", "strides"}
 _METHODS = {"astype", "copy", "reshape", "swapaxes", "take", "transpose", "view"}

@@ -63,9 +63,10 @@ class GPT(tensor.GPT):
         if isinstance(cache, UpstreamCache):
             places = np.maximum(cache.lengths - 1, 0)[:, None]  # (B, 1)
             first = self.embed(cache.ids[np.arange(len(places))[:, None], places], places)
-        follows = np.broadcast_to(positions > 0, x.shape[:2]).copy()
+        follows = np.broadcast_to(positions > 0, x.shape[:2])
         if segments is not None:
-            follows[:, 1:] &= segments[:, 1:] == segments[:, :-1]
+            left = np.concatenate([segments[:, :1], segments[:, :-1]], axis=1)
+            follows = follows & (segments == left)  # a new array: segments may be recorded
         before = F.concat(first, x[:, :-1], axis=1) if x.shape[1] > 1 else first
         return self.smear(x, before, follows[..., None].astype(self.dtype))
 

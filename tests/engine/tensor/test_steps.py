@@ -21,6 +21,7 @@ from nanochat.errors import NanochatWarning
 from nanochat.models.build import build_model
 from nanochat.models.gpt.config import GPTConfig
 from nanochat.models.initial import draw_weights
+from nanochat.models.presets import PRESETS
 
 sys.path.append(str(Path(__file__).parents[2] / "reliability"))
 from random_configs import draw_config
@@ -141,6 +142,15 @@ def test_a_model_that_says_nothing_of_itself_is_never_recorded():
     assert losses == [9.0 * n for n in range(1, 7)]
     assert accumulator.n_replayed == 0
     assert not accumulator.refused
+
+
+@pytest.mark.parametrize("name", ["upstream-d2", "nanochat-tiny", "rustgpt", "bigram"])
+@pytest.mark.parametrize("with_segments", [False, True])
+def test_every_kind_of_model_is_replayed_with_segments_and_without(name, with_segments, monkeypatch):
+    config = replace(PRESETS[name].model, vocab_size=11, block_size=8)
+    made = [batch(i, segments=np.sort(np.arange(24).reshape(3, 8) % 3, 1) if with_segments else None) for i in range(5)]
+
+    assert_same(lambda: build(config), made, monkeypatch, n_shapes=1)
 
 
 def test_segments_and_ignored_targets_come_and_go(monkeypatch):
