@@ -74,7 +74,7 @@ def _time_steps(session: Session) -> tuple[float, int, int]:
         pass
     if not times:
         return estimate, 0, n_tokens
-    warm = times[2:] or times  # the first two steps of a shape are slower: they reserve memory, and are recorded
+    warm = times[3:] or times  # slower are a shape's first step, the one that is recorded, and the one that is compared
     return sum(warm) / len(warm), len(times), n_tokens
 
 
