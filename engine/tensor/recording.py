@@ -268,18 +268,21 @@ def _store(out: Array, function: Callable[..., Array], arguments: tuple[Any, ...
     np.copyto(out, found)
 
 
+def mapped(item: Any, kind: type, change: Callable[[Any], Any]) -> Any:
+    """The item with change(x) for each x of this kind, in its tuples and lists too."""
+    if isinstance(item, kind):
+        return change(item)
+    return type(item)([mapped(part, kind, change) for part in item]) if type(item) in (tuple, list) else item
+
+
 def _as_arrays(item: Any) -> Any:
     """The item with arrays for what is Recorded."""
-    if isinstance(item, Recorded):
-        return item.array
-    return type(item)([_as_arrays(part) for part in item]) if type(item) in (tuple, list) else item
+    return mapped(item, Recorded, operator.attrgetter("array"))
 
 
 def _as_places(item: Any) -> Any:
     """The item with Places for what is Recorded."""
-    if isinstance(item, Recorded):
-        return item.place
-    return type(item)([_as_places(part) for part in item]) if type(item) in (tuple, list) else item
+    return mapped(item, Recorded, operator.attrgetter("place"))
 
 
 def _in_kind(inputs: tuple[Any, ...]) -> tuple[Any, ...]:

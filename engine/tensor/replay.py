@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from .allocator import arena
-from .recording import Array, Buffer, Call, Place, Recorded
+from .recording import Array, Buffer, Call, Place, Recorded, mapped
 
 _ALIGNED = 64
 """Bytes of a cache line, and of the widest vector registers."""
@@ -42,17 +42,15 @@ class Replay:
             offsets[buffer] = offsets[earlier]
         self.memory = memory if memory is not None and memory.nbytes >= self.n_bytes else arena(self.n_bytes)
 
-        def bind(item: Any) -> Any:
-            if isinstance(item, Place):
-                inside = item.buffer.array is None
-                start = offsets.get(item.buffer, 0) if inside else 0
-                owner = self.memory if inside else item.buffer.array
-                return np.ndarray(item.shape, item.dtype, owner, start + item.offset, item.strides)
-            return type(item)([bind(part) for part in item]) if type(item) in (tuple, list) else item
+        def bind(place: Place) -> Array:
+            owner, start = place.buffer.array, 0
+            if owner is None:
+                owner, start = self.memory, offsets.get(place.buffer, 0)
+            return np.ndarray(place.shape, place.dtype, owner, start + place.offset, place.strides)
 
         self.draws = any(isinstance(x, np.random.Generator) for call in kept for x in call.arguments)
         """Some call draws random numbers."""
-        self.calls = [_bound(call.function, bind(call.arguments)) for call in kept]
+        self.calls = [_bound(call.function, mapped(call.arguments, Place, bind)) for call in kept]
         self.outputs = [bind(output.place) if isinstance(output, Recorded) else output for output in outputs]
 
     def run(self) -> None:
