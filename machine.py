@@ -9,6 +9,7 @@ import os
 import platform
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -22,7 +23,6 @@ from .errors import ConfigError
 _PACKAGES = ("numpy", "regex", "safetensors")
 """Those whose version can decide a figure: arithmetic, the pieces of a word, the numbers of a file."""
 _CLEAR_PEAK = Path("/proc/self/clear_refs")
-_STATUS = Path("/proc/self/status")
 _SHARE = 0.9
 """Of the free memory, what a run may take."""
 
@@ -80,6 +80,41 @@ def threads() -> int:
     return min([cores(), *(library.num_threads for library in _blas().lib_controllers)])
 
 
+def cpu_s() -> float:
+    """Seconds of processor time that this process has taken, with those that work for it."""
+    return time.process_time() + _HELPERS.ended_s + sum(map(_cpu_s_of, _HELPERS.pids))
+
+
+def can_fork() -> bool:
+    """Whether a process can go on as two that share memory: Linux alone. Elsewhere there is no fork (Windows), or the
+    copy may not use the system's libraries (macOS)."""
+    from multiprocessing.process import current_process
+
+    return sys.platform.startswith("linux") and not current_process().daemon  # whose children Python refuses
+
+
+def close_files_but(*kept: int) -> None:
+    """Close what this process has open besides these numbers. Linux."""
+    for entry in Path("/proc/self/fd").iterdir():
+        if int(entry.name) not in kept:
+            with suppress(OSError):  # the listing's own
+                os.close(int(entry.name))
+
+
+def helped_by(pid: int | None) -> None:
+    """From now on what this process, which was just forked, takes of time and memory counts as this one's. Linux."""
+    if pid is not None:
+        _HELPERS.pids[pid] = _memory_of(pid, "VmRSS")
+
+
+def no_longer_helped_by(pid: int | None) -> None:
+    """It is about to be ended."""
+    if pid in _HELPERS.pids:
+        _HELPERS.ended_s += _cpu_s_of(pid)
+        _HELPERS.ended_bytes = max(_HELPERS.ended_bytes, _bytes_of_helpers())
+        del _HELPERS.pids[pid]
+
+
 def resident_bytes() -> int | None:
     """Memory that this process holds now, in bytes; None where the system does not say."""
     try:
@@ -91,15 +126,16 @@ def resident_bytes() -> int | None:
 
 def forget_peak() -> None:
     """Let the peak of this process's memory count from now on, where the system can."""
+    _HELPERS.ended_bytes = 0
     with suppress(OSError):
         _CLEAR_PEAK.write_text("5", encoding="ascii")
 
 
 def peak_bytes() -> int:
-    """Most resident memory of this process, in bytes, since the last forget_peak; 0 where the system does not say."""
-    with suppress(OSError, ValueError, IndexError):
-        line = next(line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith("VmHWM:"))
-        return int(line.split()[1]) * 1024
+    """Most resident memory of this process, in bytes, since the last forget_peak, and what those that work for it took
+    besides; 0 where the system does not say."""
+    if own := _memory_of("self", "VmHWM"):
+        return own + max(_HELPERS.ended_bytes, _bytes_of_helpers())
     try:
         import resource
     except ImportError:  # Windows
@@ -205,6 +241,16 @@ class _Limit:
         self.before: list[int] = []
 
 
+class _Helpers:
+    """Processes that work for this one, and what those that ended had taken."""
+
+    def __init__(self) -> None:
+        self.pids: dict[int, int] = {}
+        """With the memory that each was born with, which it shares."""
+        self.ended_s, self.ended_bytes = 0.0, 0
+
+
+_HELPERS = _Helpers()
 _LIMIT = _Limit()  # of the process, as the number of threads itself is
 
 
@@ -224,6 +270,26 @@ def _set_blas_threads(numbers: list[int]) -> None:
             if library.num_threads != n and hasattr(library, "clear_controlling_thread"):
                 library.clear_controlling_thread(force=True)  # OpenBLAS listens to the thread that set it last
                 library.set_num_threads(n)
+
+
+def _memory_of(process: int | str, field: str) -> int:
+    """A field of Linux's /proc/PID/status, in bytes; 0 where there is none."""
+    with suppress(OSError, ValueError, IndexError, StopIteration):
+        lines = Path(f"/proc/{process}/status").read_text(encoding="ascii").splitlines()
+        return int(next(line for line in lines if line.startswith(f"{field}:")).split()[1]) * 1024
+    return 0
+
+
+def _bytes_of_helpers() -> int:
+    return sum(max(0, _memory_of(pid, "VmHWM") - born) for pid, born in _HELPERS.pids.items())
+
+
+def _cpu_s_of(pid: int) -> float:
+    """Of another process, by the clock that Linux has of each (clock_getcpuclockid)."""
+    try:
+        return time.clock_gettime(~pid << 3 | 2)
+    except OSError:  # it is gone
+        return 0.0
 
 
 def _version(name: str) -> str:

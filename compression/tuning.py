@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 from ..checkpoints.weights import Snapshot
 from ..engine.tensor import Tensor
 from ..inference.language_model import LanguageModel
+from ..machine import cpu_s
 from ..training.config import RunConfig
 from ..training.events import Ended, Event
 from ..training.folder.record import RunRecord
@@ -60,12 +60,12 @@ def tune(
             kept.append(event.session.language_model)
         observe(event)
 
-    begin = time.process_time()
+    begin = cpu_s()
     record = run_training(
         config, out=out, observe=seen, should_stop=should_stop, start=start, adapt=adapt, locked=out is not None
     )
     whole = kept[0] if kept and record.steps == config.training.steps else None
-    return Tuned(whole, record, time.process_time() - begin)
+    return Tuned(whole, record, cpu_s() - begin)
 
 
 def unwatched(config: RunConfig) -> RunConfig:

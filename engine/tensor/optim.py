@@ -16,7 +16,7 @@ import numpy as np
 from .flat import Flat
 from .tensor import Tensor
 
-_PIECE = 1 << 17
+_PIECE = 1 << 16
 """Numbers in a piece: short enough for its one temporary to stay cached, long enough to hide the calls (measured)."""
 
 

@@ -60,6 +60,8 @@ class Steps:
         alone, so that a step may be recorded; else all is worked out by graphs.
         """
         self.model, self.leaves, self.streams, self.repeats = model, leaves, streams, repeats
+        self.homes: Sequence[Array | None] = ()
+        """Where replays are to leave the leaves' gradients."""
         self.refused: dict[Shape, str] = {}
         """Why steps of a shape are not replayed."""
         self._forget()
@@ -138,7 +140,8 @@ class Steps:
 
     def _compare(self, shape: Shape, made: Record, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         """Both ways, on another batch than that of the record: what it takes for constant must be so."""
-        step = Step(Replay(made.calls, made.outputs, self._memory), made.inputs, made.weight)
+        replay = Replay(made.calls, made.outputs, self._memory, [None, *self.homes])
+        step = Step(replay, made.inputs, made.weight)
         if step.replay.memory is not self._memory:  # the largest is that of all: what lies elsewhere is recorded anew
             self._known = {shape: None if type(known) is Step else known for shape, known in self._known.items()}
             self._memory = step.replay.memory

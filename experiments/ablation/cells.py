@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ...errors import GuardError, NanochatError, NanochatWarning
-from ...machine import forget_peak, peak_bytes
+from ...machine import cpu_s, forget_peak, peak_bytes
 from ...models.flops import flops_per_token
 from ...training.config import RunConfig
 from ...training.folder.record import RunRecord, describe_environment
@@ -122,7 +122,7 @@ def run_cell(
 
     environment = describe_environment(config)
     forget_peak()
-    wall, cpu = time.perf_counter(), time.process_time()
+    wall, cpu = time.perf_counter(), cpu_s()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NanochatWarning)  # about the data of all cells: said before the first
@@ -131,7 +131,7 @@ def run_cell(
         record = no_record(cell, "refused", str(error) or "not enough memory")
     except NanochatError as error:
         record = no_record(cell, "failed", str(error))
-    measured = _measure(config, steps, wall_s=time.perf_counter() - wall, cpu_s=time.process_time() - cpu)
+    measured = _measure(config, steps, wall_s=time.perf_counter() - wall, cpu_s=cpu_s() - cpu)
     text = text_loss(ended[0].session, cell.n_blocks) if ended else None  # after the clock: it is none of training
     losses = tuple(step.loss for step in steps)
     return CellResult(cell, record, losses, tuple(validations), measured, environment, text)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from statistics import quantiles
 from typing import Literal, NamedTuple
 
-from ...machine import cores, worked_s
+from ...machine import cores, cpu_s, worked_s
 
 Step = Callable[[], object]
 Clock = Literal["cpu", "wall"]
@@ -30,7 +30,7 @@ class Seconds(NamedTuple):
     """Of one call."""
 
     cpu: float
-    """Of all threads of this process."""
+    """Of all threads of this process, and of processes that work for it."""
     wall: float
 
 
@@ -75,7 +75,7 @@ def take_turns(
     """
     counts = {name: _calls_in(seconds, contender) for name, contender in contenders.items()}
     took: dict[str, list[Seconds]] = {name: [] for name in contenders}
-    names, worked, cpu, wall = list(contenders), worked_s(), time.process_time(), time.perf_counter()
+    names, worked, cpu, wall = list(contenders), worked_s(), cpu_s(), time.perf_counter()
     for first in range(rounds):
         for name in names[first % len(names) :] + names[: first % len(names)]:
             step, n = contenders[name], counts[name]
@@ -84,7 +84,7 @@ def take_turns(
             if n > 1:
                 step()  # caches and threads wake up
             took[name].append(_time(step, n))
-    cpu, wall, now = time.process_time() - cpu, time.perf_counter() - wall, worked_s()
+    cpu, wall, now = cpu_s() - cpu, time.perf_counter() - wall, worked_s()
     others = None if worked is None or now is None else min(float(cores()), max(0.0, (now - worked - cpu) / wall))
     return Pairs(took, others)
 
@@ -102,7 +102,7 @@ def _calls_in(seconds: float, step: Step) -> int:
 
 def _time(step: Step, n: int) -> Seconds:
     """Mean of n calls; what the last one returns is gone before the next contender."""
-    cpu, wall = time.process_time(), time.perf_counter()
+    cpu, wall = cpu_s(), time.perf_counter()
     for _ in range(n):
         step()
-    return Seconds((time.process_time() - cpu) / n, (time.perf_counter() - wall) / n)
+    return Seconds((cpu_s() - cpu) / n, (time.perf_counter() - wall) / n)

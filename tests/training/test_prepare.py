@@ -30,4 +30,4 @@ def test_a_share_of_the_cores_changes_the_threads_and_not_the_parts_of_a_batch(m
     with one_blas_thread():  # as in a sweep with a process a core
         session = prepare(config)
     assert session.config.training.replicas == 4
-    assert session.accumulate.__self__.n_threads == 1
+    assert session.accumulate.__self__.n_workers == 1

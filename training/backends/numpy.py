@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -19,6 +19,9 @@ from ...models.bigram.config import BigramConfig
 from ..hyperparameters import TrainingConfig
 from ..trainer import Accumulate, Optimizer
 from .base import OneProcess, attended_pairs, build_optimizer, n_parameters, n_slots
+
+if TYPE_CHECKING:
+    from ...engine.tensor.replicas import Accumulator
 
 _ARCHITECTURES = f"{__name__.partition('.')[0]}.models."
 """Models that are written there depend on nothing but weights, batch and streams; others may do anything."""
@@ -67,6 +70,7 @@ class NumpyBackend(OneProcess):
         from ...engine.tensor import optim
         from ...engine.tensor.grouped import GroupedMuon
         from ...engine.tensor.muon import Muon
+        from ...engine.tensor.replicas.forked import share
         from ...engine.tensor.transforms import AdaptiveClip, Centralize
         from .groups import RECIPES, options_of
 
@@ -75,16 +79,20 @@ class NumpyBackend(OneProcess):
         if settings.optimizer in RECIPES:  # with groups and options of its own
             shared: dict[str, Any] = {"weight_decay": settings.weight_decay, "max_grad_norm": settings.max_grad_norm}
             options = options_of(settings, model.config)
-            return GroupedMuon(model.named_parameters(), **options, **shared, transforms=tuple(transforms))
-        rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": Muon}
-        return build_optimizer(rules, model, settings, transforms=tuple(transforms))
+            made: Any = GroupedMuon(model.named_parameters(), **options, **shared, transforms=tuple(transforms))
+        else:
+            rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": Muon}
+            made = build_optimizer(rules, model, settings, transforms=tuple(transforms))
+        if _n_workers(settings) > 1:
+            share(made.flat)
+        return cast("Optimizer", made)
 
     def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:
-        """Several micro-batches at a time, on the threads that the process may have now."""
+        """Several micro-batches at a time, on the cores that the process may have now."""
         from ...engine.tensor.replicas import Accumulator
 
         repeats = type(model).__module__.startswith(_ARCHITECTURES)
-        accumulator = Accumulator(model, min(settings.replicas, threads()), repeats=repeats)
+        accumulator = Accumulator(model, _n_workers(settings), repeats=repeats)
         self._own.accumulator = weakref.ref(accumulator)
         return accumulator.backward
 
@@ -100,6 +108,8 @@ class NumpyBackend(OneProcess):
                 yield
         finally:
             self._own.threads = 1
+            if (accumulator := self._accumulator()) is not None:
+                accumulator.close()
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         """On as many threads as the session was given."""
@@ -111,13 +121,16 @@ class NumpyBackend(OneProcess):
         """A step's memory is the replay's, an evaluation's is the C library's: one at a time."""
         from ...engine.tensor.allocator import give_back_freed_pages
 
-        accumulator = getattr(self._own, "accumulator", lambda: None)()
-        if accumulator is not None:
+        if (accumulator := self._accumulator()) is not None:
             accumulator.rest()
         try:
             yield
         finally:
             give_back_freed_pages()
+
+    def _accumulator(self) -> Accumulator | None:
+        """Of the run in this thread."""
+        return cast("Accumulator | None", getattr(self._own, "accumulator", lambda: None)())
 
     def kept_bytes(self) -> int:
         return 0
@@ -138,6 +151,10 @@ class NumpyBackend(OneProcess):
         # of freed activations, about half can be used again
         saving = weights * (1 + n_slots(settings)) + activations // 2
         return held + max(activations, saving)
+
+
+def _n_workers(settings: TrainingConfig) -> int:
+    return min(settings.replicas, threads())
 
 
 def _on_threads(function: Callable[[Any], np.ndarray], items: Iterable[Any], n: int) -> Iterator[np.ndarray]:

@@ -130,7 +130,7 @@ def test_all_replays_share_the_memory_of_the_largest():
     made = [batch(i, T=1 + i % 8) for i in range(80)]
     _, _, accumulator = train(build(), made)
 
-    known = accumulator._replicas[0].steps._known.values()
+    known = accumulator._team[0].steps._known.values()
     assert accumulator.n_replayed == 8
     assert len({id(step.replay.memory) for step in known}) == 1
 
@@ -380,7 +380,7 @@ def test_a_run_that_rests_takes_nothing_from_another_at_work():
     for i in range(4):
         one.backward([batch(i)])
         other.backward([batch(i)])
-    memory = next(iter(other._replicas[0].steps._known.values())).replay.memory
+    memory = next(iter(other._team[0].steps._known.values())).replay.memory
     held = memory.copy()
     one.rest()
     np.testing.assert_array_equal(memory, held)

@@ -135,7 +135,7 @@ def test_a_batch_without_any_target_gives_zero():
 
 
 def test_arguments_are_checked():
-    with pytest.raises(ValueError, match="n_threads=0"):
+    with pytest.raises(ValueError, match="n_workers=0"):
         Accumulator(Tied(), 0)
     with pytest.raises(ValueError, match="at least one"):
         Accumulator(Tied()).backward([])
