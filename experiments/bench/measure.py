@@ -5,12 +5,10 @@ Every figure that others may be compared with is a ratio of two contenders of on
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +19,16 @@ from .contenders import (
     SHAPES,
     Shape,
     compiled_step,
+    contender,
     draw_batch,
     first_weights,
     has_torch,
     our_decoder,
     our_step,
     torch_decoder,
-    torch_step,
 )
-from .pairs import Clock, Pairs, Step, take_turns
+from .elsewhere import Elsewhere
+from .pairs import Clock, Pairs, Step, Timed, take_turns
 
 N_SGEMM = 1024
 """Rows and columns of the product that a training step is measured against."""
@@ -84,16 +83,17 @@ def _bench_training(
     shape: Shape, rounds: int, ratios: dict[str, Any], observe: Observe, *, compiled: bool
 ) -> dict[str, Any]:
     """A row of the table, wall time on all cores; its ratios go into `ratios`, that to sgemm in CPU time."""
-    state, batch = first_weights(shape.model), draw_batch(shape.model, shape.batch_size)
-    contenders: dict[str, Step] = {"ours": our_step(shape, state, batch)}
-    if has_torch():
-        contenders["torch"] = torch_step(shape, state, batch)
-    if compiled:
-        step, remark = compiled_step(shape, state, batch)
-        observe(f"{shape.name}: {remark}")
-        contenders |= {"torch.compile": step} if step else {}
+    with ExitStack() as until_measured:
+        names = ["ours", "torch"] if has_torch() else ["ours"]
+        apart = {name: until_measured.enter_context(closing(Elsewhere(contender, shape, name))) for name in names}
+        contenders: dict[str, Step | Timed] = {**apart}
+        if compiled:
+            step, remark = compiled_step(shape, first_weights(shape.model), draw_batch(shape.model, shape.batch_size))
+            observe(f"{shape.name}: {remark}")
+            contenders |= {"torch.compile": step} if step else {}
+        pairs = take_turns({**contenders, "sgemm": sgemm()}, rounds=rounds, seconds=_TRAINING_S)
+        peaks = {name: apart[name].peak_bytes() / 2**20 or None for name in names}
     timed = list(contenders)
-    pairs = take_turns({**contenders, "sgemm": sgemm()}, rounds=rounds, seconds=_TRAINING_S)
     for other in timed[1:]:
         goal = {"floor": shape.floor, "aim": shape.aim} if other == "torch" else {}
         ratios[f"training {shape.name}: ours / {other}"] = _ratio(pairs, "ours", other, "wall", **goal)
@@ -106,7 +106,7 @@ def _bench_training(
         "shape": shape.name,
         "ms": {name: pairs.seconds(name).median * 1e3 for name in timed},
         "sgemm_gflops": 2.0 * N_SGEMM**3 / pairs.seconds("sgemm", "cpu").median / 1e9,
-        "peak_mib": {name: peak_memory(shape, name) for name in timed if name != "torch.compile"},
+        "peak_mib": peaks,
         "cores_of_others": pairs.others,
     }
 
@@ -153,17 +153,3 @@ def _bench_scaling() -> list[dict[str, Any]]:
         n_tokens[shape.name] = 12 * model.block_size
     pairs = take_turns(steps, rounds=3, seconds=0.01, rest=0.0)
     return [{"size": name, "us_per_token": pairs.seconds(name).median / n * 1e6} for name, n in n_tokens.items()]
-
-
-def peak_memory(shape: Shape, contender: str) -> float | None:
-    """MiB that a process of its own needs at most for some steps; None where the system does not say."""
-    program = (
-        "import re; from nanochat.experiments.bench.contenders import SHAPES, contender\n"
-        f"step = contender(SHAPES[{SHAPES.index(shape)}], {contender!r})\n"
-        "for _ in range(2): step()\n"
-        "print(re.search(r'VmHWM:\\s+(\\d+) kB', open('/proc/self/status').read())[1])"
-    )
-    if not Path("/proc/self/status").is_file():  # ru_maxrss would count what the parent held before exec
-        return None
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path("/"))
-    return float(done.stdout) / 2**10

@@ -10,12 +10,21 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import quantiles
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, Protocol, runtime_checkable
 
 from ...machine import cores, cpu_s, worked_s
 
 Step = Callable[[], object]
 Clock = Literal["cpu", "wall"]
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A contender that is elsewhere, and has clocks of its own."""
+
+    def __call__(self) -> object: ...
+    def time(self, n: int) -> Seconds: ...
+    def cpu_s(self) -> float: ...
 
 
 class Spread(NamedTuple):
@@ -30,7 +39,7 @@ class Seconds(NamedTuple):
     """Of one call."""
 
     cpu: float
-    """Of all threads of this process, and of processes that work for it."""
+    """Of all threads of the process, and of processes that work for it."""
     wall: float
 
 
@@ -60,7 +69,7 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def take_turns(
-    contenders: Mapping[str, Step],
+    contenders: Mapping[str, Step | Timed],
     *,
     rounds: int = 7,
     seconds: float = 0.4,
@@ -75,7 +84,7 @@ def take_turns(
     """
     counts = {name: _calls_in(seconds, contender) for name, contender in contenders.items()}
     took: dict[str, list[Seconds]] = {name: [] for name in contenders}
-    names, worked, cpu, wall = list(contenders), worked_s(), cpu_s(), time.perf_counter()
+    names, worked, cpu, wall = list(contenders), worked_s(), _spent_s(contenders), time.perf_counter()
     for first in range(rounds):
         for name in names[first % len(names) :] + names[: first % len(names)]:
             step, n = contenders[name], counts[name]
@@ -84,12 +93,12 @@ def take_turns(
             if n > 1:
                 step()  # caches and threads wake up
             took[name].append(_time(step, n))
-    cpu, wall, now = cpu_s() - cpu, time.perf_counter() - wall, worked_s()
+    cpu, wall, now = _spent_s(contenders) - cpu, time.perf_counter() - wall, worked_s()
     others = None if worked is None or now is None else min(float(cores()), max(0.0, (now - worked - cpu) / wall))
     return Pairs(took, others)
 
 
-def _calls_in(seconds: float, step: Step) -> int:
+def _calls_in(seconds: float, step: Step | Timed) -> int:
     """How many calls take about so long, one at least, after one that does not count."""
     if not seconds:
         return 1
@@ -100,9 +109,19 @@ def _calls_in(seconds: float, step: Step) -> int:
     return max(1, round(seconds / max(1e-7, _time(step, 3).wall)))
 
 
-def _time(step: Step, n: int) -> Seconds:
-    """Mean of n calls; what the last one returns is gone before the next contender."""
+def _time(step: Step | Timed, n: int) -> Seconds:
+    """Mean of n calls, by the clocks of the process that makes them."""
+    return step.time(n) if isinstance(step, Timed) else time_calls(step, n)
+
+
+def time_calls(step: Step, n: int) -> Seconds:
+    """Mean of n calls in this process; what the last one returns is gone before the next contender."""
     cpu, wall = cpu_s(), time.perf_counter()
     for _ in range(n):
         step()
     return Seconds((cpu_s() - cpu) / n, (time.perf_counter() - wall) / n)
+
+
+def _spent_s(contenders: Mapping[str, Step | Timed]) -> float:
+    """Processor time of this process and of those of contenders, so far."""
+    return cpu_s() + sum(step.cpu_s() for step in contenders.values() if isinstance(step, Timed))

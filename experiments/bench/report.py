@@ -18,8 +18,8 @@ def bench_report(figures: dict[str, Any]) -> str:
         f"{figures['date']}, {environment['processor']}, {environment['platform']}, {environment['cores']} cores, "
         f"Python {environment['python']}, {packages}, BLAS {environment['blas']}; sgemm at "
         f"{max(row['sgemm_gflops'] for row in training):.0f} GFLOP/s a core; {_busy([*training, decoding])}. "
-        "Contenders take turns in one process; figures are medians, ratios medians and quartiles of pairs. A ratio is "
-        "called faster or slower where three quarters of its pairs say so."
+        "Contenders take turns, in training each in a process of its own; figures are medians, ratios medians and "
+        "quartiles of pairs. A ratio is called faster or slower where three quarters of its pairs say so."
     )
     note = (
         "Training: wall time on all cores. Decoding: CPU time of one thread. Share of sgemm: which part of the CPU "
@@ -33,7 +33,7 @@ def bench_report(figures: dict[str, Any]) -> str:
         note,
         "## Training step: forward, backward, clip, AdamW (float32)",
         _training(training),
-        "Memory: peak of a process of its own.",
+        "Memory: peak of the contender's process, with those that work for it.",
         "## Decoding, greedy, texts of block_size tokens",
         _decoding(decoding),
         "## How the time for a token grows",

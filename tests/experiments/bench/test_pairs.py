@@ -74,6 +74,30 @@ def test_the_work_of_others_is_that_of_the_machine_without_ours(clock, monkeypat
     assert found.others == 1.0  # 6 s of cores in 2 s, and 4 of them are ours
 
 
+def test_a_contender_that_is_elsewhere_has_clocks_of_its_own(clock, monkeypatch):
+    class Away:
+        spent = 7.0
+
+        def __call__(self) -> None:
+            self.time(1)
+
+        def time(self, n: int) -> Seconds:
+            clock(0, 5)  # it passes here, too
+            self.spent += 4.0 * n
+            return Seconds(4.0, 3.0)
+
+        def cpu_s(self) -> float:
+            return self.spent
+
+    worked = iter([100.0, 115.0])
+    monkeypatch.setattr(pairs, "worked_s", lambda: next(worked))
+    monkeypatch.setattr(pairs, "cores", lambda: 4)
+    found = take_turns({"here": lambda: clock(2.0, 1.0), "away": Away()}, rounds=1, seconds=0)
+    assert found.rounds["away"] == [Seconds(4.0, 3.0)]
+    assert found.ratio("here", "away") == (3.0, 3.0, 3.0)
+    assert found.others == 1.5  # 15 s of cores in 6 s, and 2 and 4 of them are the contenders'
+
+
 def test_a_machine_that_does_not_say_how_busy_it_is_is_no_error(tmp_path, monkeypatch):
     assert machine.worked_s(tmp_path) is None
     monkeypatch.setattr(pairs, "worked_s", lambda: None)
