@@ -182,4 +182,4 @@ def test_nobody_else_asks_the_machine():
     found = [
         path.name for name in folders for path in (root / name).rglob("*.py") if asks.search(path.read_text("utf-8"))
     ]
-    assert sorted(found) == ["measure.py", "workers.py"]  # of a process of its own; which gives each worker its share
+    assert found == ["workers.py"]  # which gives each worker its share

@@ -87,7 +87,10 @@ class Steps:
             if type(known) is Step:
                 return self._replay(known, batch, weight, seeds)
             if type(known) is Record:
-                return self._compare(shape, known, batch, weight, seeds)
+                loss = self._compare(shape, known, batch, weight, seeds)
+                del known  # and with it the arrays that were recorded
+                give_back_freed_pages()
+                return loss
             return self._record(shape, batch, weight, seeds)
         except Exception as error:  # noqa: BLE001  the model's own, or of what only behaves as an array
             loss = self._graph(batch, weight, seeds)  # raises the model's own again
@@ -116,10 +119,14 @@ class Steps:
         self.give_back()
         for leaf in self.leaves:
             leaf.grad = None  # the first gradient is kept as it comes: nothing to fill, nothing to add
+        loss = self._backward(batch, weight)
+        if self._memory is not None:
+            give_back_freed_pages()  # now that the graph is gone
+        return loss
+
+    def _backward(self, batch: Sequence[Any], weight: float) -> float:
         loss = self.model.loss(*batch)
         (loss if weight == 1 else loss * weight).backward()
-        if self._memory is not None:
-            give_back_freed_pages()
         return float(loss)
 
     def _record(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
@@ -145,13 +152,15 @@ class Steps:
         if step.replay.memory is not self._memory:  # the largest is that of all: what lies elsewhere is recorded anew
             self._known = {shape: None if type(known) is Step else known for shape, known in self._known.items()}
             self._memory = step.replay.memory
-        give_back_freed_pages()  # what graphs had, before the replay takes as much
-        found = [self._replay(step, batch, weight, seeds), *[_copy(leaf.grad) for leaf in self.leaves]]
         loss = self._graph(batch, weight, seeds)
-        if all(map(_same, found, [loss, *[leaf.grad for leaf in self.leaves]])):
+        gradients = [leaf.grad for leaf in self.leaves]
+        replayed = self._replay(step, batch, weight, seeds)
+        if _same(loss, replayed) and all(_same(leaf.grad, g) for leaf, g in zip(self.leaves, gradients, strict=True)):
             self._known[shape] = step
         else:
             self.refused[shape] = "a replay gives other numbers"
+            for leaf, g in zip(self.leaves, gradients, strict=True):
+                leaf.grad = g
         return loss
 
     def _replay(self, step: Step, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
@@ -188,10 +197,6 @@ def record(
     finally:
         for leaf, array in zip(leaves, weights, strict=True):
             leaf.data = array
-
-
-def _copy(g: Array | None) -> Array | None:
-    return None if g is None else g.copy()
 
 
 def _attributes(item: Any) -> Any:

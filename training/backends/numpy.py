@@ -84,7 +84,7 @@ class NumpyBackend(OneProcess):
             rules = {"sgd": optim.SGD, "adam": optim.Adam, "adamw": optim.AdamW, "muon": Muon}
             made = build_optimizer(rules, model, settings, transforms=tuple(transforms))
         if _n_workers(settings) > 1:
-            share(made.flat)
+            share(made)
         return cast("Optimizer", made)
 
     def accumulate(self, model: Model, settings: TrainingConfig) -> Accumulate:

@@ -26,7 +26,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from ....machine import can_fork, close_files_but, helped_by, no_longer_helped_by, one_blas_thread
-from ..flat import Flat
+from ..optim import Optimizer
 from ..recording import Array
 from .replica import Job, Replica
 
@@ -41,12 +41,19 @@ class _Pages(mmap.mmap):
     """Memory that processes forked from here on share."""
 
 
-def share(flat: Flat) -> None:
-    """Move the parameters to where forked processes see them, if there can be some."""
+def share(optimizer: Optimizer) -> None:
+    """Move the parameters to where forked processes see them, if there can be some.
+
+    So are gradients and what the optimizer remembers, of which a process would else keep those of its birth.
+    """
     if can_fork():
-        flat.data = _shared(flat.data)
-        for name, view in flat.views(flat.data).items():
-            flat.parameters[name].data = view
+        flat = optimizer.flat
+        flat.data, flat.grad = _shared(flat.data), _shared(flat.grad)
+        optimizer.memory = {slot: _shared(vector) for slot, vector in optimizer.memory.items()}
+        for parameter, data, grad in zip(
+            flat.parameters.values(), flat.views(flat.data).values(), flat.views(flat.grad).values(), strict=True
+        ):
+            parameter.data, parameter.grad = data, grad
 
 
 def is_shared(array: Array) -> bool:

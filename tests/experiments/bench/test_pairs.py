@@ -13,7 +13,7 @@ from nanochat.experiments.bench.pairs import Pairs, Seconds, spread, take_turns
 def clock(monkeypatch: pytest.MonkeyPatch):
     """A machine on which time passes only where somebody lets it: clock(cpu, wall)."""
     now = {"cpu": 0.0, "wall": 0.0}
-    monkeypatch.setattr(pairs.time, "process_time", lambda: now["cpu"])
+    monkeypatch.setattr(pairs, "cpu_s", lambda: now["cpu"])
     monkeypatch.setattr(pairs.time, "perf_counter", lambda: now["wall"])
     monkeypatch.setattr(pairs.time, "sleep", lambda seconds: None)
 

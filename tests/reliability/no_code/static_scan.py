@@ -34,10 +34,6 @@ _KEYWORDS = {"allow_pickle", "shell"}
 _NO_CONSTANT = "import_module of a name that is no constant"
 KNOWN: dict[tuple[str, str], str] = {
     ("plain.py", "import urllib.parse"): "spells bytes of a path as %E9 and back; opens no connection",
-    (
-        "experiments/bench/measure.py",
-        "import subprocess",
-    ): "times programs of its own in fresh interpreters",
     ("course/running.py", "import subprocess"): "the child in which a student's file is run, guarded and limited",
     ("course/sweeping.py", "import subprocess"): "the child in which a student's change is trained with and without",
     ("course/lessons/__init__.py", _NO_CONSTANT): "the module of a lesson or an exercise, from the table in that file",
