@@ -87,10 +87,8 @@ class Steps:
             if type(known) is Step:
                 return self._replay(known, batch, weight, seeds)
             if type(known) is Record:
-                loss = self._compare(shape, known, batch, weight, seeds)
-                del known  # and with it the arrays that were recorded
-                give_back_freed_pages()
-                return loss
+                del known  # which holds arrays that are needed no more
+                return self._compare(shape, batch, weight, seeds)
             return self._record(shape, batch, weight, seeds)
         except Exception as error:  # noqa: BLE001  the model's own, or of what only behaves as an array
             loss = self._graph(batch, weight, seeds)  # raises the model's own again
@@ -145,13 +143,9 @@ class Steps:
             self.refused[shape] = "the model changes as it computes"
         return float(loss)
 
-    def _compare(self, shape: Shape, made: Record, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
+    def _compare(self, shape: Shape, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         """Both ways, on another batch than that of the record: what it takes for constant must be so."""
-        replay = Replay(made.calls, made.outputs, self._memory, [None, *self.homes])
-        step = Step(replay, made.inputs, made.weight)
-        if step.replay.memory is not self._memory:  # the largest is that of all: what lies elsewhere is recorded anew
-            self._known = {shape: None if type(known) is Step else known for shape, known in self._known.items()}
-            self._memory = step.replay.memory
+        step = self._ready(shape)
         loss = self._graph(batch, weight, seeds)
         gradients = [leaf.grad for leaf in self.leaves]
         replayed = self._replay(step, batch, weight, seeds)
@@ -161,7 +155,19 @@ class Steps:
             self.refused[shape] = "a replay gives other numbers"
             for leaf, g in zip(self.leaves, gradients, strict=True):
                 leaf.grad = g
+        del gradients
+        give_back_freed_pages()
         return loss
+
+    def _ready(self, shape: Shape) -> Step:
+        """A shape's record as a replay; the arrays that were recorded are let go."""
+        made, self._known[shape] = self._known[shape], None
+        assert type(made) is Record
+        replay = Replay(made.calls, made.outputs, self._memory, [None, *self.homes])
+        if replay.memory is not self._memory:  # the largest is that of all: what lies elsewhere is recorded anew
+            self._known = {shape: None if type(known) is Step else known for shape, known in self._known.items()}
+            self._memory = replay.memory
+        return Step(replay, made.inputs, made.weight)
 
     def _replay(self, step: Step, batch: Sequence[Any], weight: float, seeds: Sequence[int]) -> float:
         if step.replay.draws:
