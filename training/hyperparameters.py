@@ -43,9 +43,9 @@ class TrainingConfig:
     grad_accum: int = setting(1, "Micro-batches in one step, weighted by their tokens.", flag="--grad-accum", least=1)
     replicas: int = setting(
         1,
-        "Threads that share a batch, batch_size / replicas rows each; NumPy. 0: what suits the machine, once.",
+        "Parts of a batch worked out side by side, batch_size / replicas rows each; NumPy. 0: what suits the machine, once.",
         flag="--replicas",
-        short="Threads that share a batch: a number, or auto for the machine's.",
+        short="Parts of a batch worked out side by side: a number, or auto for the machine's.",
         least=0,
         needs=("mode", ("tensor",)),
     )
