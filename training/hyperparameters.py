@@ -43,7 +43,7 @@ class TrainingConfig:
     grad_accum: int = setting(1, "Micro-batches in one step, weighted by their tokens.", flag="--grad-accum", least=1)
     replicas: int = setting(
         1,
-        "Parts of a batch worked out side by side, batch_size / replicas rows each; NumPy. 0: what suits the machine, once.",
+        "Parts of a batch, batch_size / replicas rows each, worked out side by side; NumPy. 0: as suits the machine.",
         flag="--replicas",
         short="Parts of a batch worked out side by side: a number, or auto for the machine's.",
         least=0,
