@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -18,6 +19,7 @@ from ..errors import GuardError
 from .atomic import linked, open_file, writing
 
 LOCK = ".lock"
+_LET_GO_S = 5.0
 
 
 @contextmanager
@@ -106,10 +108,10 @@ def _take(path: Path, who: str) -> int | None:
         failed.callback(os.close, descriptor)
         if os.fstat(descriptor).st_nlink > 1:
             raise linked(path)
-        if not _lock(descriptor):
-            raise GuardError(
-                f"another {who}{_holder(descriptor)} is at work in {path.parent}: wait for it, or choose another --out"
-            )
+        if not _lock_in_time(descriptor):
+            holder = _holder(descriptor)
+            named = f" (process {holder})" if holder is not None else ""
+            raise GuardError(f"another {who}{named} is at work in {path.parent}: wait for it, or choose another --out")
         if not re.fullmatch(rb"\s*\d{0,20}\s*", os.pread(descriptor, 64, 0) if hasattr(os, "pread") else b""):
             raise GuardError(f"{path} is in the way, and not known to be written by nanochat: move it away")
         if not _is_same(descriptor, path):  # its holder removed the file after we had opened it
@@ -118,10 +120,35 @@ def _take(path: Path, who: str) -> int | None:
     return descriptor
 
 
-def _holder(descriptor: int) -> str:
+def _lock_in_time(descriptor: int) -> bool:
+    """Try once; for some seconds where the holder is dead, since what it had just forked has its files for a moment."""
+    end = time.monotonic() + _LET_GO_S
+    while not _lock(descriptor):
+        if not _is_dead(_holder(descriptor)) or time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True
+
+
+def _holder(descriptor: int) -> int | None:
+    """The number of the process that wrote it there."""
     with suppress(OSError, ValueError):
-        return f" (process {int(os.read(descriptor, 20))})"
-    return ""
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        return int(os.read(descriptor, 20))
+    return None
+
+
+def _is_dead(process: int | None) -> bool:
+    """Where the system says so: Windows' signal 0 is none."""
+    if process is None or sys.platform == "win32":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's; no number of a process
+        return False
+    return False
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

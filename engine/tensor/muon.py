@@ -38,18 +38,19 @@ class Muon(AdamW):
         super().__init__(named_parameters, **adamw)
         self.momentum, self.n_newton_schulz = momentum, n_newton_schulz
         parameters = self.flat.parameters
-        hidden = [name for name, p in parameters.items() if p.ndim == 2 and not set(name.split(".")) & set(not_hidden)]
-        momenta = self.flat.views(self.memory["m"])
-        self.hidden = {name: (parameters[name], momenta[name]) for name in hidden}
+        none = set(not_hidden)
+        self.hidden = [name for name, p in parameters.items() if p.ndim == 2 and not set(name.split(".")) & none]
         self.ranges = [
             (self.flat.place(name), self.weight_decay if p.ndim >= 2 else 0.0)
             for name, p in parameters.items()
-            if name not in hidden
+            if name not in self.hidden
         ]
 
     def step(self, lr: float) -> None:
         super().step(lr)  # of the ranges above
-        for parameter, u in self.hidden.values():
+        momenta = self.flat.views(self.memory["m"])
+        for name in self.hidden:
+            parameter, u = self.flat.parameters[name], momenta[name]
             g = parameter.grad
             assert g is not None, "Flat gives every parameter a gradient"
             u *= self.momentum

@@ -44,6 +44,22 @@ def test_a_lock_ends_with_its_process(tmp_path):
 
 
 @posix
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_a_lock_that_a_dead_process_left_to_one_it_had_forked_is_waited_for(tmp_path):
+    program = f"""
+import os, pathlib, time
+from nanochat.storage.lock import folder_locked
+with folder_locked(pathlib.Path({str(tmp_path / "out")!r}), "run"):
+    if os.fork() == 0:
+        time.sleep(0.4)
+        os._exit(0)
+    os._exit(0)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    with folder_locked(tmp_path / "out", "run"):
+        pass
+
+
 @pytest.mark.parametrize("link", [os.symlink, os.link])
 def test_a_lock_is_not_written_through_a_link(tmp_path, link):
     (tmp_path / "precious").write_text("mine", encoding="ascii")

@@ -143,13 +143,13 @@ class Forked(Replica):
 def _work(replica: Forked, pipe: Connection) -> NoReturn:
     """The process: job after job, until nobody can send another."""
     try:
-        gc.freeze()  # what it was born with is never looked through: pages stay shared, no file is closed twice
+        close_files_but(0, 1, 2, pipe.fileno())  # a lock on the run's folder would outlive the run
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
+        gc.freeze()  # what it was born with is never looked through: pages stay shared, no file is closed twice
         for name in _DEAF_TO:
             signal.signal(getattr(signal, name), signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
-        close_files_but(0, 1, 2, pipe.fileno())  # a lock on the run's folder would outlive the run
         warnings.simplefilter("ignore")  # the other process gives them, too
         replica.steps.homes = replica._homes
         with one_blas_thread():
