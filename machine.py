@@ -82,15 +82,16 @@ def threads() -> int:
 
 def cpu_s() -> float:
     """Seconds of processor time that this process has taken, with those that work for it."""
-    return time.process_time() + _HELPERS.ended_s + sum(map(_cpu_s_of, _HELPERS.pids))
+    return time.process_time() + _HELPERS.ended_s + sum(map(_cpu_s_of, list(_HELPERS.pids)))
 
 
 def can_fork() -> bool:
-    """Whether a process can go on as two that share memory: Linux alone. Elsewhere there is no fork (Windows), or the
-    copy may not use the system's libraries (macOS)."""
-    from multiprocessing.process import current_process
+    """Whether this process can go on as two that share memory.
 
-    return sys.platform.startswith("linux") and not current_process().daemon  # whose children Python refuses
+    Linux alone: elsewhere there is no fork (Windows), or the copy may not use the system's libraries (macOS). And in
+    its only thread: BLAS, which ends its threads before a fork, waits for ever for one that is at work for another.
+    """
+    return sys.platform.startswith("linux") and threading.active_count() == 1
 
 
 def close_files_but(*kept: int) -> None:
@@ -101,27 +102,26 @@ def close_files_but(*kept: int) -> None:
                 os.close(int(entry.name))
 
 
-def helped_by(pid: int | None) -> None:
+def helped_by(pid: int) -> None:
     """From now on what this process, which was just forked, takes of time and memory counts as this one's. Linux."""
-    if pid is not None:
-        _HELPERS.pids[pid] = _memory_of(pid, "VmRSS")
+    _HELPERS.pids[pid] = _memory_of(pid, "VmRSS")
 
 
-def no_longer_helped_by(pid: int | None) -> None:
+def no_longer_helped_by(pid: int) -> None:
     """It is about to be ended."""
     if pid in _HELPERS.pids:
         _HELPERS.ended_s += _cpu_s_of(pid)
-        _HELPERS.ended_bytes = max(_HELPERS.ended_bytes, _bytes_of_helpers())
-        del _HELPERS.pids[pid]
+        _HELPERS.ended_bytes = max(_HELPERS.ended_bytes, _bytes_of_helpers("VmHWM"))
+        _HELPERS.pids.pop(pid, None)
 
 
 def resident_bytes() -> int | None:
-    """Memory that this process holds now, in bytes; None where the system does not say."""
+    """Memory that this process holds now, in bytes, with those that work for it; None where the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
     except (OSError, ValueError, IndexError):
         return None
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    return pages * os.sysconf("SC_PAGE_SIZE") + _bytes_of_helpers("VmRSS")
 
 
 def forget_peak() -> None:
@@ -135,7 +135,7 @@ def peak_bytes() -> int:
     """Most resident memory of this process, in bytes, since the last forget_peak, and what those that work for it took
     besides; 0 where the system does not say."""
     if own := _memory_of("self", "VmHWM"):
-        return own + max(_HELPERS.ended_bytes, _bytes_of_helpers())
+        return own + max(_HELPERS.ended_bytes, _bytes_of_helpers("VmHWM"))
     try:
         import resource
     except ImportError:  # Windows
@@ -280,8 +280,9 @@ def _memory_of(process: int | str, field: str) -> int:
     return 0
 
 
-def _bytes_of_helpers() -> int:
-    return sum(max(0, _memory_of(pid, "VmHWM") - born) for pid, born in _HELPERS.pids.items())
+def _bytes_of_helpers(field: str) -> int:
+    """What they have, or had at most, besides what they were born with. (Others may be ended meanwhile: a list.)"""
+    return sum(max(0, _memory_of(pid, field) - born) for pid, born in list(_HELPERS.pids.items()))
 
 
 def _cpu_s_of(pid: int) -> float:

@@ -41,6 +41,7 @@ class TrainingDisplay:
             TimeRemainingColumn(),
             console=self.console,
             transient=True,
+            auto_refresh=False,  # by a thread, beside which no process is forked (machine.py)
         )
         self.task = self.progress.add_task("", total=steps, figures="")
 
@@ -62,7 +63,9 @@ class TrainingDisplay:
         elif isinstance(event, Prepared):
             self.console.say(describe(event))
             self.steps, self.first_step, self.started = event.config.training.steps, event.first_step, self.latest
-            self.progress.update(self.task, total=self.steps, completed=self.first_step)
+            self.progress.update(
+                self.task, total=self.steps, completed=self.first_step, refresh=self.console.is_terminal
+            )
             epochs = event.config.training.epochs
             self.steps_per_epoch = self.steps / epochs if epochs else 0.0
         elif isinstance(event, Evaluated):
@@ -80,6 +83,7 @@ class TrainingDisplay:
                 self.task,
                 completed=event.step,
                 figures=f"loss {event.loss:.3f}  val {self.val_loss:.3f}  {rate:,.0f} tok/s",
+                refresh=True,
             )
 
     def _count_epoch(self, event: StepMetrics) -> None:

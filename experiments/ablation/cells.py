@@ -34,9 +34,10 @@ class Measured:
 
     wall_s: float = math.nan
     cpu_s: float = math.nan
-    """Of all threads of the process."""
+    """Of all threads of the process, and of processes that work for it."""
     peak_memory_bytes: int = 0
-    """Most resident memory of the process while the cell ran; since the process began where that cannot be reset."""
+    """Most resident memory of the process while the cell ran, with what processes that work for it took besides; since
+    the process began where that cannot be reset."""
     tokens: int = 0
     """Targets trained on."""
     flops_per_token: int = 0

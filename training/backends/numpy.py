@@ -1,4 +1,4 @@
-"""Training in arrays: a batch at a time, or replicas of the model on several threads with a part of it each."""
+"""Training in arrays: a batch at a time, or replicas of the model side by side with a part of it each."""
 
 from __future__ import annotations
 
@@ -39,7 +39,8 @@ class NumpyBackend(OneProcess):
 
     def __init__(self) -> None:
         self._own = threading.local()
-        """Of a run, which stays in its thread: `threads` that it had before BLAS was held to one, its `accumulator`."""
+        """Of runs, which stay in their thread: the accumulator that was `made` last; of the run at work, which may be
+        inside another's, `accumulator`, and the `threads` that it had before BLAS was held to one."""
 
     def precision(self, dtype: str) -> DType:
         return "float64" if dtype == "float64" else "float32"
@@ -55,7 +56,7 @@ class NumpyBackend(OneProcess):
     def replicas(self, settings: TrainingConfig, block_size: int) -> int:
         """0 becomes one a core where each is enough work to be worth a thread.
 
-        The cells of a sweep share the cores, and a run may go on with fewer: that changes the threads alone.
+        The cells of a sweep share the cores, and a run may go on with fewer: that changes who computes a part alone.
         """
         rows = settings.batch_size
         if settings.replicas or rows * block_size < _TOKENS_WORTH_A_THREAD:
@@ -93,7 +94,7 @@ class NumpyBackend(OneProcess):
 
         repeats = type(model).__module__.startswith(_ARCHITECTURES)
         accumulator = Accumulator(model, _n_workers(settings), repeats=repeats)
-        self._own.accumulator = weakref.ref(accumulator)
+        self._own.made = weakref.ref(accumulator)
         return accumulator.backward
 
     @contextmanager
@@ -102,18 +103,19 @@ class NumpyBackend(OneProcess):
         from ...engine.tensor.allocator import keep_freed_pages
 
         keep_freed_pages()
-        self._own.threads = threads()
+        former = self._accumulator, self._threads
+        self._own.accumulator, self._own.threads = getattr(self._own, "made", _nobody), threads()
         try:
             with one_blas_thread():
                 yield
         finally:
-            self._own.threads = 1
             if (accumulator := self._accumulator()) is not None:
                 accumulator.close()
+            self._own.accumulator, self._own.threads = former
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
         """On as many threads as the session was given."""
-        n = getattr(self._own, "threads", 1)
+        n = self._threads
         return _on_threads(one_blas_thread()(function), items, n) if n > 1 else map(function, items)
 
     @contextmanager
@@ -128,9 +130,13 @@ class NumpyBackend(OneProcess):
         finally:
             give_back_freed_pages()
 
-    def _accumulator(self) -> Accumulator | None:
-        """Of the run in this thread."""
-        return cast("Accumulator | None", getattr(self._own, "accumulator", lambda: None)())
+    @property
+    def _accumulator(self) -> Callable[[], Accumulator | None]:
+        return cast("Callable[[], Accumulator | None]", getattr(self._own, "accumulator", _nobody))
+
+    @property
+    def _threads(self) -> int:
+        return cast("int", getattr(self._own, "threads", 1))
 
     def kept_bytes(self) -> int:
         return 0
@@ -151,6 +157,10 @@ class NumpyBackend(OneProcess):
         # of freed activations, about half can be used again
         saving = weights * (1 + n_slots(settings)) + activations // 2
         return held + max(activations, saving)
+
+
+def _nobody() -> None:
+    """As a weak reference to what is gone."""
 
 
 def _n_workers(settings: TrainingConfig) -> int:

@@ -8,11 +8,11 @@ BLAS gets one thread, also where there is one replica: with several of its own i
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from operator import is_
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from ....errors import NanochatWarning
 from ....machine import can_fork
 from ..recording import Array
 from ..tensor import Tensor
-from .forked import Forked, is_shared
+from .forked import PATIENCE, Forked, is_shared
 from .replica import Job, Replica, Threaded, generators
 
 _MOST_LOST = 2
@@ -93,7 +93,11 @@ class Accumulator:
         for member, job in zip(team, jobs, strict=True):
             member.start(job)
         try:
-            found = [member.finish() for member in team]
+            begin = time.monotonic()
+            found = [team[0].finish()]
+            took = time.monotonic() - begin
+            deadline = begin + 11 * took + PATIENCE
+            found += [member.finish(deadline) for member in team[1:]]
         finally:
             for member in team:
                 member.wait()  # also when a micro-batch failed: no one may still be writing
@@ -109,13 +113,11 @@ class Accumulator:
         if config is not self._config:
             self.close()
             self._config = config  # a replica is the model as it was at its first step
-        weights = [master.data for master in self._masters]
         for place, member in enumerate(self._team):
-            if isinstance(member, Forked):
+            if isinstance(member, Forked) and not member.fits:
                 self._n_lost += member.lost
-                if member.lost or not all(map(is_, weights, member.weights)):
-                    member.close()
-                    self._team[place] = self._member(place)
+                member.close()
+                self._team[place] = self._member(place)
         while len(self._team) < n:
             self._team.append(self._member(len(self._team)))
         return self._team[:n]

@@ -1,4 +1,4 @@
-"""A replica in a process of its own, where the system can fork: it waits for nobody's interpreter lock.
+"""A replica in a process of its own, where one can be forked: it waits for nobody's interpreter lock.
 
 The process begins as a copy of the one that trains, so it has the model; it sees each step of the weights, which lie
 in memory that both share (`share`), is sent micro-batches through a pipe, and leaves gradients in memory that both
@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import mmap
 import os
 import signal
+import socket
+import struct
 import time
 import warnings
 import weakref
-from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing import get_context
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
+from operator import is_
 from typing import Any, NoReturn
 
 import numpy as np
@@ -30,30 +32,39 @@ from ..optim import Optimizer
 from ..recording import Array
 from .replica import Job, Replica
 
-_PATIENCE = 30.0
+PATIENCE = 30.0
 """Seconds that a process may take for its part, besides ten times what this one took for its own."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl.h; man 2 prctl
 _DEAF_TO = ("SIGINT", "SIGHUP")
 """What a terminal sends to all processes: the one that trains decides what becomes of it."""
+_GONE = (EOFError, BrokenPipeError, ConnectionResetError, BlockingIOError)
+"""What a pipe says where nobody is at its other end, or nobody reads."""
 
 
 class _Pages(mmap.mmap):
     """Memory that processes forked from here on share."""
 
 
+class _Forks:
+    """Whether the one under way is ours, and whose vectors a copy that is made by others must not share."""
+
+    def __init__(self) -> None:
+        self.are_ours = False
+        self.sharing: weakref.WeakSet[Optimizer] = weakref.WeakSet()
+
+
+_FORKS = _Forks()
+
+
 def share(optimizer: Optimizer) -> None:
-    """Move the parameters to where forked processes see them, if there can be some.
+    """Move the parameters to where forked processes see them, if there can be some and memory for it.
 
     So are gradients and what the optimizer remembers, of which a process would else keep those of its birth.
     """
     if can_fork():
-        flat = optimizer.flat
-        flat.data, flat.grad = _shared(flat.data), _shared(flat.grad)
-        optimizer.memory = {slot: _shared(vector) for slot, vector in optimizer.memory.items()}
-        for parameter, data, grad in zip(
-            flat.parameters.values(), flat.views(flat.data).values(), flat.views(flat.grad).values(), strict=True
-        ):
-            parameter.data, parameter.grad = data, grad
+        with suppress(OSError):
+            _place(optimizer, [_shared(vector) for vector in _vectors(optimizer)])
+            _FORKS.sharing.add(optimizer)
 
 
 def is_shared(array: Array) -> bool:
@@ -71,19 +82,19 @@ class Forked(Replica):
         """As Replica. Raises OSError where the system gives no process, or no memory."""
         super().__init__(*arguments, **options)
         self.lost = False
-        """Nothing more is to be had of the process."""
-        self.weights = [master.data for master in self.masters]
-        """Those that it sees."""
+        """The process was killed, or said nothing for too long."""
+        self._weights = [master.data for master in self.masters]
+        self._homes = [_shared(array) for array in self._weights]
         self._learned: tuple[int, dict[Any, str]] = 0, {}
-        self._homes = [_shared(array) for array in self.weights]
-        self._owner, self._sent = os.getpid(), 0.0
-        fork = get_context("fork")
-        self._pipe, theirs = fork.Pipe()
-        process = fork.Process(target=_work, args=(self, theirs), daemon=True)  # it is ended with this one
-        with _quiet(), theirs:
-            process.start()
-        helped_by(process.pid)
-        self._end = weakref.finalize(self, _end, process, self._pipe, self._owner)
+        ours, theirs = socket.socketpair()
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
+        self._pipe = Connection(ours.detach())
+        with theirs, _forking():
+            pid = os.fork()
+            if pid == 0:
+                _work(self, Connection(theirs.detach()))
+        helped_by(pid)
+        self._owner, self._end = os.getpid(), weakref.finalize(self, _end, pid, self._pipe, os.getpid())
 
     @property
     def n_replayed(self) -> int:
@@ -93,25 +104,28 @@ class Forked(Replica):
     def refused(self) -> dict[Any, str]:
         return self._learned[1]
 
+    @property
+    def fits(self) -> bool:
+        """It can do the next job: it is there, has nothing to do, and sees the weights as they are."""
+        seen = all(map(is_, self._weights, [master.data for master in self.masters]))
+        return seen and self._job is None and self._is_there
+
     def start(self, job: Job) -> None:
-        if self._job is not None or self._owner != os.getpid():  # an interrupt came between, or we are a copy
-            self.lost = True
-        self._job, self._sent = job, time.monotonic()
+        super().start(job)
         self._send(job)
 
-    def finish(self) -> tuple[float, list[Array | None]]:
-        assert self._job is not None
-        job, answer = self._job, self._answer(_PATIENCE + 10 * (time.monotonic() - self._sent))
-        self._job = None
+    def finish(self, deadline: float = math.inf) -> tuple[float, list[Array | None]]:
+        answer = self._answer(deadline)
         if answer is None:  # also where it raised: so does this, and here it can be read where
-            return self.run(*job), self.gradients
+            return super().finish()
+        self._job = None
         loss, present, self._learned = answer
         return loss, [home if there else None for home, there in zip(self._homes, present, strict=True)]
 
     def wait(self) -> None:
-        if self._job is not None:
-            self._answer(_PATIENCE)
+        if self._job is not None:  # and nobody asks what comes of it any more
             self._job = None
+            self.close()
 
     def rest(self) -> None:
         super().rest()
@@ -119,25 +133,33 @@ class Forked(Replica):
             self._send(None)
 
     def close(self) -> None:
-        self.lost = True
         self._end()
 
+    @property
+    def _is_there(self) -> bool:
+        return self._end.alive and self._owner == os.getpid()  # in a copy of this process it is none of ours
+
     def _send(self, job: Job | None) -> None:
-        if not self.lost:
+        if self._is_there:
             try:
                 self._pipe.send(job)
-            except OSError:
-                self.lost = True
+            except _GONE:
+                self._lose()
 
-    def _answer(self, patience: float) -> Any:
+    def _answer(self, deadline: float) -> Any:
         """What the process says of its job: None where it could not do it, or where it is lost."""
-        try:
-            if not self.lost and self._pipe.poll(patience):
-                return self._pipe.recv()
-        except (EOFError, OSError):
-            pass
-        self.close()
+        if self._is_there:
+            try:
+                if self._pipe.poll(max(0.0, deadline - time.monotonic())):
+                    return self._pipe.recv()
+            except _GONE:
+                pass
+            self._lose()
         return None
+
+    def _lose(self) -> None:
+        self.lost = True
+        self.close()
 
 
 def _work(replica: Forked, pipe: Connection) -> NoReturn:
@@ -171,17 +193,34 @@ def _done(replica: Forked, job: Job) -> Any:
         return None
     found = replica.gradients
     for home, g in zip(replica._homes, found, strict=True):
-        if g is not None and g.base is not home:
-            np.copyto(home, g)
+        if g is not None:
+            np.copyto(home, g)  # at once, where a replay has left it there
     return loss, [g is not None for g in found], (replica.steps.n_replayed, replica.steps.refused)
 
 
-def _end(process: BaseProcess, pipe: Connection, owner: int) -> None:
-    if os.getpid() == owner:  # in a copy of the process it works for, it is none of ours
-        no_longer_helped_by(process.pid)
-        pipe.close()
-        process.kill()  # it has nothing to save
-        process.join()
+def _end(pid: int, pipe: Connection, owner: int) -> None:
+    if os.getpid() == owner:
+        try:
+            no_longer_helped_by(pid)
+        finally:
+            with suppress(OSError):
+                os.kill(pid, signal.SIGKILL)  # it has nothing to save
+                os.waitpid(pid, 0)
+            pipe.close()
+
+
+def _vectors(optimizer: Optimizer) -> list[Array]:
+    return [optimizer.flat.data, optimizer.flat.grad, *optimizer.memory.values()]
+
+
+def _place(optimizer: Optimizer, vectors: Sequence[Array]) -> None:
+    """Let the optimizer, and the parameters that it moves, have these in the place of theirs."""
+    flat = optimizer.flat
+    flat.data, flat.grad, *memory = vectors
+    optimizer.memory = dict(zip(optimizer.memory, memory, strict=True))
+    data, grad = flat.views(flat.data), flat.views(flat.grad)
+    for name, parameter in flat.parameters.items():
+        parameter.data, parameter.grad = data[name], grad[name]
 
 
 def _shared(array: Array) -> Array:
@@ -191,13 +230,26 @@ def _shared(array: Array) -> Array:
     return copy
 
 
+def _part() -> None:
+    """In a copy of this process that somebody else made: what it trains is its own."""
+    if not _FORKS.are_ours:
+        for optimizer in list(_FORKS.sharing):
+            _place(optimizer, [vector.copy() for vector in _vectors(optimizer)])
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_part)
+
+
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """No signal comes between a fork and its first lines, and nobody is warned that threads are not copied."""
+def _forking() -> Iterator[None]:
+    """The fork is ours: no handler of a signal runs in what comes of it, and nobody is warned of threads."""
+    _FORKS.are_ours = True
     former = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in (*_DEAF_TO, "SIGTERM")])
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)
             yield
     finally:
+        _FORKS.are_ours = False
         signal.pthread_sigmask(signal.SIG_SETMASK, former)

@@ -1,7 +1,8 @@
-"""Replicas: copies of a model that share its weights and have gradients of their own, here and in other threads."""
+"""Replicas: copies of a model that share its weights and have gradients of their own; at work here or in a thread."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
@@ -61,13 +62,17 @@ class Replica:
         """Take the job on."""
         self._job = job
 
-    def finish(self) -> tuple[float, list[Array | None]]:
-        """Loss and gradients of the job. Raises what the model raises."""
-        assert self._job is not None
-        return self.run(*self._job), self.gradients
+    def finish(self, deadline: float = math.inf) -> tuple[float, list[Array | None]]:
+        """Loss and gradients of the job, which is waited for until then (time.monotonic) where others do it.
+
+        Raises what the model raises.
+        """
+        job, self._job = self._job, None
+        assert job is not None
+        return self.run(*job), self.gradients
 
     def wait(self) -> None:
-        """Until nobody writes to what this process has, whatever came of the job."""
+        """Until nobody is at work any more, whatever came of the job."""
 
     def rest(self) -> None:
         """Give back the memory of replays until the next job."""
@@ -88,7 +93,7 @@ class Threaded(Replica):
     def start(self, job: Job) -> None:
         self._future = self.pool.submit(self.run, *job)
 
-    def finish(self) -> tuple[float, list[Array | None]]:
+    def finish(self, deadline: float = math.inf) -> tuple[float, list[Array | None]]:
         return self._future.result(), self.gradients
 
     def wait(self) -> None:

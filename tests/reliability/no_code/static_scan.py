@@ -34,6 +34,8 @@ _KEYWORDS = {"allow_pickle", "shell"}
 _NO_CONSTANT = "import_module of a name that is no constant"
 KNOWN: dict[tuple[str, str], str] = {
     ("plain.py", "import urllib.parse"): "spells bytes of a path as %E9 and back; opens no connection",
+    ("engine/tensor/replicas/forked.py", "os.fork"): "the processes that work a part of a batch out, on Linux",
+    ("engine/tensor/replicas/forked.py", "import socket"): "the pair that such a process is asked through; no address",
     ("course/running.py", "import subprocess"): "the child in which a student's file is run, guarded and limited",
     ("course/sweeping.py", "import subprocess"): "the child in which a student's change is trained with and without",
     ("course/lessons/__init__.py", _NO_CONSTANT): "the module of a lesson or an exercise, from the table in that file",

@@ -17,7 +17,7 @@ from nanochat.engine.module import Module
 from nanochat.engine.tensor import functional as F
 from nanochat.engine.tensor import nn
 from nanochat.engine.tensor.optim import AdamW
-from nanochat.engine.tensor.replicas import Accumulator, forked
+from nanochat.engine.tensor.replicas import Accumulator, accumulate, forked
 from nanochat.engine.tensor.replicas.forked import Forked, is_shared, share
 from nanochat.engine.tensor.replicas.replica import Threaded
 from nanochat.machine import can_fork, cpu_s
@@ -67,13 +67,20 @@ class Run:
 
     @property
     def pid(self):
-        return self.process._end.peek()[2][0].pid
+        return self.process._end.peek()[2][0]
 
     def close(self):
         self.accumulator.close()
 
     def equals(self, other):
         return self.losses == other.losses and np.array_equal(self.optimizer.flat.data, other.optimizer.flat.data)
+
+
+@pytest.fixture(autouse=True)
+def in_its_only_thread(monkeypatch):
+    """Whatever other tests left in this process."""
+    for module in (forked, accumulate):
+        monkeypatch.setattr(module, "can_fork", lambda: True)
 
 
 @pytest.fixture
@@ -150,7 +157,7 @@ def test_after_two_that_were_lost_threads_take_over(run):
 
 
 def test_a_process_that_says_nothing_is_done_without(run, monkeypatch):
-    monkeypatch.setattr(forked, "_PATIENCE", 0.05)
+    monkeypatch.setattr(accumulate, "PATIENCE", 0.05)
     run.steps(4)
     pid = run.pid
     os.kill(pid, signal.SIGSTOP)
@@ -192,7 +199,22 @@ def test_an_error_of_the_model_is_raised_here_and_loses_no_process(run, broken):
         with pytest.raises(IndexError, match="99"):
             run.accumulator.backward(bad)
 
-    assert run.steps(1).pid == pid
+    assert type(run.steps(1).process) is Forked
+    assert broken == 0 or run.pid == pid  # one that was at work for nothing is ended, and another forked
+
+
+def test_processes_that_are_silent_are_waited_for_together(monkeypatch):
+    monkeypatch.setattr(accumulate, "PATIENCE", 0.5)
+    with closing(Run(n_workers=4)) as run:
+        run.steps(4, 4)
+        for member in run.accumulator._team[1:]:
+            os.kill(member._end.peek()[2][0], signal.SIGSTOP)
+        asked = []
+        for member in run.accumulator._team[1:]:
+            member.finish = lambda deadline, finish=member.finish: (asked.append(deadline), finish(deadline))[1]
+        run.steps(1, 4)
+        assert len(set(asked)) == 1
+        assert run.equals(by_threads((5, 4)))
 
 
 def test_weights_that_are_moved_are_followed(run):
@@ -235,18 +257,28 @@ def test_its_time_is_ours(run):
     assert cpu_s() - time.process_time() >= before >= took - 0.01  # the two clocks of a process are not read at once
 
 
-def test_a_copy_of_this_process_leaves_ours_alone(run):
-    pid = run.steps(4).pid
-    copy = os.fork()
-    if copy == 0:  # as some library may fork us
-        code = 1
-        with suppress(BaseException):
-            run.steps(2)
-            run.close()
-            code = 0 if run.losses[-1] > 0 else 2
-        os._exit(code)
-    assert os.waitpid(copy, 0)[1] == 0
-    assert run.steps(1).pid == pid
+@pytest.mark.parametrize("leave", ["os._exit(code)", "sys.exit(code)"])
+def test_a_copy_of_this_process_trains_for_itself_and_leaves_ours_alone(leave):
+    program = f"""
+import os, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_forked import *
+run = Run().steps(4)
+pid, before = run.pid, run.optimizer.flat.data.copy()
+copy = os.fork()
+if copy == 0:  # as some library may fork us
+    run.steps(2)
+    code = int(np.array_equal(run.optimizer.flat.data, before))
+    {leave}
+assert os.waitpid(copy, 0)[1] == 0
+assert np.array_equal(run.optimizer.flat.data, before)
+run.steps(2)
+assert run.pid == pid
+assert run.equals(by_threads(6))
+print("well")
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("well\n", "")
 
 
 def test_it_ends_with_what_it_works_for():
