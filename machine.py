@@ -102,6 +102,25 @@ def close_files_but(*kept: int) -> None:
                 os.close(int(entry.name))
 
 
+def is_dead(pid: int) -> bool:
+    """No process of this number is at work: there is none, or (Linux) it has ended and was not waited for yet.
+
+    Windows does not say, and so none is.
+    """
+    if sys.platform == "win32":
+        return False
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # another user's; no number of a process
+        return False
+    with suppress(OSError, IndexError):
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        return stat.rpartition(")")[2].split()[0] == "Z"
+    return False
+
+
 def helped_by(pid: int) -> None:
     """From now on what this process, which was just forked, takes of time and memory counts as this one's. Linux."""
     _HELPERS.pids[pid] = _memory_of(pid, "VmRSS")
@@ -249,8 +268,15 @@ class _Helpers:
         """With the memory that each was born with, which it shares."""
         self.ended_s, self.ended_bytes = 0.0, 0
 
+    def forget(self) -> None:
+        """In a copy of the process whose they are."""
+        self.pids.clear()
+        self.ended_s, self.ended_bytes = 0.0, 0
+
 
 _HELPERS = _Helpers()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_HELPERS.forget)
 _LIMIT = _Limit()  # of the process, as the number of threads itself is
 
 
@@ -281,8 +307,9 @@ def _memory_of(process: int | str, field: str) -> int:
 
 
 def _bytes_of_helpers(field: str) -> int:
-    """What they have, or had at most, besides what they were born with. (Others may be ended meanwhile: a list.)"""
-    return sum(max(0, _memory_of(pid, field) - born) for pid, born in list(_HELPERS.pids.items()))
+    """What they have, or had at most, besides what they were born with and what they share with this process."""
+    known = list(_HELPERS.pids.items())  # others may be ended meanwhile
+    return sum(max(0, _memory_of(pid, field) - born - _memory_of(pid, "RssShmem")) for pid, born in known)
 
 
 def _cpu_s_of(pid: int) -> float:

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from ..errors import GuardError
+from ..machine import is_dead
 from .atomic import linked, open_file, writing
 
 LOCK = ".lock"
@@ -124,7 +125,8 @@ def _lock_in_time(descriptor: int) -> bool:
     """Try once; for some seconds where the holder is dead, since what it had just forked has its files for a moment."""
     end = time.monotonic() + _LET_GO_S
     while not _lock(descriptor):
-        if not _is_dead(_holder(descriptor)) or time.monotonic() > end:
+        holder = _holder(descriptor)
+        if holder is None or not is_dead(holder) or time.monotonic() > end:
             return False
         time.sleep(0.01)
     return True
@@ -136,19 +138,6 @@ def _holder(descriptor: int) -> int | None:
         os.lseek(descriptor, 0, os.SEEK_SET)
         return int(os.read(descriptor, 20))
     return None
-
-
-def _is_dead(process: int | None) -> bool:
-    """Where the system says so: Windows' signal 0 is none."""
-    if process is None or sys.platform == "win32":
-        return False
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except (OSError, OverflowError):  # another user's; no number of a process
-        return False
-    return False
 
 
 def _is_same(descriptor: int, path: Path) -> bool:

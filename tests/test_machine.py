@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 from mmap import mmap
 from pathlib import Path
 
@@ -183,3 +184,23 @@ def test_nobody_else_asks_the_machine():
         path.name for name in folders for path in (root / name).rglob("*.py") if asks.search(path.read_text("utf-8"))
     ]
     assert found == ["workers.py"]  # which gives each worker its share
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_a_process_is_dead_when_it_has_ended_and_before_it_is_waited_for():
+    assert not machine.is_dead(os.getpid())
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    while Path("/proc").is_dir() and not machine.is_dead(ended.pid):  # it ends, though nobody waits
+        time.sleep(0.01)
+    ended.wait()
+    assert machine.is_dead(ended.pid)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="nothing is forked there")
+def test_a_copy_of_a_process_has_no_helpers_of_its_own(monkeypatch):
+    monkeypatch.setattr(machine._HELPERS, "ended_s", 1000.0)
+    copy = os.fork()
+    if copy == 0:
+        os._exit(int(machine.cpu_s() > 900))
+    assert os.waitpid(copy, 0)[1] == 0
+    assert machine.cpu_s() > 900

@@ -7,6 +7,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
+from ...errors import GuardError
 from ...machine import cpu_s, peak_bytes
 from ...tokenizers.processes import SPAWN, check_guarded, deaf_to_the_terminal
 from .pairs import Seconds, Step, time_calls
@@ -38,18 +39,25 @@ class Elsewhere:
         return int(self._ask("peak"))
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, whatever it is at."""
         self._pipe.close()
+        self._process.kill()
         self._process.join()
 
     def _ask(self, *question: Any) -> Any:
-        self._pipe.send(question)
-        return self._pipe.recv()
+        try:
+            self._pipe.send(question)
+            return self._pipe.recv()
+        except (EOFError, OSError):
+            raise GuardError(
+                "a contender's process ended before its time, killed by hand or for want of memory: free some, and run "
+                "the benchmark again"
+            ) from None
 
 
 def _work(pipe: Connection, make: Callable[..., Step], arguments: tuple[Any, ...]) -> None:
-    step = make(*arguments)
-    with suppress(EOFError):  # closed
+    with suppress(EOFError, OSError):  # closed
+        step = make(*arguments)
         while True:
             match pipe.recv():
                 case "time", n:

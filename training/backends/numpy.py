@@ -39,8 +39,8 @@ class NumpyBackend(OneProcess):
 
     def __init__(self) -> None:
         self._own = threading.local()
-        """Of runs, which stay in their thread: the accumulator that was `made` last; of the run at work, which may be
-        inside another's, `accumulator`, and the `threads` that it had before BLAS was held to one."""
+        """Of runs, which stay in their thread: the accumulators that were `made` for runs to come; of the run at work,
+        which may be inside another's, `accumulator`, and the `threads` that it had before BLAS was held to one."""
 
     def precision(self, dtype: str) -> DType:
         return "float64" if dtype == "float64" else "float32"
@@ -94,7 +94,7 @@ class NumpyBackend(OneProcess):
 
         repeats = type(model).__module__.startswith(_ARCHITECTURES)
         accumulator = Accumulator(model, _n_workers(settings), repeats=repeats)
-        self._own.made = weakref.ref(accumulator)
+        self._own.made = [*self._made(), weakref.ref(accumulator)]
         return accumulator.backward
 
     @contextmanager
@@ -104,13 +104,14 @@ class NumpyBackend(OneProcess):
 
         keep_freed_pages()
         former = self._accumulator, self._threads
-        self._own.accumulator, self._own.threads = getattr(self._own, "made", _nobody), threads()
+        *self._own.made, accumulator = [_nobody, *self._made()]  # of the run that begins, the last that was made
+        self._own.accumulator, self._own.threads = accumulator, threads()
         try:
             with one_blas_thread():
                 yield
         finally:
-            if (accumulator := self._accumulator()) is not None:
-                accumulator.close()
+            if (ended := self._accumulator()) is not None:
+                ended.close()
             self._own.accumulator, self._own.threads = former
 
     def map(self, function: Callable[[Any], np.ndarray], items: Iterable[Any]) -> Iterator[np.ndarray]:
@@ -129,6 +130,10 @@ class NumpyBackend(OneProcess):
             yield
         finally:
             give_back_freed_pages()
+
+    def _made(self) -> list[Callable[[], Accumulator | None]]:
+        """The accumulators that are there and whose run has not begun, by weak references."""
+        return [one for one in getattr(self._own, "made", []) if one() is not None]
 
     @property
     def _accumulator(self) -> Callable[[], Accumulator | None]:

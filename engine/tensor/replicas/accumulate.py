@@ -90,14 +90,19 @@ class Accumulator:
     def _run_wave(self, jobs: list[Job], *, first: bool) -> list[float]:
         """The losses of micro-batches run side by side, one in this thread; their gradients are added in order."""
         team = self._team_of(len(jobs))
-        for member, job in zip(team, jobs, strict=True):
-            member.start(job)
         try:
             begin = time.monotonic()
+            for member, job in zip(team, jobs, strict=True):
+                member.start(job)
             found = [team[0].finish()]
             took = time.monotonic() - begin
             deadline = begin + 11 * took + PATIENCE
             found += [member.finish(deadline) for member in team[1:]]
+        except Exception:
+            raise
+        except BaseException:
+            self.close()  # an interrupt may have come between any two lines: who was asked may not have been noted
+            raise
         finally:
             for member in team:
                 member.wait()  # also when a micro-batch failed: no one may still be writing
@@ -115,8 +120,8 @@ class Accumulator:
             self._config = config  # a replica is the model as it was at its first step
         for place, member in enumerate(self._team):
             if isinstance(member, Forked) and not member.fits:
-                self._n_lost += member.lost
                 member.close()
+                self._n_lost, member.lost = self._n_lost + member.lost, False
                 self._team[place] = self._member(place)
         while len(self._team) < n:
             self._team.append(self._member(len(self._team)))

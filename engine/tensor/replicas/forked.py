@@ -34,9 +34,9 @@ from .replica import Job, Replica
 
 PATIENCE = 30.0
 """Seconds that a process may take for its part, besides ten times what this one took for its own."""
+_SEND_S = 3
+"""Seconds that may pass until it takes some of a job: it has nothing else to do then."""
 _DIE_WITH_PARENT = 1  # PR_SET_PDEATHSIG of Linux's prctl.h; man 2 prctl
-_DEAF_TO = ("SIGINT", "SIGHUP")
-"""What a terminal sends to all processes: the one that trains decides what becomes of it."""
 _GONE = (EOFError, BrokenPipeError, ConnectionResetError, BlockingIOError)
 """What a pipe says where nobody is at its other end, or nobody reads."""
 
@@ -87,14 +87,14 @@ class Forked(Replica):
         self._homes = [_shared(array) for array in self._weights]
         self._learned: tuple[int, dict[Any, str]] = 0, {}
         ours, theirs = socket.socketpair()
-        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(PATIENCE), 0))
+        ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", _SEND_S, 0))
         self._pipe = Connection(ours.detach())
         with theirs, _forking():
             pid = os.fork()
             if pid == 0:
                 _work(self, Connection(theirs.detach()))
-        helped_by(pid)
-        self._owner, self._end = os.getpid(), weakref.finalize(self, _end, pid, self._pipe, os.getpid())
+            self._owner, self._end = os.getpid(), weakref.finalize(self, _end, pid, self._pipe, os.getpid())
+            helped_by(pid)
 
     @property
     def n_replayed(self) -> int:
@@ -168,8 +168,9 @@ def _work(replica: Forked, pipe: Connection) -> NoReturn:
         close_files_but(0, 1, 2, pipe.fileno())  # a lock on the run's folder would outlive the run
         ctypes.CDLL(None).prctl(_DIE_WITH_PARENT, signal.SIGKILL)
         gc.freeze()  # what it was born with is never looked through: pages stay shared, no file is closed twice
-        for name in _DEAF_TO:
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+        for number in signal.valid_signals():  # what a terminal sends to all, and what this program handles otherwise,
+            if number in (signal.SIGINT, signal.SIGHUP) or callable(signal.getsignal(number)):
+                signal.signal(number, signal.SIG_IGN)  # the process that trains decides about
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         warnings.simplefilter("ignore")  # the other process gives them, too
@@ -245,7 +246,7 @@ if hasattr(os, "register_at_fork"):
 def _forking() -> Iterator[None]:
     """The fork is ours: no handler of a signal runs in what comes of it, and nobody is warned of threads."""
     _FORKS.are_ours = True
-    former = signal.pthread_sigmask(signal.SIG_BLOCK, [getattr(signal, name) for name in (*_DEAF_TO, "SIGTERM")])
+    former = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)

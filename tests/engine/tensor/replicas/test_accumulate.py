@@ -1,4 +1,4 @@
-"""Replica threads: K replicas are K-fold accumulation, bit for bit."""
+"""K replicas are K-fold accumulation, bit for bit; here in threads (test_forked.py: in processes)."""
 
 from __future__ import annotations
 
@@ -139,3 +139,29 @@ def test_arguments_are_checked():
         Accumulator(Tied(), 0)
     with pytest.raises(ValueError, match="at least one"):
         Accumulator(Tied()).backward([])
+
+
+def test_an_interrupt_as_a_thread_is_asked_costs_no_bit(monkeypatch):
+    """The job may lie in the pool's queue, though nobody has what comes of it."""
+    found = []
+    for interrupted in (False, True):
+        model = Tied()
+        accumulator, optimizer = Accumulator(model, 2, repeats=True), AdamW(model.named_parameters())
+        for call in range(30):
+            if interrupted and call % 3 == 0:
+                team = accumulator._team_of(2)
+                start = team[1].start
+
+                def interrupt(job, start=start):
+                    start(job)
+                    raise KeyboardInterrupt
+
+                monkeypatch.setattr(team[1], "start", interrupt)
+                with pytest.raises(KeyboardInterrupt):
+                    accumulator.backward(batches(2, call))
+            accumulator.backward(batches(2, call))
+            optimizer.step(0.01)
+        accumulator.close()
+        found.append(optimizer.flat.data.copy())
+        assert accumulator.refused == {}
+    np.testing.assert_array_equal(*found)
