@@ -88,16 +88,18 @@ class Threaded(Replica):
     def __init__(self, pool: ThreadPoolExecutor, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.pool = pool
-        self._future: Future[float] = Future()
+        self._future: Future[float] | None = None
 
     def start(self, job: Job) -> None:
         self._future = self.pool.submit(self.run, *job)
 
     def finish(self, deadline: float = math.inf) -> tuple[float, list[Array | None]]:
+        assert self._future is not None
         return self._future.result(), self.gradients
 
     def wait(self) -> None:
-        wait([self._future])
+        if self._future is not None:  # an interrupt may come before it is asked
+            wait([self._future])
 
 
 def _copy(item: Any, replaced: Mapping[int, Any]) -> Any:

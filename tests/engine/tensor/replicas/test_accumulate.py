@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 
@@ -165,3 +167,22 @@ def test_an_interrupt_as_a_thread_is_asked_costs_no_bit(monkeypatch):
         found.append(optimizer.flat.data.copy())
         assert accumulator.refused == {}
     np.testing.assert_array_equal(*found)
+
+
+def test_an_interrupt_before_a_thread_is_asked_waits_for_nobody():
+    accumulator = Accumulator(Tied(), 3)
+    found = []
+
+    def interrupt(job):
+        raise KeyboardInterrupt
+
+    def step():
+        with pytest.raises(KeyboardInterrupt):
+            accumulator.backward(batches(3))
+        found.append(accumulator.backward(batches(3)))
+
+    accumulator._team_of(3)[1].start = interrupt
+    thread = threading.Thread(target=step, daemon=True)  # which could not be ended if it waited
+    thread.start()
+    thread.join(60)
+    assert len(found) == 1
